@@ -1,0 +1,202 @@
+"""Named data sets as tensors: small ones embedded, whole ones through torchvision, the reader's own as ``.npz``."""
+
+import difflib
+import io
+import os
+import zipfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+EMBEDDED = ("mnist-mini", "fashion-mini", "cifar10-mini")
+WHOLE = {"mnist": "MNIST", "fashion_mnist": "FashionMNIST", "cifar10": "CIFAR10"}
+
+
+@dataclass(frozen=True)
+class Split:
+    """Images and their labels.
+
+    Attributes
+    ----------
+    images : uint8, shape (N, C, H, W)
+    labels : int64, shape (N,), class numbers; or float32, shape (N, K), multi-hot
+    """
+
+    images: Tensor
+    labels: Tensor
+
+    def __post_init__(self):
+        if self.images.dtype != torch.uint8 or self.images.ndim != 4:
+            raise ValueError(
+                f"images: expected uint8 (N, C, H, W), got {self.images.dtype} {tuple(self.images.shape)}"
+            )
+        if len(self.images) == 0:
+            raise ValueError("images: expected at least one image, got none")
+        class_numbers = self.labels.dtype == torch.int64 and self.labels.ndim == 1
+        multi_hot = self.labels.dtype == torch.float32 and self.labels.ndim == 2
+        if not class_numbers and not multi_hot:
+            raise ValueError(
+                "labels: expected int64 (N,) or multi-hot float32 (N, K), "
+                f"got {self.labels.dtype} {tuple(self.labels.shape)}"
+            )
+        if len(self.labels) != len(self.images):
+            raise ValueError(f"labels: expected {len(self.images)}, one per image, got {len(self.labels)}")
+        if class_numbers and self.labels.min() < 0:
+            raise ValueError(f"labels: expected class numbers from 0 up, got {self.labels.min().item()}")
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def __getitem__(self, index) -> "Split":
+        """The samples at ``index`` (a slice, a mask or a tensor of indices), again as a split."""
+        return Split(self.images[index], self.labels[index])
+
+    def to(self, device: torch.device | str) -> "Split":
+        return Split(self.images.to(device), self.labels.to(device))
+
+    def holdout(self, samples: int, seed: int = 0) -> tuple["Split", "Split"]:
+        """Two disjoint parts, the second with ``samples`` random samples, both in the order they had.
+
+        Raises
+        ------
+        ValueError
+            if ``samples`` leaves one part empty
+        """
+        if not 0 < samples < len(self):
+            raise ValueError(f"samples: expected 1 to {len(self) - 1} of {len(self)}, got {samples}")
+        held = torch.zeros(len(self), dtype=torch.bool)
+        held[torch.randperm(len(self), generator=torch.Generator().manual_seed(seed))[:samples]] = True
+        held = held.to(self.images.device)
+        return self[~held], self[held]
+
+
+@dataclass(frozen=True)
+class Data:
+    """A data set: ``train`` and ``test`` splits and the names of the classes, by class number."""
+
+    train: Split
+    test: Split
+    classes: tuple[str, ...]
+
+
+def load(name: str | Path, root: str | Path | None = None) -> Data:
+    """A data set by name, or the reader's own from a ``.npz`` file.
+
+    Parameters
+    ----------
+    name : "mnist-mini", "fashion-mini" or "cifar10-mini" (embedded, no network: 6,000 + 2,000 images, balanced;
+        CIFAR 5,000 + 2,000), "mnist", "fashion_mnist" or "cifar10" (whole, through torchvision), or the path of a
+        ``.npz`` with ``x_train, y_train, x_test, y_test`` and, if wanted, ``classes``: images uint8 of shape
+        (N, H, W), (N, C, H, W) or (N, H, W, C) with 1 or 3 channels, labels whole numbers (N,) or multi-hot (N, K).
+        Images may also be JPEG bytes: ``train_jpeg, train_offsets, train_labels``, the same for ``test``.
+    root : folder of the whole sets; by default ``$LAYERLIB_DATA``, else ``~/.cache/layerlib``. A whole set that is
+        not there is downloaded into it.
+
+    Raises
+    ------
+    ValueError
+        for an unknown name (with the closest ones), or a file that is truncated or has other arrays or shapes
+    FileNotFoundError
+        for a ``.npz`` that is not there, or a whole set that is neither there nor can be downloaded (saying what
+        to put where)
+    """
+    if str(name) in EMBEDDED:
+        with resources.as_file(resources.files("layerlib") / "datasets" / f"{name}.npz") as path:
+            return _from_npz(path)
+    if str(name) in WHOLE:
+        return _from_torchvision(str(name), root)
+    if Path(name).suffix == ".npz":
+        return _from_npz(Path(name))
+    known = [*EMBEDDED, *WHOLE]
+    close = difflib.get_close_matches(str(name), known, n=2)
+    hint = f" (did you mean {' or '.join(close)}?)" if close else ""
+    raise ValueError(f"name: unknown data set {str(name)!r}{hint}; expected one of {known} or a path ending in .npz")
+
+
+def _from_torchvision(name: str, root: str | Path | None) -> Data:
+    from torchvision import datasets
+
+    root = Path(root or os.environ.get("LAYERLIB_DATA") or Path.home() / ".cache" / "layerlib")
+    maker = getattr(datasets, WHOLE[name])
+    folder = "cifar-10-batches-py" if name == "cifar10" else f"{WHOLE[name]}/raw"
+    try:
+        parts = [maker(root, train=train, download=True) for train in (True, False)]
+    except (OSError, RuntimeError) as error:
+        raise FileNotFoundError(
+            f"{name}: not found in {root} and not to be downloaded ({error}); "
+            f"put the original files into {root / folder}, or use the embedded load({name.split('_')[0] + '-mini'!r})"
+        ) from error
+    except (ValueError, AssertionError) as error:
+        raise ValueError(f"{name}: a file in {root / folder} is truncated or damaged ({error})") from error
+    splits = []
+    for part in parts:
+        images = torch.as_tensor(part.data)
+        images = images[:, None] if images.ndim == 3 else images.permute(0, 3, 1, 2).contiguous()
+        splits.append(Split(images, torch.as_tensor(part.targets).long()))
+    # torchvision writes "0 - zero"; the embedded sets and the figures say "0"
+    return Data(*splits, tuple(str(c).split(" - ")[0] for c in parts[0].classes))
+
+
+def _from_npz(path: Path) -> Data:
+    if not path.is_file():
+        raise FileNotFoundError(f"{path}: no such file")
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            arrays = {key: file[key] for key in file.files}
+    except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
+        raise ValueError(f"{path}: truncated, or not a .npz of plain arrays ({error})") from error
+    parts = []
+    for part in ("train", "test"):
+        jpeg = f"{part}_jpeg" in arrays
+        keys = [f"{part}_jpeg", f"{part}_offsets", f"{part}_labels"] if jpeg else [f"x_{part}", f"y_{part}"]
+        missing = [key for key in keys if key not in arrays]
+        if missing:
+            raise ValueError(f"{path}: expected arrays x_train, y_train, x_test, y_test; {missing} missing, "
+                             f"got {sorted(arrays)}")
+        images = _decode(arrays[keys[0]], arrays[keys[1]]) if jpeg else _images(arrays[keys[0]], path, keys[0])
+        try:
+            parts.append(Split(images, _labels(arrays[keys[-1]], path, keys[-1])))
+        except ValueError as error:
+            raise ValueError(f"{path}, {part}: {error}") from error
+    return Data(*parts, _class_names(arrays.get("classes"), parts, path))
+
+
+def _images(x: np.ndarray, path: Path, key: str) -> Tensor:
+    if x.dtype != np.uint8 or x.ndim not in (3, 4):
+        raise ValueError(f"{path}: {key}: expected uint8 images (N, H, W) or (N, C, H, W), got {x.dtype} {x.shape}")
+    images = torch.from_numpy(x)
+    if x.ndim == 3:
+        return images[:, None]
+    channels_last = x.shape[3] in (1, 3) and x.shape[1] not in (1, 3)
+    return images.permute(0, 3, 1, 2).contiguous() if channels_last else images
+
+
+def _labels(y: np.ndarray, path: Path, key: str) -> Tensor:
+    if y.ndim == 1 and np.issubdtype(y.dtype, np.integer):
+        return torch.from_numpy(y.astype(np.int64))
+    if y.ndim == 2 and np.isin(y, (0, 1)).all():
+        return torch.from_numpy(y.astype(np.float32))
+    raise ValueError(f"{path}: {key}: expected whole numbers (N,) or zeros and ones (N, K), got {y.dtype} {y.shape}")
+
+
+def _class_names(names: np.ndarray | None, parts: Sequence[Split], path: Path) -> tuple[str, ...]:
+    multi_hot = parts[0].labels.ndim == 2
+    count = parts[0].labels.shape[1] if multi_hot else max(int(p.labels.max()) for p in parts) + 1
+    if names is None:
+        return tuple(str(c) for c in range(count))
+    if len(names) < count:
+        raise ValueError(f"{path}: classes: expected at least {count} names, got {len(names)}")
+    return tuple(str(name) for name in names)
+
+
+def _decode(stream: np.ndarray, offsets: np.ndarray) -> Tensor:
+    from PIL import Image
+
+    raw = stream.tobytes()
+    pictures = [np.asarray(Image.open(io.BytesIO(raw[a:b]))) for a, b in zip(offsets, offsets[1:], strict=False)]
+    return torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2).contiguous()

@@ -1,0 +1,205 @@
+"""Activation patterns: which nodes a sample lights, and how many patterns a class uses (Davel et al. 2020)."""
+
+import math
+
+import torch
+from torch import Tensor
+
+
+def active(preactivations: Tensor) -> Tensor:
+    """Which nodes are on: pre-activation above 0, for ReLU; the same as activation above 0.5, for sigmoid.
+
+    Parameters
+    ----------
+    preactivations : float, any shape
+
+    Returns
+    -------
+    bool, the same shape
+
+    Raises
+    ------
+    ValueError
+        if a value is NaN, for which on or off has no meaning
+    """
+    if preactivations.isnan().any():
+        raise ValueError(f"preactivations: {int(preactivations.isnan().sum())} of {preactivations.numel()} are NaN")
+    return preactivations > 0
+
+
+def layer_perplexity(active: Tensor, labels: Tensor, classes: int | None = None) -> Tensor:
+    """Perplexity of a layer's on/off patterns, per class (Davel et al. 2020, eqs. 1-2).
+
+    P(c, l) = exp H(c, l), with the entropy H = -Σ (n/N_c) ln(n/N_c) over the distinct patterns that class c
+    shows at layer l, each n times. 1 means that every sample of the class lights the same nodes; N_c that no
+    two do.
+
+    Parameters
+    ----------
+    active : bool, shape (N, nodes); or (..., N, nodes) for several layers or networks at once
+    labels : int64, shape (N,), classes 0 .. C-1
+    classes : C; by default the largest label + 1
+
+    Returns
+    -------
+    float64, shape (C,) or (..., C); NaN for a class without samples
+
+    Raises
+    ------
+    ValueError
+        if ``active`` is not boolean or empty, the lengths differ, or a label is out of range
+    """
+    return PatternCounts(_classes(active, labels, classes)).add(active, labels).perplexity()
+
+
+class PatternCounts:
+    """How often each class shows each pattern, counted batch by batch: ``layer_perplexity`` of a stream.
+
+    Memory grows with the number of distinct patterns, not of samples.
+
+    Parameters
+    ----------
+    classes : C, the number of classes
+
+    Examples
+    --------
+    >>> counts = PatternCounts(classes=10)
+    >>> for images, labels in batches:
+    ...     counts.add(active(preactivations(images)), labels)
+    >>> counts.perplexity().shape
+    torch.Size([10])
+    """
+
+    def __init__(self, classes: int):
+        self.classes = classes
+        self._shape: tuple[int, ...] | None = None
+        self._patterns: list[Tensor] = []  # the distinct ones so far, then those of the batches since
+        self._counts: list[Tensor] = []
+
+    def add(self, active: Tensor, labels: Tensor) -> "PatternCounts":
+        """Count the patterns ``active``, bool (..., N, nodes), of samples with ``labels``, int64 (N,)."""
+        _classes(active, labels, self.classes)
+        shape = (*active.shape[:-2], active.shape[-1])
+        if self._shape not in (None, shape):
+            raise ValueError(f"active: expected (..., nodes) {self._shape} as in earlier batches, got {shape}")
+        self._shape = shape
+        words = _pack(active).flatten(0, -3) if active.ndim > 2 else _pack(active)[None]
+        groups = torch.arange(len(words), device=labels.device)[:, None] * self.classes + labels
+        self._patterns.append(torch.cat([words, groups[..., None]], -1).flatten(0, 1))
+        self._counts.append(torch.ones_like(groups).flatten())
+        # merging only once the new ones outnumber the old keeps the whole stream at O(N log N)
+        if sum(map(len, self._patterns[1:])) > len(self._patterns[0]):
+            self._merge()
+        return self
+
+    def perplexity(self) -> Tensor:
+        """Perplexity per class, float64 (..., C); NaN for a class without samples."""
+        if self._shape is None:
+            raise ValueError("perplexity: no patterns were added")
+        self._merge()
+        group, n = self._patterns[0][:, -1], self._counts[0].double()
+        totals = torch.zeros(2, math.prod(self._shape[:-1]) * self.classes, dtype=torch.float64, device=n.device)
+        totals.index_add_(1, group, torch.stack([n, torch.special.xlogy(n, n)]))
+        sizes, n_ln_n = totals
+        return torch.exp(sizes.log() - n_ln_n / sizes).view(*self._shape[:-1], self.classes)
+
+    def _merge(self) -> None:
+        patterns, counts = _distinct(torch.cat(self._patterns), torch.cat(self._counts))
+        self._patterns, self._counts = [patterns], [counts]
+
+
+def activation_share(active: Tensor, labels: Tensor, classes: int | None = None) -> Tensor:
+    """Share of each class's samples that switch each node on (Davel et al. 2020, fig. 1).
+
+    Parameters
+    ----------
+    active : bool, shape (N, nodes) or (..., N, nodes)
+    labels : int64, shape (N,), classes 0 .. C-1
+    classes : C; by default the largest label + 1
+
+    Returns
+    -------
+    float64, shape (C, nodes) or (..., C, nodes); NaN for a class without samples
+
+    Raises
+    ------
+    ValueError
+        as ``layer_perplexity``
+    """
+    classes = _classes(active, labels, classes)
+    member = torch.nn.functional.one_hot(labels, classes).T.float()
+    # a float32 sum of ones is exact up to 2^24 samples of one class
+    return (member @ active.float()).double() / member.sum(1, keepdim=True).double()
+
+
+def crossing(perplexity: Tensor, samples: Tensor, level: float) -> Tensor:
+    """Layer from which on ln P stays below ``level`` times its cap ln N_c, between layers by straight lines.
+
+    ln P / ln N_c is averaged over classes. With levels 0.9, 0.5 and 0.1 this places the drop of the
+    perplexity, its midpoint, and its length (``crossing(…, 0.1) - crossing(…, 0.9)``).
+
+    Parameters
+    ----------
+    perplexity : float, shape (..., layers, C)
+    samples : shape (C,), the number of samples N_c of each class
+    level : in (0, 1)
+
+    Returns
+    -------
+    float64, shape (...), in layers counted from 1; 1 where ln P is below from the first layer on, and infinite
+    where it is not yet below at the last
+    """
+    height = (perplexity.double().log() / samples.double().log()).mean(-1)
+    layers = height.shape[-1]
+    # the last layer that is not below, from 1; 0 where there is none
+    last = ((height >= level) * torch.arange(1, layers + 1, device=height.device)).amax(-1)
+    ends = torch.nn.functional.pad(height, (1, 1), value=level)
+    here, there = ends.gather(-1, last[..., None])[..., 0], ends.gather(-1, last[..., None] + 1)[..., 0]
+    between = last + (here - level) / (here - there)
+    return between.where(last > 0, 1.0).where(last < layers, torch.inf)
+
+
+def _classes(active: Tensor, labels: Tensor, classes: int | None) -> int:
+    if active.dtype != torch.bool:
+        raise ValueError(f"active: expected boolean patterns (z > 0), got {active.dtype}")
+    if active.ndim < 2 or active.numel() == 0:
+        raise ValueError(f"active: expected shape (N, nodes) or (..., N, nodes), not empty, got {tuple(active.shape)}")
+    if labels.dtype != torch.int64 or labels.shape != active.shape[-2:-1]:
+        raise ValueError(f"labels: expected int64 of shape ({active.shape[-2]},), one label per row of active, "
+                         f"got {labels.dtype} {tuple(labels.shape)}")
+    largest = int(labels.max())
+    classes = largest + 1 if classes is None else classes
+    if int(labels.min()) < 0 or largest >= classes:
+        raise ValueError(f"labels: expected classes 0 to {classes - 1}, got {int(labels.min())} to {largest}")
+    return classes
+
+
+def _pack(active: Tensor) -> Tensor:
+    """Patterns (..., nodes) as int64 words (..., ceil(nodes / 64)): equal words, equal patterns."""
+    nodes = active.shape[-1]
+    padded = torch.nn.functional.pad(active.view(torch.uint8), (0, -nodes % 64))
+    eights = padded.contiguous().view(torch.int64)
+    # eight bytes of 0 or 1 times this constant: their bits meet, in order, in the top byte
+    packed = ((eights * 0x0102040810204080) >> 56) & 0xFF
+    return packed.to(torch.uint8).view(torch.int64)
+
+
+def _distinct(rows: Tensor, counts: Tensor) -> tuple[Tensor, Tensor]:
+    """The distinct rows of ``rows``, int64 (N, W), and the sums of their ``counts``, int64 (N,)."""
+    hashes, order = _mix(rows).sort()
+    rows, totals = rows[order], counts[order].cumsum(0)
+    differs = (rows[1:] != rows[:-1]).any(1)
+    # two patterns of one hash could alternate in the sorted order: then group them the slow way
+    if not torch.equal(differs, hashes[1:] != hashes[:-1]):
+        distinct, group = rows.unique(dim=0, return_inverse=True)
+        return distinct, torch.zeros_like(counts[: len(distinct)]).index_add_(0, group, counts[order])
+    last = torch.cat([differs.nonzero()[:, 0], differs.new_tensor([len(rows) - 1], dtype=torch.int64)])
+    return rows[last], totals[last].diff(prepend=totals.new_zeros(1))
+
+
+def _mix(words: Tensor) -> Tensor:
+    """A 64-bit hash of each row: multiply and add with fixed random odd numbers, wrapping around."""
+    generator = torch.Generator().manual_seed(0)
+    odd = torch.randint(-(2**63), 2**63 - 1, (words.shape[1],), generator=generator).to(words.device) | 1
+    mixed = (words ^ (words >> 29)) * odd
+    return (mixed ^ (mixed >> 32)).mul(odd.flip(0)).sum(1)
