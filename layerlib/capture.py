@@ -7,7 +7,7 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
-from layerlib.training import as_input
+from layerlib.training import as_input, modes_kept
 
 
 class Seen(Mapping):
@@ -15,7 +15,7 @@ class Seen(Mapping):
 
     def __init__(self, names: tuple[str, ...]):
         self.names = names
-        self._kept: dict[str, tuple[Tensor, int]] = {}
+        self._kept: dict[str, tuple[Tensor, int | None]] = {}
 
     def __getitem__(self, name: str) -> Tensor:
         if name not in self.names:
@@ -23,7 +23,7 @@ class Seen(Mapping):
         if name not in self._kept:
             raise RuntimeError(f"layer {name!r} did not run in the last forward pass (or no pass was made)")
         output, version = self._kept[name]
-        if output._version != version:
+        if version is not None and output._version != version:
             raise RuntimeError(
                 f"layer {name!r}: its output was overwritten in place after it ran (by F.relu_(…) or x += …, say); "
                 "write that step without in-place"
@@ -43,12 +43,13 @@ def capture(model: nn.Module, names: Iterable[str]) -> Iterator[Seen]:
 
     Name the layer before an activation for its pre-activations (``linear3``), the activation for its output
     (``relu3``). Activations that work in place are made not to while the context is open, so that they do not
-    overwrite what was captured. Afterwards the model is as before, also after an exception.
+    overwrite what was captured. Afterwards the model is as before, also after an exception. Of a layer that runs
+    several times in a pass, the last output is seen.
 
     Parameters
     ----------
     model : any module
-    names : names as ``model.named_modules()`` gives them
+    names : names as ``model.named_modules()`` gives them, of layers that put out one tensor
 
     Raises
     ------
@@ -75,7 +76,11 @@ def capture(model: nn.Module, names: Iterable[str]) -> Iterator[Seen]:
 
     def keep(name: str):
         def hook(module: nn.Module, inputs: tuple, output: Tensor) -> None:
-            seen._kept[name] = (output, output._version)
+            if not isinstance(output, Tensor):
+                raise TypeError(f"layer {name!r}: expected a tensor as its output, got {type(output).__name__}; "
+                                "name a layer inside it")
+            # a tensor of inference mode cannot tell whether it was overwritten: keep a copy
+            seen._kept[name] = (output.clone(), None) if output.is_inference() else (output, output._version)
         return hook
 
     def forget(module: nn.Module, inputs: tuple) -> None:
@@ -112,14 +117,10 @@ def outputs(model: nn.Module, names: Iterable[str], images: Tensor, batch_size: 
     names = tuple(names)
     parameter = next(model.parameters())
     pieces: dict[str, list[Tensor]] = {name: [] for name in names}
-    was_training = model.training
-    model.eval()
-    try:
-        with capture(model, names) as seen:
-            for batch in images.split(batch_size):
-                model(as_input(batch.to(parameter.device), parameter.dtype))
-                for name in names:
-                    pieces[name].append(seen[name])
-    finally:
-        model.train(was_training)
+    with modes_kept(model), capture(model, names) as seen:
+        model.eval()
+        for batch in images.split(batch_size):
+            model(as_input(batch.to(parameter.device), parameter.dtype))
+            for name in names:
+                pieces[name].append(seen[name])
     return {name: torch.cat(kept) for name, kept in pieces.items()}

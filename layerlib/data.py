@@ -4,9 +4,10 @@ import difflib
 import io
 import os
 import zipfile
-from collections.abc import Sequence
+import zlib
 from dataclasses import dataclass
 from importlib import resources
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,9 @@ from torch import Tensor
 
 EMBEDDED = ("mnist-mini", "fashion-mini", "cifar10-mini")
 WHOLE = {"mnist": "MNIST", "fashion_mnist": "FashionMNIST", "cifar10": "CIFAR10"}
+# what NumPy, zipfile, Pillow and torchvision raise for files that are missing or damaged
+UNREADABLE = (ValueError, OSError, EOFError, RuntimeError, TypeError, KeyError, AssertionError, SyntaxError,
+              zipfile.BadZipFile, zlib.error)
 
 
 @dataclass(frozen=True)
@@ -83,6 +87,18 @@ class Data:
     test: Split
     classes: tuple[str, ...]
 
+    def __post_init__(self):
+        train, test = (tuple(part.images.shape[1:]) for part in (self.train, self.test))
+        if train != test:
+            raise ValueError(f"test: expected images of the shape of those of train, {train}, got {test}")
+        train, test = (f"float32 (N, {part.labels.shape[1]})" if part.labels.ndim == 2 else "int64 (N,)"
+                       for part in (self.train, self.test))
+        if train != test:
+            raise ValueError(f"test: expected labels of the kind of those of train, {train}, got {test}")
+        count = _class_count(self.train, self.test)
+        if len(self.classes) < count:
+            raise ValueError(f"classes: expected at least {count} names, one per class, got {len(self.classes)}")
+
 
 def load(name: str | Path, root: str | Path | None = None) -> Data:
     """A data set by name, or the reader's own from a ``.npz`` file.
@@ -113,7 +129,7 @@ def load(name: str | Path, root: str | Path | None = None) -> Data:
     if Path(name).suffix == ".npz":
         return _from_npz(Path(name))
     known = [*EMBEDDED, *WHOLE]
-    close = difflib.get_close_matches(str(name), known, n=2)
+    close = difflib.get_close_matches(str(name).lower(), known, n=2)
     hint = f" (did you mean {' or '.join(close)}?)" if close else ""
     raise ValueError(f"name: unknown data set {str(name)!r}{hint}; expected one of {known} or a path ending in .npz")
 
@@ -126,20 +142,20 @@ def _from_torchvision(name: str, root: str | Path | None) -> Data:
     folder = "cifar-10-batches-py" if name == "cifar10" else f"{WHOLE[name]}/raw"
     try:
         parts = [maker(root, train=train, download=True) for train in (True, False)]
-    except (OSError, RuntimeError) as error:
+        splits = []
+        for part in parts:
+            images = torch.as_tensor(part.data)
+            images = images[:, None] if images.ndim == 3 else images.permute(0, 3, 1, 2).contiguous()
+            splits.append(Split(images, torch.as_tensor(part.targets).long()))
+        # torchvision writes "0 - zero"; the embedded sets and the figures say "0"
+        return Data(*splits, tuple(str(c).split(" - ")[0] for c in parts[0].classes))
+    except UNREADABLE as error:
+        if len(list((root / folder).glob("*-ubyte"))) == 4:
+            raise ValueError(f"{name}: a file in {root / folder} is truncated or damaged ({error!r})") from error
         raise FileNotFoundError(
             f"{name}: not found in {root} and not to be downloaded ({error}); "
             f"put the original files into {root / folder}, or use the embedded load({name.split('_')[0] + '-mini'!r})"
         ) from error
-    except (ValueError, AssertionError) as error:
-        raise ValueError(f"{name}: a file in {root / folder} is truncated or damaged ({error})") from error
-    splits = []
-    for part in parts:
-        images = torch.as_tensor(part.data)
-        images = images[:, None] if images.ndim == 3 else images.permute(0, 3, 1, 2).contiguous()
-        splits.append(Split(images, torch.as_tensor(part.targets).long()))
-    # torchvision writes "0 - zero"; the embedded sets and the figures say "0"
-    return Data(*splits, tuple(str(c).split(" - ")[0] for c in parts[0].classes))
 
 
 def _from_npz(path: Path) -> Data:
@@ -148,7 +164,7 @@ def _from_npz(path: Path) -> Data:
     try:
         with np.load(path, allow_pickle=False) as file:
             arrays = {key: file[key] for key in file.files}
-    except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
+    except UNREADABLE as error:
         raise ValueError(f"{path}: truncated, or not a .npz of plain arrays ({error})") from error
     parts = []
     for part in ("train", "test"):
@@ -158,22 +174,27 @@ def _from_npz(path: Path) -> Data:
         if missing:
             raise ValueError(f"{path}: expected arrays x_train, y_train, x_test, y_test; {missing} missing, "
                              f"got {sorted(arrays)}")
-        images = _decode(arrays[keys[0]], arrays[keys[1]]) if jpeg else _images(arrays[keys[0]], path, keys[0])
+        images = _decode(arrays, part, path) if jpeg else _images(arrays[keys[0]], path, keys[0])
+        labels = _labels(arrays[keys[-1]], path, keys[-1])
         try:
-            parts.append(Split(images, _labels(arrays[keys[-1]], path, keys[-1])))
+            parts.append(Split(images, labels))
         except ValueError as error:
             raise ValueError(f"{path}, {part}: {error}") from error
-    return Data(*parts, _class_names(arrays.get("classes"), parts, path))
+    try:
+        names = np.atleast_1d(arrays.get("classes", np.arange(_class_count(*parts))))
+        return Data(*parts, tuple(str(name) for name in names))
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
 
 
 def _images(x: np.ndarray, path: Path, key: str) -> Tensor:
-    if x.dtype != np.uint8 or x.ndim not in (3, 4):
-        raise ValueError(f"{path}: {key}: expected uint8 images (N, H, W) or (N, C, H, W), got {x.dtype} {x.shape}")
+    if x.dtype != np.uint8 or x.ndim not in (3, 4) or (x.ndim == 4 and not {x.shape[1], x.shape[3]} & {1, 3}):
+        raise ValueError(f"{path}: {key}: expected uint8 images (N, H, W), (N, C, H, W) or (N, H, W, C) with 1 or 3 "
+                         f"channels, got {x.dtype} {x.shape}")
     images = torch.from_numpy(x)
     if x.ndim == 3:
         return images[:, None]
-    channels_last = x.shape[3] in (1, 3) and x.shape[1] not in (1, 3)
-    return images.permute(0, 3, 1, 2).contiguous() if channels_last else images
+    return images if x.shape[1] in (1, 3) else images.permute(0, 3, 1, 2).contiguous()
 
 
 def _labels(y: np.ndarray, path: Path, key: str) -> Tensor:
@@ -184,19 +205,18 @@ def _labels(y: np.ndarray, path: Path, key: str) -> Tensor:
     raise ValueError(f"{path}: {key}: expected whole numbers (N,) or zeros and ones (N, K), got {y.dtype} {y.shape}")
 
 
-def _class_names(names: np.ndarray | None, parts: Sequence[Split], path: Path) -> tuple[str, ...]:
-    multi_hot = parts[0].labels.ndim == 2
-    count = parts[0].labels.shape[1] if multi_hot else max(int(p.labels.max()) for p in parts) + 1
-    if names is None:
-        return tuple(str(c) for c in range(count))
-    if len(names) < count:
-        raise ValueError(f"{path}: classes: expected at least {count} names, got {len(names)}")
-    return tuple(str(name) for name in names)
+def _class_count(*parts: Split) -> int:
+    return max(part.labels.shape[1] if part.labels.ndim == 2 else int(part.labels.max()) + 1 for part in parts)
 
 
-def _decode(stream: np.ndarray, offsets: np.ndarray) -> Tensor:
+def _decode(arrays: dict[str, np.ndarray], part: str, path: Path) -> Tensor:
     from PIL import Image
 
-    raw = stream.tobytes()
-    pictures = [np.asarray(Image.open(io.BytesIO(raw[a:b]))) for a, b in zip(offsets, offsets[1:], strict=False)]
-    return torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2).contiguous()
+    stream, offsets = arrays[f"{part}_jpeg"].tobytes(), arrays[f"{part}_offsets"]
+    try:
+        pieces = [stream[a:b] for a, b in pairwise(offsets.tolist())]
+        pictures = np.stack([np.asarray(Image.open(io.BytesIO(piece)).convert("RGB")) for piece in pieces])
+    except UNREADABLE as error:
+        raise ValueError(f"{path}: {part}_jpeg: expected JPEG pictures of one size from each of {part}_offsets to the "
+                         f"next ({error})") from error
+    return torch.from_numpy(pictures).permute(0, 3, 1, 2).contiguous()

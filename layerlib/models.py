@@ -2,6 +2,8 @@
 
 from collections import OrderedDict
 from collections.abc import Sequence
+from itertools import pairwise
+from numbers import Integral
 
 from torch import nn
 
@@ -33,7 +35,7 @@ class MLP(nn.Sequential):
 
     def __init__(self, widths: Sequence[int], activation: str = "relu", bias: str = "first", batch_norm: bool = False):
         widths = tuple(widths)
-        if len(widths) < 2 or any(not isinstance(w, int) or w < 1 for w in widths):
+        if len(widths) < 2 or any(not isinstance(w, Integral) or w is True or w < 1 for w in widths):
             raise ValueError(f"widths: expected at least two whole numbers from 1 up, got {widths}")
         if activation not in ACTIVATIONS:
             raise ValueError(f"activation: expected one of {sorted(ACTIVATIONS)}, got {activation!r}")
@@ -41,7 +43,7 @@ class MLP(nn.Sequential):
             raise ValueError(f"bias: expected 'first', 'all' or 'none', got {bias!r}")
         layers = OrderedDict(flatten=nn.Flatten())
         last = len(widths) - 1
-        for i, (fan_in, width) in enumerate(zip(widths, widths[1:], strict=False), start=1):
+        for i, (fan_in, width) in enumerate(pairwise(map(int, widths)), start=1):
             linear = nn.Linear(fan_in, width, bias=bias == "all" or (bias == "first" and i == 1))
             nn.init.uniform_(linear.weight, -((3 / fan_in) ** 0.5), (3 / fan_in) ** 0.5)
             if linear.bias is not None:
@@ -52,6 +54,12 @@ class MLP(nn.Sequential):
                     layers[f"norm{i}"] = nn.BatchNorm1d(width)
                 layers[f"{activation}{i}"] = ACTIVATIONS[activation]()
         super().__init__(layers)
+
+    def __getitem__(self, index: int | slice) -> nn.Module:
+        """A layer by number, or several as a plain ``nn.Sequential``."""
+        if isinstance(index, slice):
+            return nn.Sequential(OrderedDict(list(self.named_children())[index]))
+        return super().__getitem__(index)
 
 
 def taps(model: MLP) -> list[str]:

@@ -147,7 +147,7 @@ def crossing(perplexity: Tensor, samples: Tensor, level: float) -> Tensor:
     Returns
     -------
     float64, shape (...), in layers counted from 1; 1 where ln P is below from the first layer on, and infinite
-    where it is not yet below at the last
+    where it is not yet below at the last; NaN where a class has no ln P / ln N_c (fewer than two samples)
     """
     height = (perplexity.double().log() / samples.double().log()).mean(-1)
     layers = height.shape[-1]
@@ -156,7 +156,7 @@ def crossing(perplexity: Tensor, samples: Tensor, level: float) -> Tensor:
     ends = torch.nn.functional.pad(height, (1, 1), value=level)
     here, there = ends.gather(-1, last[..., None])[..., 0], ends.gather(-1, last[..., None] + 1)[..., 0]
     between = last + (here - level) / (here - there)
-    return between.where(last > 0, 1.0).where(last < layers, torch.inf)
+    return between.where(last > 0, 1.0).where(last < layers, torch.inf).where(height.isfinite().all(-1), torch.nan)
 
 
 def _classes(active: Tensor, labels: Tensor, classes: int | None) -> int:

@@ -3,6 +3,7 @@
 import html
 import math
 import os
+import re
 import textwrap
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -200,7 +201,9 @@ class Report:
 
     def _rows(self) -> list[tuple[Claim, dict | None]]:
         recorded = {claim["item"]: claim for claim in self.record["claims"]} if self.record else {}
-        return [(claim, recorded.get(item)) for item, claim in self.claims.items()]
+        # a chapter may reach its claims in another order than their numbers
+        order = sorted(self.claims, key=lambda item: (int("0" + re.sub(r"\D.*", "", item)), item))
+        return [(self.claims[item], recorded.get(item)) for item in order]
 
     def _caption(self) -> str:
         here = f"This run: {'the paper' if self.paper_size else 'below the paper'}'s size."

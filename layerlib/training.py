@@ -2,7 +2,8 @@
 
 import hashlib
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -71,11 +72,24 @@ def pick_device(device: str | torch.device = "auto") -> torch.device:
 
 def as_input(images: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
     """Pixels 0 .. 255 as numbers in [0, 1], the input of every network of the book."""
+    if images.dtype != torch.uint8:
+        raise ValueError(f"images: expected uint8 pixels, 0 to 255, got {images.dtype}")
     return images.to(dtype).div_(255)
 
 
 def steps_per_epoch(split: Split, batch_size: int = 128) -> int:
     return -(-len(split) // batch_size)
+
+
+@contextmanager
+def modes_kept(model: nn.Module) -> Iterator[None]:
+    """Afterwards every module of ``model`` is in training or evaluation mode as it was before."""
+    modes = [(module, module.training) for module in model.modules()]
+    try:
+        yield
+    finally:
+        for module, mode in modes:
+            module.training = mode
 
 
 def fit(model: nn.Module, train: Split, validation: Split | None = None, *, epochs: int, seed: int = 0,
@@ -98,16 +112,14 @@ def fit(model: nn.Module, train: Split, validation: Split | None = None, *, epoc
     ------
     ValueError
         for ``epochs`` or ``batch_size`` below 1, a label the network has no output for, or a loss that is not finite
+        or not one number per sample
     """
     device = pick_device(device)
     network = Single(model.to(device))
-    was_training = model.training
-    try:
+    with modes_kept(model):
         history = _train(network, [seed], train.to(device), validation and validation.to(device), epochs=epochs,
                          loss=loss, optimizer=optimizer, batch_size=batch_size, noise=noise, snapshots=snapshots,
                          callbacks=callbacks, progress=progress)
-    finally:
-        model.train(was_training)
     kept = {step: {name: t[0] for name, t in state.items()} for step, state in history.snapshots.items()}
     return History(history.loss[0], history.validation_error[0], history.best_epoch[0], kept)
 
@@ -123,35 +135,37 @@ def fit_ensemble(make_model: Callable[[], nn.Module], seeds: Sequence[int], trai
     Parameters
     ----------
     store : folder where the finished run is kept; a later call with the same settings, initial weights and data
-        reads it back instead of training, so that a long series can be stopped and resumed
+        reads it back instead of training, so that a long series can be stopped and resumed. ``loss`` and
+        ``optimizer`` count by their names: give a changed one another name.
 
     Raises
     ------
     ValueError
-        as ``fit``; also for ``store`` together with ``callbacks``, which would not be called again
+        as ``fit``; also for ``store`` together with ``callbacks``, which would not be called again, or with a
+        lambda, a local function or an object, whose name does not say what it does
     """
     device = pick_device(device)
     members = [_seeded(make_model, seed) for seed in seeds]
     settings = DEFAULTS | settings
+    settings["snapshots"] = sorted(settings["snapshots"])
     path = store and Path(store) / f"{_fingerprint(members, seeds, train, validation, settings)}.pt"
     if path and path.is_file():
-        kept = torch.load(path, map_location=device, weights_only=True)
+        kept = torch.load(path, map_location="cpu", weights_only=True)
         history = History(**kept["history"])
     else:
         network = Stacked([member.to(device) for member in members])
         history = _train(network, seeds, train.to(device), validation and validation.to(device), **settings)
         kept = {"state": network.stacked_state(), "history": vars(history)}
         if path:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            torch.save(kept, path.with_suffix(".part"))
-            path.with_suffix(".part").replace(path)
+            _save(kept, path)
     return Trained(unstack([member.to(device) for member in members], kept["state"]), history)
 
 
 @torch.no_grad()
 def error_rate(model: nn.Module, split: Split, batch_size: int = 2000) -> float:
     """Share of samples whose largest logit is not their label, in evaluation mode."""
-    return _errors(Single(model), split.to(next(model.parameters()).device), batch_size)[0].item()
+    with modes_kept(model):
+        return _errors(Single(model), split.to(next(model.parameters()).device), batch_size)[0].item()
 
 
 def _train(network: Single | Stacked, seeds: Sequence[int], train: Split, validation: Split | None, *, epochs: int,
@@ -186,10 +200,13 @@ def _train(network: Single | Stacked, seeds: Sequence[int], train: Split, valida
                 x += noise * torch.stack(drawn).to(device)
             logits = network(x)
             labels = train.labels[rows.flatten()]
-            if step == 0 and labels.ndim == 1 and int(train.labels.max()) >= logits.shape[-1]:
-                raise ValueError(f"labels: expected class numbers below {logits.shape[-1]}, the number of outputs, "
-                                 f"got {int(train.labels.max())}")
-            each = loss(logits.flatten(0, 1), labels).unflatten(0, rows.shape)
+            if step == 0:
+                _check_labels(train, validation, logits.shape[-1])
+            each = loss(logits.flatten(0, 1), labels)
+            if each.shape != labels.shape[:1]:
+                raise ValueError(f"loss: expected one number per sample, shape ({len(labels)},), got "
+                                 f"{tuple(each.shape)}; without reduction, as in F.cross_entropy(…, reduction='none')")
+            each = each.unflatten(0, rows.shape)
             update.zero_grad()
             each.mean(1).sum().backward()
             update.step()
@@ -211,6 +228,13 @@ def _train(network: Single | Stacked, seeds: Sequence[int], train: Split, valida
                    best_epoch.cpu(), kept)
 
 
+def _check_labels(train: Split, validation: Split | None, outputs: int) -> None:
+    for split in (train, validation):
+        if split is not None and split.labels.ndim == 1 and int(split.labels.max()) >= outputs:
+            raise ValueError(f"labels: expected class numbers below {outputs}, the number of outputs, "
+                             f"got {int(split.labels.max())}")
+
+
 def _keep(best: State | None, now: State, better: Tensor) -> State:
     if best is None:
         return now
@@ -229,7 +253,7 @@ def _errors(network: Single | Stacked, split: Split, batch_size: int = 2000) -> 
 
 
 def _seeded(make_model: Callable[[], nn.Module], seed: int) -> nn.Module:
-    with torch.random.fork_rng(devices=[]):
+    with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
         torch.manual_seed(seed)
         return make_model()
 
@@ -239,9 +263,12 @@ def _fingerprint(members: Sequence[nn.Module], seeds: Sequence[int], train: Spli
     """A name that changes with anything that changes the outcome: settings, initial weights, data."""
     if settings["callbacks"]:
         raise ValueError("callbacks: expected none together with store, where a run read back calls none")
-    settings = settings | {"progress": None, "snapshots": sorted(settings["snapshots"])}
+    settings = settings | {"progress": None}
     words = sorted((k, _name(v)) for k, v in settings.items() if _name(v) != _name(DEFAULTS.get(k)))
-    if " at 0x" in str(words):
+    # a lambda, a local function or an object may do different things under one name
+    nameless = any(mark in str(words) for mark in (" at 0x", "<lambda>", "<locals>"))
+    if nameless or any(callable(v) and not isinstance(v, partial) and not hasattr(v, "__qualname__")
+                       for v in settings.values()):
         raise ValueError(f"optimizer, loss: expected named functions or partial(torch.optim.…) with store, got {words}")
     digest = hashlib.sha256(repr((__version__, words, list(seeds), str(members[0]))).encode())
     for tensor in [t for m in members for t in m.state_dict().values()]:
@@ -250,6 +277,17 @@ def _fingerprint(members: Sequence[nn.Module], seeds: Sequence[int], train: Spli
         if split is not None:
             digest.update(split.images.cpu().numpy().tobytes() + split.labels.cpu().numpy().tobytes())
     return digest.hexdigest()[:24]
+
+
+def _save(kept: dict, path: Path) -> None:
+    """Write beside and rename, so that a run stopped half-way leaves no file."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_suffix(f".{os.getpid()}.part")
+    try:
+        torch.save(kept, beside)
+        beside.replace(path)
+    finally:
+        beside.unlink(missing_ok=True)
 
 
 def _name(setting) -> str:

@@ -1,0 +1,59 @@
+# make book    everything from a fresh clone to the built book
+# make test    the same, then every test
+# make bench   the instruments against what one would use instead
+# make clean   forget what was built (.venv stays, and models that took hours to train)
+
+# The first Python that is new enough and can make virtual environments. Another one: make book PYTHON=/path/to/python3
+PYTHON ?= $(shell for p in python3.12 python3.11 python3 python; do \
+	$$p -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && command -v $$p && break; done)
+
+PY := .venv/bin/python
+READY := .venv/.ready
+HTML := _build/html/index.html
+
+PACKAGE := $(wildcard layerlib/*.py layerlib/datasets/*.npz)
+CHAPTERS := $(patsubst book/%.ipynb,%,$(wildcard book/*.ipynb))
+EXECUTED := $(CHAPTERS:%=_build/executed/%.ipynb)
+PAGES := _config.yml _toc.yml $(wildcard book/*.md book/*.bib book/_ext/*.py book/_static_*/* book/records/*.json)
+
+.PHONY: book test bench clean
+.DELETE_ON_ERROR:
+.SECONDEXPANSION:
+
+book: $(HTML)
+	@echo "The book: $(CURDIR)/$(HTML)"
+
+test: book
+	@echo "Testing the package, the chapters and the built book ..."
+	@$(PY) -m pytest tests
+
+bench: $(READY)
+	@$(PY) -m benchmarks
+
+clean:
+	rm -rf _build/executed _build/running _build/new _build/html _build/book.log
+
+# Whatever is half done when a step stops must not count as done later. So the stamp comes last, and
+# chapters and book are made beside their place and moved there once they are complete.
+$(READY): requirements.txt pyproject.toml
+	@test -n "$(PYTHON)" || { echo "No Python 3.11 or newer found. Name one: make book PYTHON=/path/to/python3" >&2; exit 1; }
+	@rm -f $@
+	@$(PY) -m pip --version > /dev/null 2>&1 || { echo "Making .venv with $(PYTHON) ..."; "$(PYTHON)" -m venv --clear .venv; }
+	@echo "Installing the pinned packages into .venv (PyTorch is large: minutes, once) ..."
+	@$(PY) -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	@$(PY) -m pip install --quiet --disable-pip-version-check --no-deps -e .
+	@touch $@
+
+_build/executed/%.ipynb: book/%.ipynb $(PACKAGE) $(READY) $$(wildcard book/records/$$*.json)
+	@echo "Running chapter $* ..."
+	@mkdir -p _build/executed _build/running
+	@.venv/bin/layerlib run $* --out _build/running/$*.ipynb > /dev/null
+	@mv _build/running/$*.ipynb $@
+
+# Always from nothing: it takes seconds, and Sphinx does not repeat the warnings of pages it has read before.
+$(HTML): $(EXECUTED) $(PACKAGE) $(PAGES) $(READY)
+	@echo "Building the book ..."
+	@rm -rf _build/new && mkdir -p _build/new
+	@.venv/bin/jupyter-book build . --path-output _build/new -W -n --keep-going --quiet > _build/book.log 2>&1 || \
+		{ cat _build/book.log >&2; exit 1; }
+	@rm -rf _build/html && mv _build/new/_build/html _build/html && rm -rf _build/new
