@@ -16,6 +16,10 @@ CHAPTERS := $(patsubst book/%.ipynb,%,$(wildcard book/*.ipynb))
 EXECUTED := $(CHAPTERS:%=_build/executed/%.ipynb)
 PAGES := _config.yml _toc.yml $(wildcard book/*.md book/*.bib book/_ext/*.py book/_static_*/* book/records/*.json)
 
+# Networks this small gain little from a second thread, and lose much where other programs want it too.
+# Chapters run side by side instead: make -j2 book
+export OMP_NUM_THREADS ?= 1
+
 .PHONY: book test bench clean
 .DELETE_ON_ERROR:
 .SECONDEXPANSION:

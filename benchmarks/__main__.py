@@ -1,11 +1,13 @@
-"""Run every benchmark and keep what it measured in ``benchmarks/results.json``.
+"""Run every benchmark; keep the numbers in ``benchmarks/results.json``, and what was printed in ``results.txt``.
 
     python -m benchmarks              all of them
-    python -m benchmarks perplexity   this one, without touching the file
+    python -m benchmarks perplexity   this one, without touching the files
 """
 
 import argparse
+import contextlib
 import importlib
+import io
 import json
 import os
 import pkgutil
@@ -18,6 +20,7 @@ import torch
 
 import benchmarks
 import layerlib
+from layerlib.records import replacing
 
 RESULTS = Path(__file__).with_name("results.json")
 
@@ -38,15 +41,22 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__.split("\n")[0])
     parser.add_argument("name", nargs="*", choices=[*names, []], default=[], metavar="NAME", help=", ".join(names))
     chosen = parser.parse_args().name or names
-    record = surroundings() | {"results": {}}
+    record, printed = surroundings() | {"results": {}}, []
     for name in chosen:
-        print(f"\n{name}", flush=True)
-        record["results"][name] = importlib.import_module(f"benchmarks.{name}").main()
+        text = io.StringIO()
+        with contextlib.redirect_stdout(text):
+            record["results"][name] = importlib.import_module(f"benchmarks.{name}").main()
+        printed.append(text.getvalue().strip())
+        print(f"{printed[-1]}\n", flush=True)
     if chosen == names:
-        beside = RESULTS.with_suffix(".part")
-        beside.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
-        beside.replace(RESULTS)
-        print(f"\nwritten: {RESULTS.relative_to(Path.cwd()) if RESULTS.is_relative_to(Path.cwd()) else RESULTS}")
+        machine, versions = record["machine"], record["versions"]
+        heading = (f"{record['date'][:10]}, {machine['system']} {machine['architecture']}, {machine['cores']} cores, "
+                   f"load {machine['load']} at the start, Python {versions['python']}, torch {versions['torch']}")
+        for path, content in ((RESULTS, json.dumps(record, indent=1)),
+                              (RESULTS.with_suffix(".txt"), "\n\n".join([heading, *printed]))):
+            with replacing(path) as beside:
+                beside.write_text(content + "\n", encoding="utf-8")
+            print(f"written: {path.name}")
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
 The task is one layer of Davel et al. (2020, sec. 5.1): fit a Gaussian kernel density per node and class, with
 Scott's bandwidth, and score every query under each. KDEpy is fitted on 1,024 grid points and read by
-``numpy.interp``. The references run on a few nodes and classes, and their time is scaled to one node of all classes.
+``numpy.interp``. The references run on a few nodes and classes; their time is scaled to one node of all classes.
 """
 
 from __future__ import annotations
@@ -82,37 +82,57 @@ def reference(method: Callable, nodes: int, classes: int, repeats: int) -> float
     return time_taken / nodes * CLASSES / classes
 
 
-def main() -> dict:
-    """Run everything, print the tables, return the numbers (milliseconds a node, and ratios)."""
-    numbers: dict = {"threads": torch.get_num_threads()}
+def compare() -> dict:
+    """All methods on one thread, the references' own; ours on all threads beside it."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
     # Interleaved, so that noise on a shared machine meets both.
     rounds = [(ours(NODES, CLASSES, SAMPLES, 3), reference(kdepy, 5, CLASSES, 3)) for _ in range(5)]
-    numbers["layerlib"] = {key: median(own[key] for own, _ in rounds) for key in rounds[0][0]}
+    numbers: dict = {"layerlib": {key: median(own[key] for own, _ in rounds) for key in rounds[0][0]}}
+    both = numbers["layerlib"]["both"]
     numbers["kdepy"] = median(theirs for _, theirs in rounds)
     numbers["scipy"] = reference(scipy_kde, 1, 2, 1)
     numbers["scikit-learn"] = reference(sklearn_kde, 1, 1, 1)
-    both = numbers["layerlib"]["both"]
     numbers["times_kdepy"] = median(theirs / own["both"] for own, theirs in rounds)
     numbers["times_scipy"] = numbers["scipy"] / both
     numbers["times_scikit-learn"] = numbers["scikit-learn"] / both
+    torch.set_num_threads(threads)
+    numbers["threads"] = threads
+    numbers["layerlib_all_threads"] = ours(NODES, CLASSES, SAMPLES, 5)
+    return numbers
 
-    print(f"{NODES} nodes x {CLASSES} classes x {SAMPLES:,} values, {QUERIES:,} queries, float32, "
-          f"{numbers['threads']} threads; ms a node, fit and predict")
-    print(f"  layerlib      {both:10.3f}   (fit {numbers['layerlib']['fit']:.3f}, predict "
-          f"{numbers['layerlib']['predict']:.3f}; all three systems {numbers['layerlib']['three_systems']:.3f})")
+
+def growth() -> list[dict[str, float]]:
+    """Milliseconds for a whole layer, on one thread, as nodes, classes and samples a class change."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    rows = []
+    for nodes, classes, samples in ((25, 10, 6_000), (100, 10, 6_000), (400, 10, 6_000), (100, 2, 6_000),
+                                    (100, 50, 6_000), (100, 10, 600), (100, 10, 30_000)):
+        cost = ours(nodes, classes, samples, 3)
+        rows.append({"nodes": nodes, "classes": classes, "samples": samples,
+                     "fit": cost["fit"] * nodes, "predict": cost["predict"] * nodes})
+    torch.set_num_threads(threads)
+    return rows
+
+
+def main() -> dict:
+    """Run everything, print the tables, return the numbers (milliseconds a node, and ratios)."""
+    numbers = compare()
+    print(f"{NODES} nodes x {CLASSES} classes x {SAMPLES:,} values a class, {QUERIES:,} queries, float32; "
+          "ms a node, fit and predict, one thread")
+    for name, threads in (("layerlib", 1), ("layerlib_all_threads", numbers["threads"])):
+        cost = numbers[name]
+        print(f"  layerlib      {cost['both']:10.3f}          (fit {cost['fit']:.3f}, predict {cost['predict']:.3f}; "
+              f"all three systems {cost['three_systems']:.3f}; {threads} thread{'s' * (threads > 1)})")
     for name, note in (("kdepy", "5 nodes"), ("scipy", "1 node, 2 classes, scaled"),
                        ("scikit-learn", "1 node, 1 class, scaled")):
-        print(f"  {name:12s}  {numbers[name]:10.1f}   x{numbers['times_' + name]:,.0f}   ({note})")
-
-    numbers["growth"] = []
-    print("how it grows: nodes classes samples -> whole layer, ms: fit, predict")
-    for nodes, classes, samples in ((25, 10, 6000), (100, 10, 6000), (400, 10, 6000), (100, 2, 6000),
-                                    (100, 50, 6000), (100, 10, 600), (100, 10, 60_000)):
-        cost = ours(nodes, classes, samples, 3)
-        row = {"nodes": nodes, "classes": classes, "samples": samples,
-               "fit": cost["fit"] * nodes, "predict": cost["predict"] * nodes}
-        numbers["growth"].append(row)
-        print(f"  {nodes:5d} {classes:5d} {samples:8,d} -> {row['fit']:9.1f} {row['predict']:9.1f}")
+        print(f"  {name:12s}  {numbers[name]:10.1f}  x{numbers['times_' + name]:<7,.0f}({note})")
+    numbers["growth"] = growth()
+    print("how it grows, one thread: nodes, classes, samples a class -> whole layer, ms: fit, predict")
+    for row in numbers["growth"]:
+        size = f"{row['nodes']:5d} {row['classes']:5d} {row['samples']:8,d}"
+        print(f"  {size} -> {row['fit']:9.1f} {row['predict']:9.1f}")
     return numbers
 
 

@@ -105,13 +105,14 @@ def load(name: str | Path, root: str | Path | None = None) -> Data:
 
     Parameters
     ----------
-    name : "mnist-mini", "fashion-mini" or "cifar10-mini" (embedded, no network: 6,000 + 2,000 images, balanced;
-        CIFAR 5,000 + 2,000), "mnist", "fashion_mnist" or "cifar10" (whole, through torchvision), or the path of a
+    name : str or path
+        "mnist-mini", "fashion-mini" or "cifar10-mini" (embedded, no network: 6,000 + 2,000 images, balanced; CIFAR
+        5,000 + 2,000), "mnist", "fashion_mnist" or "cifar10" (whole, through torchvision), or the path of a
         ``.npz`` with ``x_train, y_train, x_test, y_test`` and, if wanted, ``classes``: images uint8 of shape
         (N, H, W), (N, C, H, W) or (N, H, W, C) with 1 or 3 channels, labels whole numbers (N,) or multi-hot (N, K).
         Images may also be JPEG bytes: ``train_jpeg, train_offsets, train_labels``, the same for ``test``.
-    root : folder of the whole sets; by default ``$LAYERLIB_DATA``, else ``~/.cache/layerlib``. A whole set that is
-        not there is downloaded into it.
+    root : folder of the whole sets
+        by default ``$LAYERLIB_DATA``, else ``~/.cache/layerlib``; a whole set that is not there is downloaded into it
 
     Raises
     ------

@@ -62,6 +62,31 @@ class MLP(nn.Sequential):
         return super().__getitem__(index)
 
 
+def dnn6(activation: str = "relu") -> MLP:
+    """The network of Xie & Lai 2018: 784-100-100-100-100-100-10, six layers with weights, a bias in each.
+
+    Weights start uniform in ±√(6/(fan_in + fan_out)) (Glorot & Bengio 2010), biases at zero.
+
+    Parameters
+    ----------
+    activation : as of ``MLP``
+
+    Raises
+    ------
+    ValueError
+        if ``activation`` is unknown
+
+    Examples
+    --------
+    >>> dnn6()(torch.zeros(5, 1, 28, 28)).shape
+    torch.Size([5, 10])
+    """
+    model = MLP((784, *[100] * 5, 10), activation, bias="all")
+    for name in taps(model):
+        nn.init.xavier_uniform_(model.get_submodule(name).weight)
+    return model
+
+
 def taps(model: MLP) -> list[str]:
     """Names of the layers that hold the pre-activations of ``model``, first to last, then the output layer.
 

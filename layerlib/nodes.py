@@ -7,7 +7,8 @@ from collections.abc import Iterable, Iterator
 import torch
 from torch import Tensor
 
-from layerlib.kde import Histograms, LogDensities, Moments, is_on, row_blocks
+from layerlib.kde import Histograms, LogDensities
+from layerlib.moments import Moments, is_on, row_blocks
 
 SYSTEMS = ("discrete", "continuous", "combined")
 
@@ -120,7 +121,7 @@ class NodeClassifiers:
         histograms = Histograms(moments.low, moments.high, moments.bandwidth(bandwidth, dtype), dtype)
         for z, labels in _checked(batches, classes, moments.nodes):
             histograms.update(z.to(dtype), labels)
-        seen = histograms.counts.sum((0, 2), dtype=torch.float64) / moments.nodes
+        seen = histograms.samples
         if not torch.allclose(seen, moments.count, rtol=1e-5, atol=0.01):
             raise ValueError(f"batches: expected the same samples in both passes, got {moments.count.tolist()} "
                              f"a class in the first and {[round(n) for n in seen.tolist()]} in the second")

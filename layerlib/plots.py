@@ -111,3 +111,8 @@ def class_histograms(counts: np.ndarray, edges: np.ndarray, classes: Sequence[st
     ax.axvline(0, color="0.4", linestyle="--", linewidth=1)
     ax.set(xlabel="pre-activation value z", ylabel="samples per bin")
     return ax
+
+
+def evenly(items: int, at_most: int) -> list[int]:
+    """Indices of at most ``at_most`` of ``items`` things, evenly spread from the first to the last."""
+    return np.linspace(0, items - 1, min(items, at_most)).round().astype(int).tolist()

@@ -31,7 +31,7 @@ def cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
 
 
 DEFAULTS = {"loss": mse, "optimizer": ADAM, "batch_size": 128, "noise": 0.0, "snapshots": (), "callbacks": (),
-            "progress": None}
+            "progress": None, "epochs": None, "steps": None, "schedule": None}
 
 
 @dataclass
@@ -92,16 +92,19 @@ def modes_kept(model: nn.Module) -> Iterator[None]:
             module.training = mode
 
 
-def fit(model: nn.Module, train: Split, validation: Split | None = None, *, epochs: int, seed: int = 0,
-        loss: Callable[[Tensor, Tensor], Tensor] = mse, optimizer: Callable = ADAM, batch_size: int = 128,
+def fit(model: nn.Module, train: Split, validation: Split | None = None, *, epochs: int | None = None,
+        steps: int | None = None, seed: int = 0, loss: Callable[[Tensor, Tensor], Tensor] = mse,
+        optimizer: Callable = ADAM, schedule: Callable[[int], float] | None = None, batch_size: int = 128,
         noise: float = 0.0, snapshots: Iterable[int] = (), callbacks: Sequence[Callable] = (),
         device: str | torch.device = "auto", progress: str | None = None) -> History:
     """Train ``model`` in place; with a validation split, leave it at the epoch with the smallest validation error.
 
     Parameters
     ----------
+    epochs, steps : how long, one of the two; after a number of ``steps`` the last epoch may be a part of one
     loss : (logits (N, K), labels (N,)) -> (N,), such as ``mse`` or ``cross_entropy``
     optimizer : parameters -> optimizer, as in ``partial(torch.optim.SGD, lr=0.1)``
+    schedule : step, from 0 -> factor on the optimizer's learning rate in that step; by default 1 throughout
     seed : of the order of the samples and of the noise
     noise : standard deviation of Gaussian noise added to the inputs, in units of the pixel range
     snapshots : steps after which the weights are copied; 0 is before training
@@ -111,15 +114,15 @@ def fit(model: nn.Module, train: Split, validation: Split | None = None, *, epoc
     Raises
     ------
     ValueError
-        for ``epochs`` or ``batch_size`` below 1, a label the network has no output for, or a loss that is not finite
+        for ``epochs``, ``steps`` or ``batch_size`` below 1, both or neither of ``epochs`` and ``steps``, a label the network has no output for, or a loss that is not finite
         or not one number per sample
     """
     device = pick_device(device)
     network = Single(model.to(device))
     with modes_kept(model):
         history = _train(network, [seed], train.to(device), validation and validation.to(device), epochs=epochs,
-                         loss=loss, optimizer=optimizer, batch_size=batch_size, noise=noise, snapshots=snapshots,
-                         callbacks=callbacks, progress=progress)
+                         steps=steps, loss=loss, optimizer=optimizer, schedule=schedule, batch_size=batch_size,
+                         noise=noise, snapshots=snapshots, callbacks=callbacks, progress=progress)
     kept = {step: {name: t[0] for name, t in state.items()} for step, state in history.snapshots.items()}
     return History(history.loss[0], history.validation_error[0], history.best_epoch[0], kept)
 
@@ -135,8 +138,8 @@ def fit_ensemble(make_model: Callable[[], nn.Module], seeds: Sequence[int], trai
     Parameters
     ----------
     store : folder where the finished run is kept; a later call with the same settings, initial weights and data
-        reads it back instead of training, so that a long series can be stopped and resumed. ``loss`` and
-        ``optimizer`` count by their names: give a changed one another name.
+        reads it back instead of training, so that a long series can be stopped and resumed. ``loss``, ``optimizer``
+        and ``schedule`` count by their names: give a changed one another name.
 
     Raises
     ------
@@ -168,13 +171,14 @@ def error_rate(model: nn.Module, split: Split, batch_size: int = 2000) -> float:
         return _errors(Single(model), split.to(next(model.parameters()).device), batch_size)[0].item()
 
 
-def _train(network: Single | Stacked, seeds: Sequence[int], train: Split, validation: Split | None, *, epochs: int,
-           loss: Callable, optimizer: Callable, batch_size: int, noise: float, snapshots: Iterable[int],
-           callbacks: Sequence[Callable], progress: str | None) -> History:
-    if epochs < 1 or batch_size < 1:
-        raise ValueError(f"epochs, batch_size: expected at least 1, got {epochs} and {batch_size}")
+def _train(network: Single | Stacked, seeds: Sequence[int], train: Split, validation: Split | None, *,
+           epochs: int | None, steps: int | None, loss: Callable, optimizer: Callable, schedule: Callable | None,
+           batch_size: int, noise: float, snapshots: Iterable[int], callbacks: Sequence[Callable],
+           progress: str | None) -> History:
+    epochs = _epochs(epochs, steps, batch_size, train)
     device, dtype = network.parameters[0].device, network.parameters[0].dtype
     update = optimizer(network.parameters)
+    rate = schedule and torch.optim.lr_scheduler.LambdaLR(update, schedule)
     orders = [torch.Generator().manual_seed(seed) for seed in seeds]
     kept, wanted = {}, set(snapshots)
     losses, errors = [], []
@@ -193,7 +197,8 @@ def _train(network: Single | Stacked, seeds: Sequence[int], train: Split, valida
         network.train(True)
         total = torch.zeros(network.size, dtype=torch.float64, device=device)
         order = torch.stack([torch.randperm(len(train), generator=g) for g in orders]).to(device)
-        for rows in order.split(batch_size, dim=1):
+        batches = order.split(batch_size, dim=1)[:steps and steps - step]
+        for rows in batches:
             x = as_input(train.images[rows.flatten()], dtype).unflatten(0, rows.shape)
             if noise:
                 drawn = [torch.randn(x.shape[1:], generator=g, dtype=dtype) for g in orders]
@@ -210,9 +215,11 @@ def _train(network: Single | Stacked, seeds: Sequence[int], train: Split, valida
             update.zero_grad()
             each.mean(1).sum().backward()
             update.step()
+            if rate:
+                rate.step()
             total += each.detach().sum(1)
             after(step := step + 1)
-        losses.append(total / len(train))
+        losses.append(total / sum(rows.shape[1] for rows in batches))
         if not losses[-1].isfinite().all():
             raise ValueError(f"loss: not finite in epoch {epoch} ({losses[-1].tolist()}); "
                              "lower the learning rate of optimizer")
@@ -226,6 +233,17 @@ def _train(network: Single | Stacked, seeds: Sequence[int], train: Split, valida
     empty = torch.empty(network.size, 0, dtype=torch.float64)
     return History(torch.stack(losses, 1).cpu(), torch.stack(errors, 1).cpu() if errors else empty,
                    best_epoch.cpu(), kept)
+
+
+def _epochs(epochs: int | None, steps: int | None, batch_size: int, train: Split) -> int:
+    """How many epochs are begun."""
+    if (epochs is None) == (steps is None):
+        raise ValueError(f"epochs, steps: expected one of the two, got {epochs} and {steps}")
+    if steps is not None and steps < 1:
+        raise ValueError(f"steps: expected at least 1, got {steps}")
+    if (epochs is not None and epochs < 1) or batch_size < 1:
+        raise ValueError(f"epochs, batch_size: expected at least 1, got {epochs} and {batch_size}")
+    return epochs if steps is None else -(-steps // steps_per_epoch(train, batch_size))
 
 
 def _check_labels(train: Split, validation: Split | None, outputs: int) -> None:

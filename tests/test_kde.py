@@ -6,7 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import gaussian_kde
 
-from layerlib.kde import BINS_PER_BANDWIDTH, Histograms, LogDensities, Moments
+from layerlib.kde import BINS_PER_BANDWIDTH, Histograms, LogDensities
+from layerlib.moments import Moments
 
 
 def moments_of(z, labels, classes, batch=10**9):
