@@ -1,14 +1,21 @@
 """Every figure of the book: functions take data and an axes, draw, and return the axes."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.colors import to_rgba
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Rectangle
+from matplotlib.ticker import NullLocator
+
+from layerlib.records import VERDICTS
 
 CLASS_COLOURS = sns.color_palette("colorblind", 10)
 SYSTEM_COLOURS = dict(zip(("discrete", "continuous", "combined"), CLASS_COLOURS, strict=False))
+VERDICT_COLOURS = dict(zip(VERDICTS, ("#029e73", "#de8f05", "#d55e00", "#949494"), strict=True))
 DATA_COLOURS = (sns.color_palette("colorblind")[0], sns.color_palette("colorblind")[3])
 
 
@@ -116,3 +123,124 @@ def class_histograms(counts: np.ndarray, edges: np.ndarray, classes: Sequence[st
 def evenly(items: int, at_most: int) -> list[int]:
     """Indices of at most ``at_most`` of ``items`` things, evenly spread from the first to the last."""
     return np.linspace(0, items - 1, min(items, at_most)).round().astype(int).tolist()
+
+
+def cloud(points: np.ndarray, labels: np.ndarray, ax: Axes, title: str = "") -> Axes:
+    """Points in the plane, coloured by class; a plane of t-SNE has no axes to read.
+
+    Parameters
+    ----------
+    points : shape (N, 2); rows with NaN are left out
+    labels : class numbers, shape (N,)
+    """
+    points, labels = np.asarray(points, dtype=float), np.asarray(labels)
+    known = ~np.isnan(points).any(1)
+    colours = np.array([to_rgba(c) for c in CLASS_COLOURS])[labels[known] % len(CLASS_COLOURS)]
+    ax.scatter(*points[known].T, c=colours, s=4, linewidths=0, rasterized=True)
+    ax.set(xticks=[], yticks=[])
+    ax.set_title(title, fontsize="small")
+    return ax
+
+
+def class_legend(figure: Figure, classes: Sequence[str]) -> None:
+    """One legend for all clouds of a figure, under them."""
+    handles = [Line2D([], [], linestyle="", marker="o", markersize=5, color=c) for c, _ in zip(CLASS_COLOURS, classes)]
+    figure.legend(handles, classes, loc="outside lower center", ncols=len(handles), fontsize="x-small",
+                  handletextpad=0.1, columnspacing=0.8)
+
+
+def over_training(iterations: Sequence[int], values: np.ndarray, ax: Axes, **line) -> Axes:
+    """One line over the iterations for each layer, light to dark, with the spread over seeds.
+
+    Parameters
+    ----------
+    values : shape (iterations, seeds, layers)
+    line : as of ``Axes.plot``; the layers are labelled only where the line has no style of its own
+    """
+    values = np.asarray(values, dtype=float)
+    for layer, colour in enumerate(sns.color_palette("flare", values.shape[2])):
+        label = None if line else str(layer + 1)
+        spread(iterations, values[:, :, layer].T, ax, label=label, color=colour, **line)
+    ax.set_xscale("symlog", linthresh=10)
+    ax.set(xlabel="iteration", xlim=(-0.5, None))
+    ax.xaxis.set_minor_locator(NullLocator())
+    return ax
+
+
+def pictures(strip: np.ndarray, ax: Axes, label: str, colours: str = "RdBu_r") -> Axes:
+    """Pictures in a row, each on its own scale around 0: with the default colours red is above 0 and blue below.
+
+    Parameters
+    ----------
+    strip : shape (N, H, W)
+    """
+    strip = np.asarray(strip, dtype=float)
+    largest = np.abs(strip).max((1, 2), keepdims=True)
+    scaled = np.pad(strip / np.where(largest > 0, largest, 1), ((0, 0), (1, 1), (1, 1)), constant_values=np.nan)
+    ax.imshow(np.concatenate(scaled, 1), cmap=colours, vmin=0 if strip.min() >= 0 and colours != "RdBu_r" else -1, vmax=1,
+              interpolation="nearest")
+    ax.set(xticks=[], yticks=[])
+    ax.set_ylabel(label, rotation=0, ha="right", va="center", fontsize="small")
+    ax.spines[:].set_visible(False)
+    ax.grid(False)
+    return ax
+
+
+def marked(image: np.ndarray, crossings: Sequence[tuple], turns: Sequence[tuple], ax: Axes) -> Axes:
+    """A drawn image with boxes: red, solid around crossings; green, dashed around turns (Xie & Lai, fig. 8).
+
+    Parameters
+    ----------
+    image : shape (H, W)
+    crossings, turns : (top, left, height, width) in pixels, as ``strokes.boxes`` gives them
+    """
+    ax.imshow(image, cmap="gray_r", interpolation="nearest")
+    for boxes, colour, style in ((crossings, CLASS_COLOURS[3], "-"), (turns, CLASS_COLOURS[2], "--")):
+        for top, left, height, width in boxes:
+            ax.add_patch(Rectangle((left - 0.5, top - 0.5), width, height, fill=False, edgecolor=colour, linestyle=style,
+                                   linewidth=1.5))
+    ax.set(xticks=[], yticks=[])
+    ax.grid(False)
+    return ax
+
+
+def intervals(rows: Mapping[str, Sequence[float]], ax: Axes, **dot) -> Axes:
+    """A mean and its interval for each row, one below the other.
+
+    Parameters
+    ----------
+    rows : name -> (mean, low, high)
+    """
+    values = np.array([row[:3] for row in rows.values()], dtype=float)
+    height = -np.arange(len(rows)) + dot.pop("shift", 0)
+    errors = [values[:, 0] - values[:, 1], values[:, 2] - values[:, 0]]
+    ax.errorbar(values[:, 0], height, xerr=errors, linestyle="", **({"marker": "o", "markersize": 5, "capsize": 2} | dot))
+    ax.axvline(0, color="0.5", linewidth=0.8, zorder=0)
+    ax.set_yticks(-np.arange(len(rows)), list(rows))
+    ax.grid(axis="y", visible=False)
+    return ax
+
+
+def trials(rows: Sequence[tuple], ax: Axes) -> Axes:
+    """Claims against their controls: what was measured, what the control gives, the threshold, and the verdict.
+
+    Parameters
+    ----------
+    rows : (claim in words, measured, control or None, name of the control, threshold, +1 or -1, verdict), where the
+        claim asks for more (+1) or less (-1) than the threshold
+    """
+    for y, (says, value, control, name, threshold, side, verdict) in enumerate(rows):
+        ax.plot([threshold] * 2, [y - 0.35, y + 0.35], color="0.35", linewidth=1.5)
+        ax.annotate("", (threshold + side * 0.09, y - 0.3), (threshold, y - 0.3),
+                    arrowprops={"arrowstyle": "->", "color": "0.35"})
+        ax.plot(value, y, "o", color=CLASS_COLOURS[0], markersize=8)
+        if control is not None:
+            ax.plot(control, y, "D", color=CLASS_COLOURS[1], markersize=7, fillstyle="none", markeredgewidth=1.8)
+            ax.annotate(name, (1.01, y - 0.0), xycoords=("axes fraction", "data"), va="center", fontsize="small",
+                        color=CLASS_COLOURS[1])
+        ax.annotate(verdict, (1.42, y), xycoords=("axes fraction", "data"), va="center", fontsize="small",
+                    fontweight="bold", color=VERDICT_COLOURS[verdict])
+    ax.set_yticks(range(len(rows)), [row[0] for row in rows])
+    ax.set_ylim(len(rows) - 0.4, -0.6)
+    ax.axvline(0, color="0.8", linewidth=0.8, zorder=0)
+    return ax
