@@ -138,6 +138,7 @@ def cloud(points: np.ndarray, labels: np.ndarray, ax: Axes, title: str = "") -> 
     colours = np.array([to_rgba(c) for c in CLASS_COLOURS])[labels[known] % len(CLASS_COLOURS)]
     ax.scatter(*points[known].T, c=colours, s=4, linewidths=0, rasterized=True)
     ax.set(xticks=[], yticks=[])
+    ax.spines[:].set(visible=True, color="0.85")
     ax.set_title(title, fontsize="small")
     return ax
 
@@ -200,6 +201,7 @@ def marked(image: np.ndarray, crossings: Sequence[tuple], turns: Sequence[tuple]
             ax.add_patch(Rectangle((left - 0.5, top - 0.5), width, height, fill=False, edgecolor=colour, linestyle=style,
                                    linewidth=1.5))
     ax.set(xticks=[], yticks=[])
+    ax.spines[:].set_visible(False)
     ax.grid(False)
     return ax
 
@@ -229,17 +231,20 @@ def trials(rows: Sequence[tuple], ax: Axes) -> Axes:
     rows : (claim in words, measured, control or None, name of the control, threshold, +1 or -1, verdict), where the
         claim asks for more (+1) or less (-1) than the threshold
     """
-    for y, (says, value, control, name, threshold, side, verdict) in enumerate(rows):
+    def beside(text: str, x: float, y: float, **look) -> None:
+        ax.annotate(text, (x, y), xycoords=("axes fraction", "data"), va="center", fontsize="small", **look)
+
+    beside("control", 1.02, -0.9, color="0.35")
+    beside("verdict", 1.24, -0.9, color="0.35")
+    for y, (_, value, control, name, threshold, side, verdict) in enumerate(rows):
         ax.plot([threshold] * 2, [y - 0.35, y + 0.35], color="0.35", linewidth=1.5)
         ax.annotate("", (threshold + side * 0.09, y - 0.3), (threshold, y - 0.3),
                     arrowprops={"arrowstyle": "->", "color": "0.35"})
         ax.plot(value, y, "o", color=CLASS_COLOURS[0], markersize=8)
         if control is not None:
-            ax.plot(control, y, "D", color=CLASS_COLOURS[1], markersize=7, fillstyle="none", markeredgewidth=1.8)
-            ax.annotate(name, (1.01, y - 0.0), xycoords=("axes fraction", "data"), va="center", fontsize="small",
-                        color=CLASS_COLOURS[1])
-        ax.annotate(verdict, (1.42, y), xycoords=("axes fraction", "data"), va="center", fontsize="small",
-                    fontweight="bold", color=VERDICT_COLOURS[verdict])
+            ax.plot(control, y, "D", color=CLASS_COLOURS[1], markersize=8, fillstyle="none", markeredgewidth=1.8)
+            beside(name, 1.02, y, color=CLASS_COLOURS[1])
+        beside(verdict, 1.24, y, color=VERDICT_COLOURS[verdict], fontweight="bold")
     ax.set_yticks(range(len(rows)), [row[0] for row in rows])
     ax.set_ylim(len(rows) - 0.4, -0.6)
     ax.axvline(0, color="0.8", linewidth=0.8, zorder=0)
