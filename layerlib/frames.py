@@ -14,7 +14,7 @@ from PIL import Image
 _PAGE = """<figure class="layerlib-slider" id="{name}" style="margin: 0">
 <img src="{picture}" alt="{alt}" style="max-width: 100%; height: auto; background: white">
 <div style="display: flex; gap: 0.8em; align-items: center">
-<input type="range" min="0" max="{last}" value="{last}" step="1" aria-label="{what}" style="flex: 1">
+<input type="range" min="0" max="{last}" value="{last}" step="1" autocomplete="off" aria-label="{what}" style="flex: 1">
 <output style="min-width: 9em">{label}</output></div>
 <script>
 (() => {{

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-from layerlib.models import MLP, taps
+from layerlib.models import MLP, dnn6, taps
 
 
 def linears(model):
@@ -177,3 +177,25 @@ def test_the_weight_update_is_a_sum_over_active_paths(seed):
     for ours, theirs in zip(sums, autograd, strict=True):
         assert theirs.count_nonzero() > 0
         torch.testing.assert_close(ours, theirs, rtol=1e-12, atol=1e-13)
+
+
+def test_dnn6_is_the_network_of_the_paper():
+    model = dnn6()
+    assert [tuple(layer.weight.shape) for layer in linears(model)] == [(100, 784), *[(100, 100)] * 4, (10, 100)]
+    assert all(layer.bias is not None and layer.bias.count_nonzero() == 0 for layer in linears(model))
+    assert taps(model) == [f"linear{i}" for i in range(1, 7)]
+    assert model(torch.zeros(5, 1, 28, 28)).shape == (5, 10)
+    assert isinstance(dnn6("sigmoid").sigmoid5, nn.Sigmoid)
+
+
+@pytest.mark.parametrize("layer", [1, 3, 6])
+def test_the_weights_of_dnn6_start_uniform_by_glorot_and_bengio(layer):
+    torch.manual_seed(0)
+    weight = dnn6().get_submodule(f"linear{layer}").weight.detach()
+    bound = math.sqrt(6 / sum(weight.shape))
+    assert scipy.stats.kstest(weight.flatten().numpy(), scipy.stats.uniform(-bound, 2 * bound).cdf).pvalue > 0.01
+
+
+def test_an_unknown_activation_of_dnn6_is_refused():
+    with pytest.raises(ValueError, match="activation: expected one of .*, got 'step'"):
+        dnn6("step")

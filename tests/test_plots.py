@@ -67,3 +67,67 @@ def test_class_histograms_draw_every_class_over_the_given_edges(ax):
     (5, 5, [0, 1, 2, 3, 4]), (9, 5, [0, 2, 4, 6, 8]), (3, 5, [0, 1, 2]), (1, 4, [0]), (10, 2, [0, 9])])
 def test_evenly_spreads_from_the_first_to_the_last(items, at_most, expected):
     assert plots.evenly(items, at_most) == expected
+
+
+def test_a_cloud_shows_every_point_in_its_class_colour_and_leaves_nan_out(ax):
+    points = np.array([[0, 1], [np.nan, np.nan], [2, 3]])
+    plots.cloud(points, np.array([1, 0, 12]), ax, "title")
+    np.testing.assert_allclose(ax.collections[0].get_offsets(), [[0, 1], [2, 3]])
+    np.testing.assert_allclose(ax.collections[0].get_facecolors()[:, :3], [plots.CLASS_COLOURS[i] for i in (1, 2)])
+    assert ax.get_title() == "title" and not len(ax.get_xticks())
+
+
+def test_the_legend_of_clouds_names_every_class(ax):
+    plots.class_legend(ax.figure, ["a", "b", "c"])
+    [legend] = ax.figure.legends
+    assert [text.get_text() for text in legend.get_texts()] == ["a", "b", "c"]
+
+
+def test_over_training_draws_each_layer_with_the_range_of_the_seeds(ax):
+    values = np.arange(12.0).reshape(3, 2, 2)
+    plots.over_training([0, 10, 100], values, ax)
+    assert [line.get_label() for line in ax.lines] == ["1", "2"]
+    np.testing.assert_allclose(ax.lines[1].get_xydata(), [[0, 2], [10, 6], [100, 10]])
+    assert ax.get_xscale() == "symlog"
+    plots.over_training([0, 10, 100], values, ax, linestyle=":")
+    assert ax.lines[2].get_linestyle() == ":" and ax.lines[2].get_label().startswith("_")
+
+
+def test_pictures_stand_in_a_row_each_on_its_own_scale(ax):
+    strip = np.stack([np.eye(3), -4 * np.eye(3), np.zeros((3, 3))])
+    plots.pictures(strip, ax, "label")
+    [shown] = ax.images
+    assert shown.get_clim() == (-1, 1) and shown.get_array().shape == (5, 15)
+    assert np.nanmax(shown.get_array()) == 1 and np.nanmin(shown.get_array()) == -1
+    assert ax.get_ylabel() == "label"
+
+
+def test_drawn_images_are_white_where_they_are_empty(ax):
+    plots.pictures(np.stack([np.eye(3)]), ax, "image", "gray_r")
+    assert ax.images[0].get_clim() == (0, 1)
+
+
+def test_boxes_are_drawn_around_their_pixels_red_for_crossings_and_green_for_turns(ax):
+    plots.marked(np.zeros((9, 9)), [(1, 2, 3, 4)], [(5, 5, 2, 2), (0, 0, 1, 1)], ax)
+    red, *greens = ax.patches
+    assert red.get_bbox().bounds == (1.5, 0.5, 4, 3) and red.get_linestyle() == "-"
+    np.testing.assert_allclose(red.get_edgecolor()[:3], plots.CLASS_COLOURS[3])
+    assert len(greens) == 2 and all(green.get_linestyle() == "--" for green in greens)
+
+
+def test_intervals_stand_below_one_another_in_the_order_given(ax):
+    plots.intervals({"a": (1, 0.5, 2), "b": (3, 2, 5)}, ax)
+    np.testing.assert_allclose(ax.lines[0].get_xydata(), [[1, 0], [3, -1]])
+    np.testing.assert_allclose([part.tolist() for part in ax.collections[0].get_segments()],
+                               [[[0.5, 0], [2, 0]], [[2, -1], [5, -1]]])
+    assert [tick.get_text() for tick in ax.get_yticklabels()] == ["a", "b"]
+
+
+def test_trials_show_measured_value_control_threshold_and_verdict(ax):
+    plots.trials([("one", 0.4, 0.3, "wrong label", 0.2, 1, "holds"), ("two", 0.1, None, "", 0.9, 1, "fails")], ax)
+    assert [tick.get_text() for tick in ax.get_yticklabels()] == ["one", "two"]
+    markers = {(line.get_marker(), *np.atleast_1d(line.get_xdata()), *np.atleast_1d(line.get_ydata())) for line in ax.lines}
+    assert {("o", 0.4, 0), ("D", 0.3, 0), ("o", 0.1, 1)} <= markers
+    assert not any(marker[0] == "D" and marker[-1] == 1 for marker in markers)
+    texts = [text.get_text() for text in ax.texts]
+    assert {"wrong label", "holds", "fails"} <= set(texts)

@@ -415,3 +415,91 @@ def test_a_gpu_trains_the_networks_that_the_cpu_trains(tmp_path):
         assert next(theirs.parameters()).is_cuda and next(stored.parameters()).is_cuda
         close(ours.state_dict(), theirs.cpu().state_dict(), 1e-10)
         close(theirs.state_dict(), stored.cpu().state_dict(), 0)
+
+
+def halving(step):
+    return 0.5 ** step
+
+
+def growing(step):
+    return 1 + step
+
+
+@pytest.mark.parametrize("steps", [1, 2, 3, 7])
+def test_so_many_steps_are_the_first_of_whole_epochs(steps):
+    # 150 samples in batches of 64 are 3 steps an epoch
+    settings = {"batch_size": 64, "optimizer": SGD, "device": "cpu"}
+    whole, part = (seeded(network, 0) for _ in range(2))
+    history = fit(whole, TRAIN, epochs=3, snapshots=[steps], **settings)
+    short = fit(part, TRAIN, steps=steps, **settings)
+    close(part.state_dict(), history.snapshots[steps], 0)
+    full = steps // 3
+    torch.testing.assert_close(short.loss[:full], history.loss[:full])
+    assert len(short.loss) == -(-steps // 3) and short.best_epoch == -(-steps // 3)
+    assert short.loss.isfinite().all()
+
+
+def test_the_loss_of_a_part_of_an_epoch_is_the_mean_over_the_samples_seen():
+    model = seeded(network, 0)
+    order = torch.randperm(150, generator=torch.Generator().manual_seed(0))[:64]
+    with torch.no_grad():
+        expected = mse(model(TRAIN.images[order].double() / 255), TRAIN.labels[order]).mean()
+    history = fit(model, TRAIN, steps=1, batch_size=64, device="cpu")
+    torch.testing.assert_close(history.loss, expected[None])
+
+
+def test_a_schedule_multiplies_the_learning_rate_step_by_step():
+    ours, theirs = (seeded(network, 0) for _ in range(2))
+    fit(ours, TRAIN, steps=5, batch_size=64, optimizer=partial(torch.optim.SGD, lr=0.1), schedule=halving, device="cpu")
+    rates = iter(0.1 * 0.5 ** step for step in range(5))
+    random = torch.Generator().manual_seed(0)
+    for _ in range(2):
+        for rows in torch.randperm(150, generator=random).split(64):
+            if (rate := next(rates, None)) is None:
+                break
+            theirs.zero_grad()
+            mse(theirs(TRAIN.images[rows].double() / 255), TRAIN.labels[rows]).mean().backward()
+            with torch.no_grad():
+                for parameter in theirs.parameters():
+                    parameter -= rate * parameter.grad
+    close(ours.state_dict(), theirs.state_dict())
+
+
+def test_side_by_side_a_schedule_is_the_same_as_one_by_one():
+    settings = {"steps": 4, "batch_size": 64, "optimizer": SGD, "schedule": growing, "device": "cpu"}
+    for seed, member in enumerate(fit_ensemble(network, [0, 1], TRAIN, **settings).models):
+        alone = seeded(network, seed)
+        fit(alone, TRAIN, seed=seed, **settings)
+        close(member.state_dict(), alone.state_dict())
+
+
+@pytest.mark.parametrize("settings, message", [
+    ({}, "epochs, steps: expected one of the two, got None and None"),
+    ({"epochs": 1, "steps": 1}, "epochs, steps: expected one of the two, got 1 and 1"),
+    ({"steps": 0}, "steps: expected at least 1, got 0"),
+    ({"steps": 5, "batch_size": 0}, "epochs, batch_size: expected at least 1, got None and 0"),
+])
+def test_a_bad_length_of_training_is_refused(settings, message):
+    with pytest.raises(ValueError, match=message):
+        fit(seeded(network, 0), TRAIN, device="cpu", **settings)
+    with pytest.raises(ValueError, match=message):
+        fit_ensemble(network, [0], TRAIN, device="cpu", **settings)
+
+
+def test_steps_and_schedule_count_in_the_store_and_a_nameless_schedule_is_refused(tmp_path, trainings):
+    base = {"steps": 2, "store": tmp_path, "device": "cpu"}
+    for change in [{}, {"steps": 3}, {"schedule": halving}, {"schedule": growing}]:
+        for _ in range(2):
+            fit_ensemble(network, [0], TRAIN, **base | change)
+    assert len(trainings) == len(list(tmp_path.iterdir())) == 4
+    with pytest.raises(ValueError, match="expected named functions"):
+        fit_ensemble(network, [0], TRAIN, schedule=lambda step: 1.0, **base)
+
+
+def test_the_names_of_stored_runs_do_not_depend_on_settings_that_came_later():
+    members = [seeded(network, 0)]
+    early = {key: training.DEFAULTS[key] for key in
+             ("loss", "optimizer", "batch_size", "noise", "snapshots", "callbacks", "progress")}
+    names = {training._fingerprint(members, [0], TRAIN, None, settings | {"epochs": 3})
+             for settings in (early, training.DEFAULTS)}
+    assert len(names) == 1
