@@ -81,6 +81,7 @@ def per_layer(values: np.ndarray, series: Sequence[int], ax: Axes, title: str) -
     for row, name, colour in zip(values, series, colours, strict=True):
         spread(np.arange(1, row.shape[-1] + 1), row, ax, label=str(name), color=colour)
     ax.set_xlabel("layer")
+    ax.xaxis.get_major_locator().set_params(integer=True)
     ax.legend(title=title, ncols=1 + (len(series) > 6), fontsize="x-small", title_fontsize="x-small")
     return ax
 
@@ -145,7 +146,8 @@ def cloud(points: np.ndarray, labels: np.ndarray, ax: Axes, title: str = "") -> 
 
 def class_legend(figure: Figure, classes: Sequence[str]) -> None:
     """One legend for all clouds of a figure, under them."""
-    handles = [Line2D([], [], linestyle="", marker="o", markersize=5, color=c) for c, _ in zip(CLASS_COLOURS, classes)]
+    handles = [Line2D([], [], linestyle="", marker="o", markersize=5, color=colour)
+               for colour, _ in zip(CLASS_COLOURS, classes, strict=False)]
     figure.legend(handles, classes, loc="outside lower center", ncols=len(handles), fontsize="x-small",
                   handletextpad=0.1, columnspacing=0.8)
 
@@ -153,17 +155,14 @@ def class_legend(figure: Figure, classes: Sequence[str]) -> None:
 def over_training(iterations: Sequence[int], values: np.ndarray, ax: Axes, **line) -> Axes:
     """One line over the iterations for each layer, light to dark, with the spread over seeds.
 
-    Parameters
-    ----------
-    values : shape (iterations, seeds, layers)
-    line : as of ``Axes.plot``; the layers are labelled only where the line has no style of its own
+    ``values`` have shape (iterations, seeds, layers); layers are labelled where the line has no style of its own.
     """
     values = np.asarray(values, dtype=float)
     for layer, colour in enumerate(sns.color_palette("flare", values.shape[2])):
         label = None if line else str(layer + 1)
         spread(iterations, values[:, :, layer].T, ax, label=label, color=colour, **line)
     ax.set_xscale("symlog", linthresh=10)
-    ax.set(xlabel="iteration", xlim=(-0.5, None))
+    ax.set_xlabel("iteration")
     ax.xaxis.set_minor_locator(NullLocator())
     return ax
 
@@ -178,8 +177,8 @@ def pictures(strip: np.ndarray, ax: Axes, label: str, colours: str = "RdBu_r") -
     strip = np.asarray(strip, dtype=float)
     largest = np.abs(strip).max((1, 2), keepdims=True)
     scaled = np.pad(strip / np.where(largest > 0, largest, 1), ((0, 0), (1, 1), (1, 1)), constant_values=np.nan)
-    ax.imshow(np.concatenate(scaled, 1), cmap=colours, vmin=0 if strip.min() >= 0 and colours != "RdBu_r" else -1, vmax=1,
-              interpolation="nearest")
+    lowest = 0 if colours != "RdBu_r" and strip.min() >= 0 else -1
+    ax.imshow(np.concatenate(scaled, 1), cmap=colours, vmin=lowest, vmax=1, interpolation="nearest")
     ax.set(xticks=[], yticks=[])
     ax.set_ylabel(label, rotation=0, ha="right", va="center", fontsize="small")
     ax.spines[:].set_visible(False)
@@ -198,8 +197,7 @@ def marked(image: np.ndarray, crossings: Sequence[tuple], turns: Sequence[tuple]
     ax.imshow(image, cmap="gray_r", interpolation="nearest")
     for boxes, colour, style in ((crossings, CLASS_COLOURS[3], "-"), (turns, CLASS_COLOURS[2], "--")):
         for top, left, height, width in boxes:
-            ax.add_patch(Rectangle((left - 0.5, top - 0.5), width, height, fill=False, edgecolor=colour, linestyle=style,
-                                   linewidth=1.5))
+            ax.add_patch(Rectangle((left - 0.5, top - 0.5), width, height, fill=False, ec=colour, ls=style, lw=1.5))
     ax.set(xticks=[], yticks=[])
     ax.spines[:].set_visible(False)
     ax.grid(False)
@@ -216,7 +214,7 @@ def intervals(rows: Mapping[str, Sequence[float]], ax: Axes, **dot) -> Axes:
     values = np.array([row[:3] for row in rows.values()], dtype=float)
     height = -np.arange(len(rows)) + dot.pop("shift", 0)
     errors = [values[:, 0] - values[:, 1], values[:, 2] - values[:, 0]]
-    ax.errorbar(values[:, 0], height, xerr=errors, linestyle="", **({"marker": "o", "markersize": 5, "capsize": 2} | dot))
+    ax.errorbar(values[:, 0], height, xerr=errors, **({"ls": "", "marker": "o", "ms": 5, "capsize": 2} | dot))
     ax.axvline(0, color="0.5", linewidth=0.8, zorder=0)
     ax.set_yticks(-np.arange(len(rows)), list(rows))
     ax.grid(axis="y", visible=False)

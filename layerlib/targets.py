@@ -26,8 +26,8 @@ class LayerPass:
     ----------
     layer : the module
     input : shape (N, …), o_{l-1}, what came into the layer
-    preactivation : shape (N, …), z_l, what it put out (eq. 2)
-    target : the shape of ``preactivation``, õ_l = ∂ℓ/∂z_l of each sample (eqs. 3-4)
+    preactivation : shape (N, …), z_l, what it put out (equation 2)
+    target : the shape of ``preactivation``, õ_l = ∂ℓ/∂z_l of each sample (equations 3, 4)
     """
 
     layer: nn.Module

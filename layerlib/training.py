@@ -114,8 +114,8 @@ def fit(model: nn.Module, train: Split, validation: Split | None = None, *, epoc
     Raises
     ------
     ValueError
-        for ``epochs``, ``steps`` or ``batch_size`` below 1, both or neither of ``epochs`` and ``steps``, a label the network has no output for, or a loss that is not finite
-        or not one number per sample
+        for ``epochs``, ``steps`` or ``batch_size`` below 1, both or neither of ``epochs`` and ``steps``, a label the
+        network has no output for, or a loss that is not finite or not one number per sample
     """
     device = pick_device(device)
     network = Single(model.to(device))

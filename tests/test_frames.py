@@ -56,7 +56,7 @@ def test_the_same_frames_give_the_same_page_and_others_another_name(frames):
 
 @pytest.mark.parametrize("some, labels", [(0, 0), (2, 3), (3, 2)])
 def test_a_label_is_needed_for_every_frame(frames, some, labels):
-    with pytest.raises(ValueError, match=f"one label per frame and at least one, got {some} frames and {labels} labels"):
+    with pytest.raises(ValueError, match=f"one label per frame .*, got {some} frames and {labels} labels"):
         slider(frames[:some], LABELS[:labels], "Lines")
 
 

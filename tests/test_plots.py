@@ -126,8 +126,7 @@ def test_intervals_stand_below_one_another_in_the_order_given(ax):
 def test_trials_show_measured_value_control_threshold_and_verdict(ax):
     plots.trials([("one", 0.4, 0.3, "wrong label", 0.2, 1, "holds"), ("two", 0.1, None, "", 0.9, 1, "fails")], ax)
     assert [tick.get_text() for tick in ax.get_yticklabels()] == ["one", "two"]
-    markers = {(line.get_marker(), *np.atleast_1d(line.get_xdata()), *np.atleast_1d(line.get_ydata())) for line in ax.lines}
-    assert {("o", 0.4, 0), ("D", 0.3, 0), ("o", 0.1, 1)} <= markers
-    assert not any(marker[0] == "D" and marker[-1] == 1 for marker in markers)
+    marks = {(line.get_marker(), *line.get_xydata()[0]) for line in ax.lines if line.get_marker() in ("o", "D")}
+    assert marks == {("o", 0.4, 0), ("D", 0.3, 0), ("o", 0.1, 1)}
     texts = [text.get_text() for text in ax.texts]
     assert {"wrong label", "holds", "fails"} <= set(texts)

@@ -13,7 +13,7 @@ import numpy as np
 from torchvision.datasets import MNIST, FashionMNIST
 
 OUT = Path(__file__).resolve().parent.parent / "layerlib" / "datasets"
-CIFAR10_CLASSES = "airplane automobile bird cat deer dog frog horse ship truck".split()
+CIFAR10_CLASSES = ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"]
 
 
 def balanced(labels: np.ndarray, per_class: int, seed: int) -> np.ndarray:
