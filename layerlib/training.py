@@ -1,6 +1,5 @@
 """One training loop: data on the device, seeds side by side, the best epoch kept, finished runs stored."""
 
-import hashlib
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -13,9 +12,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from tqdm.auto import tqdm
 
-from layerlib import __version__
 from layerlib.data import Split
+from layerlib.records import replacing
 from layerlib.stacked import Single, Stacked, State, unstack
+from layerlib.store import fingerprint
 
 ADAM = partial(torch.optim.Adam, lr=1e-3, fused=True)
 
@@ -151,7 +151,7 @@ def fit_ensemble(make_model: Callable[[], nn.Module], seeds: Sequence[int], trai
     members = [_seeded(make_model, seed) for seed in seeds]
     settings = DEFAULTS | settings
     settings["snapshots"] = sorted(settings["snapshots"])
-    path = store and Path(store) / f"{_fingerprint(members, seeds, train, validation, settings)}.pt"
+    path = store and Path(store) / f"{fingerprint(members, seeds, train, validation, settings, DEFAULTS)}.pt"
     if path and path.is_file():
         kept = torch.load(path, map_location="cpu", weights_only=True)
         history = History(**kept["history"])
@@ -160,7 +160,8 @@ def fit_ensemble(make_model: Callable[[], nn.Module], seeds: Sequence[int], trai
         history = _train(network, seeds, train.to(device), validation and validation.to(device), **settings)
         kept = {"state": network.stacked_state(), "history": vars(history)}
         if path:
-            _save(kept, path)
+            with replacing(path) as beside:
+                torch.save(kept, beside)
     return Trained(unstack([member.to(device) for member in members], kept["state"]), history)
 
 
@@ -274,39 +275,3 @@ def _seeded(make_model: Callable[[], nn.Module], seed: int) -> nn.Module:
     with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
         torch.manual_seed(seed)
         return make_model()
-
-
-def _fingerprint(members: Sequence[nn.Module], seeds: Sequence[int], train: Split, validation: Split | None,
-                 settings: dict) -> str:
-    """A name that changes with anything that changes the outcome: settings, initial weights, data."""
-    if settings["callbacks"]:
-        raise ValueError("callbacks: expected none together with store, where a run read back calls none")
-    settings = settings | {"progress": None}
-    words = sorted((k, _name(v)) for k, v in settings.items() if _name(v) != _name(DEFAULTS.get(k)))
-    # a lambda, a local function or an object may do different things under one name
-    nameless = any(mark in str(words) for mark in (" at 0x", "<lambda>", "<locals>"))
-    if nameless or any(callable(v) and not isinstance(v, partial) and not hasattr(v, "__qualname__")
-                       for v in settings.values()):
-        raise ValueError(f"optimizer, loss: expected named functions or partial(torch.optim.…) with store, got {words}")
-    digest = hashlib.sha256(repr((__version__, words, list(seeds), str(members[0]))).encode())
-    for tensor in [t for m in members for t in m.state_dict().values()]:
-        digest.update(tensor.detach().cpu().numpy().tobytes())
-    for split in (train, validation):
-        if split is not None:
-            digest.update(split.images.cpu().numpy().tobytes() + split.labels.cpu().numpy().tobytes())
-    return digest.hexdigest()[:24]
-
-
-def _save(kept: dict, path: Path) -> None:
-    """Write beside and rename, so that a run stopped half-way leaves no file."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_suffix(f".{os.getpid()}.part")
-    try:
-        torch.save(kept, beside)
-        beside.replace(path)
-    finally:
-        beside.unlink(missing_ok=True)
-
-
-def _name(setting) -> str:
-    return getattr(setting, "__qualname__", None) or str(setting)

@@ -11,6 +11,7 @@ from torch.nn import functional as F
 from layerlib import training
 from layerlib.data import Split
 from layerlib.models import MLP
+from layerlib.store import fingerprint
 from layerlib.training import cross_entropy, error_rate, fit, fit_ensemble, modes_kept, mse, steps_per_epoch
 
 SGD = partial(torch.optim.SGD, lr=0.1, momentum=0.9)
@@ -500,6 +501,6 @@ def test_the_names_of_stored_runs_do_not_depend_on_settings_that_came_later():
     members = [seeded(network, 0)]
     early = {key: training.DEFAULTS[key] for key in
              ("loss", "optimizer", "batch_size", "noise", "snapshots", "callbacks", "progress")}
-    names = {training._fingerprint(members, [0], TRAIN, None, settings | {"epochs": 3})
+    names = {fingerprint(members, [0], TRAIN, None, settings | {"epochs": 3}, training.DEFAULTS)
              for settings in (early, training.DEFAULTS)}
     assert len(names) == 1

@@ -1,0 +1,35 @@
+"""The name under which a finished training run is stored: another one whenever the outcome would be another."""
+
+import hashlib
+from collections.abc import Sequence
+from functools import partial
+
+from torch import nn
+
+from layerlib import __version__
+from layerlib.data import Split
+
+
+def fingerprint(members: Sequence[nn.Module], seeds: Sequence[int], train: Split, validation: Split | None,
+                settings: dict, defaults: dict) -> str:
+    """A name that changes with anything that changes the outcome: settings, initial weights, data."""
+    if settings["callbacks"]:
+        raise ValueError("callbacks: expected none together with store, where a run read back calls none")
+    settings = settings | {"progress": None}
+    words = sorted((k, _name(v)) for k, v in settings.items() if _name(v) != _name(defaults.get(k)))
+    # a lambda, a local function or an object may do different things under one name
+    nameless = any(mark in str(words) for mark in (" at 0x", "<lambda>", "<locals>"))
+    if nameless or any(callable(v) and not isinstance(v, partial) and not hasattr(v, "__qualname__")
+                       for v in settings.values()):
+        raise ValueError(f"optimizer, loss: expected named functions or partial(torch.optim.…) with store, got {words}")
+    digest = hashlib.sha256(repr((__version__, words, list(seeds), str(members[0]))).encode())
+    for tensor in [t for m in members for t in m.state_dict().values()]:
+        digest.update(tensor.detach().cpu().numpy().tobytes())
+    for split in (train, validation):
+        if split is not None:
+            digest.update(split.images.cpu().numpy().tobytes() + split.labels.cpu().numpy().tobytes())
+    return digest.hexdigest()[:24]
+
+
+def _name(setting) -> str:
+    return getattr(setting, "__qualname__", None) or str(setting)
