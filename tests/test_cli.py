@@ -259,7 +259,9 @@ def test_an_interrupted_run_leaves_the_old_file_as_it_was(book, tmp_path, by):
     out = tmp_path / "results" / "out.ipynb"
     out.parent.mkdir()
     out.write_text("from before")
-    program = "import sys; from layerlib.cli import main; sys.exit(main(sys.argv[1:]))"
+    # a program started in the background ignores SIGINT, and its children with it
+    program = ("import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler); "
+               "from layerlib.cli import main; sys.exit(main(sys.argv[1:]))")
     command = [sys.executable, "-c", program, "run", "toy", "--out", str(out)]
     process = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True)
     deadline = time.monotonic() + 30
