@@ -7,7 +7,7 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
-from layerlib.training import as_input, modes_kept
+from layerlib.batches import as_input, modes_kept
 
 
 class Seen(Mapping):

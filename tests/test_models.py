@@ -12,7 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-from layerlib.models import MLP, dnn6, taps
+from torchvision import models as torchvision_models
+
+from layerlib.capture import capture
+from layerlib.models import MLP, build, dnn6, taps
 
 
 def linears(model):
@@ -115,7 +118,7 @@ def test_taps_are_the_pre_activations_and_the_output():
 
 
 def test_taps_of_another_network_are_not_guessed():
-    with pytest.raises(ValueError, match="model: taps are fixed for MLP only, got Sequential; give the names"):
+    with pytest.raises(ValueError, match="model: taps are fixed for MLP, ResNet and VGG, got Sequential; give the names"):
         taps(nn.Sequential(nn.Linear(2, 2)))
 
 
@@ -199,3 +202,81 @@ def test_the_weights_of_dnn6_start_uniform_by_glorot_and_bengio(layer):
 def test_an_unknown_activation_of_dnn6_is_refused():
     with pytest.raises(ValueError, match="activation: expected one of .*, got 'step'"):
         dnn6("step")
+
+
+# Convolutional networks
+
+
+NETWORKS = {"resnet18": 10, "resnet50": 18, "vgg16": 14, "vgg16_bn": 14}
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_a_network_of_full_width_is_torchvision_s(name):
+    with torch.device("meta"):
+        ours, theirs = build(name, 1000), torchvision_models.get_model(name)
+    shapes = [{key: t.shape for key, t in model.state_dict().items()} for model in (ours, theirs)]
+    differing = {key for key in shapes[0].keys() | shapes[1].keys() if shapes[0].get(key) != shapes[1].get(key)}
+    # VGG's hidden layers see one place of the picture, not 49
+    assert differing == ({"classifier.0.weight"} if name.startswith("vgg") else set())
+
+
+@pytest.mark.parametrize("name", ["resnet18", "vgg16_bn"])
+def test_with_weights_a_network_answers_as_torchvision_s_on_normalised_pictures(name, monkeypatch):
+    theirs = torchvision_models.get_model(name).eval()
+    monkeypatch.setattr(torchvision_models.WeightsEnum, "get_state_dict", lambda self, **options: theirs.state_dict())
+    ours = build(name, 7, weights="IMAGENET1K_V1").eval()
+    x = torch.rand(2, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    mean, spread = torch.tensor([0.485, 0.456, 0.406]), torch.tensor([0.229, 0.224, 0.225])
+    before = {"resnet18": "avgpool", "vgg16_bn": "classifier.5"}[name]
+    with torch.no_grad(), capture(ours, [before]) as seen, capture(theirs, [before]) as expected:
+        assert ours(x).shape == (2, 7)
+        theirs((x - mean.view(3, 1, 1)) / spread.view(3, 1, 1))
+        torch.testing.assert_close(seen[before], expected[before])
+
+
+@pytest.mark.parametrize("name, count", NETWORKS.items())
+def test_taps_are_in_the_order_they_run_and_end_with_the_output(name, count):
+    model = build(name, 5, width=0.1, channels=1).eval()
+    names, order = taps(model), []
+    for tap in names:
+        model.get_submodule(tap).register_forward_hook(lambda *_, tap=tap: order.append(tap))
+    x = torch.rand(3, 1, 40, 40)
+    with torch.no_grad(), capture(model, names) as seen:
+        logits = model(x)
+        assert order == names and len(names) == count
+        assert torch.equal(seen[names[-1]], logits) and logits.shape == (3, 5)
+        # after an activation (and a pooling, where one follows) nothing is negative
+        assert all(seen[tap].min() >= 0 for tap in names[:-1])
+
+
+def test_vgg_is_read_after_its_poolings():
+    model = build("vgg16", 5, width=0.1)
+    kinds = [type(model.get_submodule(tap)) for tap in taps(model)[:-1]]
+    assert [i for i, kind in enumerate(kinds) if kind is nn.MaxPool2d] == [1, 3, 6, 9, 12]
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_width_multiplies_every_number_of_channels(name):
+    narrow, whole = build(name, 5, width=0.25), build(name, 5)
+    convolutions = [[m for m in model.modules() if isinstance(m, nn.Conv2d)] for model in (narrow, whole)]
+    assert [4 * n.out_channels for n in convolutions[0]] == [w.out_channels for w in convolutions[1]]
+
+
+def test_convolutions_start_with_he_s_variance():
+    torch.manual_seed(0)
+    for name in ("resnet18", "vgg16"):
+        weight = [m for m in build(name, 5, width=0.5).modules() if isinstance(m, nn.Conv2d)][-1].weight
+        assert weight.var().item() == pytest.approx(2 / (weight.shape[0] * weight[0, 0].numel()), rel=0.02)
+
+
+@pytest.mark.parametrize("change, message", [
+    ({"name": "resnet19"}, r"name: expected one of \['resnet18', .*got 'resnet19'"),
+    ({"classes": 0}, "classes: expected a whole number from 1 up, got 0"),
+    ({"channels": True}, "channels: expected a whole number from 1 up, got True"),
+    ({"width": 0}, "width: expected a positive factor, got 0"),
+    ({"width": float("nan")}, "width: expected a positive factor, got nan"),
+    ({"width": 0.5, "weights": "IMAGENET1K_V1"}, "weights: IMAGENET1K_V1 were trained with width 1 and 3 channels"),
+    ({"weights": "IMAGENET9K"}, "weights: expected one of .*IMAGENET1K_V1.* got 'IMAGENET9K'")])
+def test_a_network_that_cannot_be_built_is_refused(change, message):
+    with pytest.raises(ValueError, match=message):
+        build(**{"name": "resnet18", "classes": 5} | change)

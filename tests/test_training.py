@@ -8,11 +8,22 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from layerlib import training
+from layerlib import loop, training
 from layerlib.data import Split
 from layerlib.models import MLP
 from layerlib.store import fingerprint
-from layerlib.training import cross_entropy, error_rate, fit, fit_ensemble, modes_kept, mse, steps_per_epoch
+from layerlib.training import (
+    ADAM,
+    as_input,
+    binary_cross_entropy,
+    cross_entropy,
+    error_rate,
+    fit,
+    fit_ensemble,
+    modes_kept,
+    mse,
+    steps_per_epoch,
+)
 
 SGD = partial(torch.optim.SGD, lr=0.1, momentum=0.9)
 
@@ -296,8 +307,8 @@ def trainings(monkeypatch):
         calls.append(args)
         return real(*args, **kwargs)
 
-    real = training._train
-    monkeypatch.setattr(training, "_train", counted)
+    real = training.train_network
+    monkeypatch.setattr(training, "train_network", counted)
     return calls
 
 
@@ -399,9 +410,100 @@ def test_a_store_refuses_what_its_name_does_not_describe(tmp_path):
         with pytest.raises(ValueError, match="optimizer, loss: expected named functions or partial.* with store, got"):
             fit_ensemble(network, [0], TRAIN, epochs=1, store=tmp_path, device="cpu", **setting)
         fit_ensemble(network, [0], TRAIN, epochs=1, device="cpu", **setting)  # fine without a store
-    with pytest.raises(ValueError, match="callbacks: expected none together with store"):
+    with pytest.raises(ValueError, match="callbacks: expected state_dict.* together with store, .* print has them not"):
         fit_ensemble(network, [0], TRAIN, epochs=1, store=tmp_path, device="cpu", callbacks=[print])
     assert list(tmp_path.iterdir()) == []
+
+
+def halving(step):
+    return 0.5 ** step
+
+
+class Norms:
+    """A callback that keeps something: the norm of one layer's weights after every step."""
+
+    def __init__(self, stop=None):
+        self.seen, self.stop = [], stop
+
+    def __call__(self, step, model):
+        if step == self.stop:
+            raise KeyboardInterrupt
+        self.seen.append(model.linear1.weight.norm().item())
+
+    def __repr__(self):
+        return "Norms()"
+
+    def state_dict(self):
+        return {"seen": list(self.seen)}
+
+    def load_state_dict(self, state):
+        self.seen = list(state["seen"])
+
+
+def dropping():
+    torch.manual_seed(0)
+    model = network()
+    model.add_module("dropout", nn.Dropout(0.2))
+    return model
+
+
+@pytest.mark.parametrize("settings, validation", [
+    ({"epochs": 4}, VALIDATION), ({"steps": 13, "schedule": halving, "noise": 0.1}, None)])
+def test_an_interrupted_run_goes_on_as_if_it_had_not_been(tmp_path, monkeypatch, trainings, settings, validation):
+    monkeypatch.setattr(loop, "SAVE_EVERY", 0.0)
+    settings = settings | {"snapshots": [0, 5], "batch_size": 32, "optimizer": ADAM, "device": "cpu"}
+    whole, straight = dropping(), Norms()
+    history = fit(whole, TRAIN, validation, callbacks=[straight], **settings)
+    with pytest.raises(KeyboardInterrupt):
+        fit(dropping(), TRAIN, validation, callbacks=[Norms(stop=len(TRAIN) // 32 + 4)], store=tmp_path, **settings)
+    assert [path.name.split(".", 1)[1] for path in tmp_path.iterdir()] == ["unfinished.pt"]
+    resumed, watched = dropping(), Norms()
+    again = fit(resumed, TRAIN, validation, callbacks=[watched], store=tmp_path, **settings)
+    close(resumed.state_dict(), whole.state_dict(), 0)
+    assert watched.seen == straight.seen and torch.equal(again.loss, history.loss)
+    assert again.best_epoch == history.best_epoch and sorted(again.snapshots) == [0, 5]
+    assert [path.name.count(".") for path in tmp_path.iterdir()] == [1]
+    back, kept = dropping(), Norms()
+    fit(back, TRAIN, validation, callbacks=[kept], store=tmp_path, **settings)
+    assert len(trainings) == 3 and kept.seen == straight.seen
+    close(back.state_dict(), whole.state_dict(), 0)
+
+
+def test_the_time_of_training_is_reported_and_stored(tmp_path):
+    for model in (network(), network()):
+        torch.manual_seed(0)
+        history = fit(model, TRAIN, epochs=2, store=tmp_path, device="cpu")
+        assert 0 < history.seconds < 60
+
+
+def part(epoch):
+    return TRAIN[(epoch - 1) * 40 : epoch * 40]
+
+
+def test_a_function_gives_every_epoch_its_own_samples(tmp_path):
+    ours, theirs = network(), network()
+    theirs.load_state_dict(ours.state_dict())
+    plain = partial(torch.optim.SGD, lr=0.1)
+    fit(ours, part, epochs=2, batch_size=40, optimizer=plain, device="cpu", store=tmp_path)
+    for epoch in (1, 2):
+        fit(theirs, part(epoch), epochs=1, batch_size=40, optimizer=plain, device="cpu")
+    # the order within a batch differs, and so the order of the sums
+    close(ours.state_dict(), theirs.state_dict(), 1e-10)
+
+
+def test_several_labels_are_right_only_together_and_their_loss_is_the_mean_over_classes():
+    labels = (torch.rand(len(TRAIN), 3, generator=torch.Generator().manual_seed(0)) < 0.4).float()
+    split, model = Split(TRAIN.images, labels), network()
+    first = error_rate(model, split)
+    with torch.no_grad():
+        logits = model(as_input(split.images, torch.float64))
+    assert first == ((logits.sigmoid() > 0.5) != labels.bool()).any(1).double().mean()
+    expected = nn.BCEWithLogitsLoss()(logits, labels.double())
+    assert binary_cross_entropy(logits, labels).mean().item() == pytest.approx(expected.item(), abs=1e-12)
+    history = fit(model, split, split, epochs=30, loss=binary_cross_entropy, device="cpu")
+    assert error_rate(model, split) == history.validation_error.min() < first
+    with pytest.raises(ValueError, match="labels: expected 3 columns, one per output, got 2"):
+        fit(model, Split(TRAIN.images, labels[:, :2]), epochs=1, loss=binary_cross_entropy, device="cpu")
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
@@ -416,10 +518,6 @@ def test_a_gpu_trains_the_networks_that_the_cpu_trains(tmp_path):
         assert next(theirs.parameters()).is_cuda and next(stored.parameters()).is_cuda
         close(ours.state_dict(), theirs.cpu().state_dict(), 1e-10)
         close(theirs.state_dict(), stored.cpu().state_dict(), 0)
-
-
-def halving(step):
-    return 0.5 ** step
 
 
 def growing(step):
