@@ -5,7 +5,7 @@ import io
 import os
 import zipfile
 import zlib
-from dataclasses import dataclass
+from collections.abc import Iterable
 from importlib import resources
 from itertools import pairwise
 from pathlib import Path
@@ -14,131 +14,140 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from layerlib.folders import coco, imagenet_folder, voc2007
+from layerlib.scenes import make_scenes
+from layerlib.splits import Data, Split, class_count
+
 EMBEDDED = ("mnist-mini", "fashion-mini", "cifar10-mini")
 WHOLE = {"mnist": "MNIST", "fashion_mnist": "FashionMNIST", "cifar10": "CIFAR10"}
+# of each set of scenes: the sets of its digits and of its articles, pictures to train and to test
+SCENES = {"scenes-mini": ("mnist-mini", "fashion-mini", 10_000, 2_000),
+          "scenes": ("mnist", "fashion_mnist", 50_000, 10_000)}
+FOLDERS = {"voc2007": voc2007, "coco": coco, "imagenet-folder": imagenet_folder}
 # what NumPy, zipfile, Pillow and torchvision raise for files that are missing or damaged
 UNREADABLE = (ValueError, OSError, EOFError, RuntimeError, TypeError, KeyError, AssertionError, SyntaxError,
               zipfile.BadZipFile, zlib.error)
 
 
-@dataclass(frozen=True)
-class Split:
-    """Images and their labels.
-
-    Attributes
-    ----------
-    images : uint8, shape (N, C, H, W)
-    labels : int64, shape (N,), class numbers; or float32, shape (N, K), multi-hot
-    """
-
-    images: Tensor
-    labels: Tensor
-
-    def __post_init__(self):
-        if self.images.dtype != torch.uint8 or self.images.ndim != 4:
-            raise ValueError(
-                f"images: expected uint8 (N, C, H, W), got {self.images.dtype} {tuple(self.images.shape)}"
-            )
-        if len(self.images) == 0:
-            raise ValueError("images: expected at least one image, got none")
-        class_numbers = self.labels.dtype == torch.int64 and self.labels.ndim == 1
-        multi_hot = self.labels.dtype == torch.float32 and self.labels.ndim == 2
-        if not class_numbers and not multi_hot:
-            raise ValueError(
-                "labels: expected int64 (N,) or multi-hot float32 (N, K), "
-                f"got {self.labels.dtype} {tuple(self.labels.shape)}"
-            )
-        if len(self.labels) != len(self.images):
-            raise ValueError(f"labels: expected {len(self.images)}, one per image, got {len(self.labels)}")
-        if class_numbers and self.labels.min() < 0:
-            raise ValueError(f"labels: expected class numbers from 0 up, got {self.labels.min().item()}")
-
-    def __len__(self) -> int:
-        return len(self.images)
-
-    def __getitem__(self, index) -> "Split":
-        """The samples at ``index`` (a slice, a mask or a tensor of indices), again as a split."""
-        return Split(self.images[index], self.labels[index])
-
-    def to(self, device: torch.device | str) -> "Split":
-        return Split(self.images.to(device), self.labels.to(device))
-
-    def holdout(self, samples: int, seed: int = 0) -> tuple["Split", "Split"]:
-        """Two disjoint parts, the second with ``samples`` random samples, both in the order they had.
-
-        Raises
-        ------
-        ValueError
-            if ``samples`` leaves one part empty
-        """
-        if not 0 < samples < len(self):
-            raise ValueError(f"samples: expected 1 to {len(self) - 1} of {len(self)}, got {samples}")
-        held = torch.zeros(len(self), dtype=torch.bool)
-        held[torch.randperm(len(self), generator=torch.Generator().manual_seed(seed))[:samples]] = True
-        held = held.to(self.images.device)
-        return self[~held], self[held]
-
-
-@dataclass(frozen=True)
-class Data:
-    """A data set: ``train`` and ``test`` splits and the names of the classes, by class number."""
-
-    train: Split
-    test: Split
-    classes: tuple[str, ...]
-
-    def __post_init__(self):
-        train, test = (tuple(part.images.shape[1:]) for part in (self.train, self.test))
-        if train != test:
-            raise ValueError(f"test: expected images of the shape of those of train, {train}, got {test}")
-        train, test = (f"float32 (N, {part.labels.shape[1]})" if part.labels.ndim == 2 else "int64 (N,)"
-                       for part in (self.train, self.test))
-        if train != test:
-            raise ValueError(f"test: expected labels of the kind of those of train, {train}, got {test}")
-        count = _class_count(self.train, self.test)
-        if len(self.classes) < count:
-            raise ValueError(f"classes: expected at least {count} names, one per class, got {len(self.classes)}")
-
-
-def load(name: str | Path, root: str | Path | None = None) -> Data:
+def load(name: str | Path, root: str | Path | None = None, size: int | None = None) -> Data:
     """A data set by name, or the reader's own from a ``.npz`` file.
 
     Parameters
     ----------
     name : str or path
-        "mnist-mini", "fashion-mini" or "cifar10-mini" (embedded, no network: 6,000 + 2,000 images, balanced; CIFAR
-        5,000 + 2,000), "mnist", "fashion_mnist" or "cifar10" (whole, through torchvision), or the path of a
-        ``.npz`` with ``x_train, y_train, x_test, y_test`` and, if wanted, ``classes``: images uint8 of shape
-        (N, H, W), (N, C, H, W) or (N, H, W, C) with 1 or 3 channels, labels whole numbers (N,) or multi-hot (N, K).
-        Images may also be JPEG bytes: ``train_jpeg, train_offsets, train_labels``, the same for ``test``.
-    root : folder of the whole sets
-        by default ``$LAYERLIB_DATA``, else ``~/.cache/layerlib``; a whole set that is not there is downloaded into it
+        - "mnist-mini", "fashion-mini", "cifar10-mini": embedded, no network; 6,000 + 2,000 images, balanced, CIFAR
+          5,000 + 2,000
+        - "scenes-mini": 10,000 + 2,000 multi-label pictures made of the first two (``make_scenes``); "scenes": 50,000
+          + 10,000 made of whole MNIST and Fashion-MNIST; train and test have no source image in common
+        - "mnist", "fashion_mnist", "cifar10": whole, through torchvision
+        - "voc2007", "coco", "imagenet-folder": as ``layerlib.folders`` says, multi-label but for the last
+        - the path of a ``.npz`` with ``x_train, y_train, x_test, y_test`` and, if wanted, ``classes``: images uint8 of
+          shape (N, H, W), (N, C, H, W) or (N, H, W, C) with 1 or 3 channels, labels whole numbers (N,) or multi-hot
+          (N, K). Images may also be JPEG bytes: ``train_jpeg, train_offsets, train_labels``, the same for ``test``.
+    root : folder of the sets that are not embedded
+        by default ``$LAYERLIB_DATA``, else ``~/.cache/layerlib``; where torchvision can, it downloads into it
+    size : height and width in pixels of the pictures of "voc2007", "coco" and "imagenet-folder", by default 224
 
     Raises
     ------
     ValueError
-        for an unknown name (with the closest ones), or a file that is truncated or has other arrays or shapes
+        for an unknown name (with the closest ones), a ``size`` for pictures that have one, or a file that is
+        truncated or has other arrays or shapes
     FileNotFoundError
-        for a ``.npz`` that is not there, or a whole set that is neither there nor can be downloaded (saying what
-        to put where)
+        for a file that is not there, or a whole set that is neither there nor can be downloaded (saying what to put
+        where)
     """
+    if str(name) in FOLDERS:
+        size = 224 if size is None else size
+        if size < 1:
+            raise ValueError(f"size: expected at least 1 pixel, got {size}")
+        return FOLDERS[str(name)](_folder(root), size)
+    if size is not None:
+        raise ValueError(f"size: expected none but for {list(FOLDERS)}, got {size} for {str(name)!r}")
     if str(name) in EMBEDDED:
         with resources.as_file(resources.files("layerlib") / "datasets" / f"{name}.npz") as path:
             return _from_npz(path)
     if str(name) in WHOLE:
-        return _from_torchvision(str(name), root)
+        return _from_torchvision(str(name), _folder(root))
+    if str(name) in SCENES:
+        return _scenes(str(name), root)
     if Path(name).suffix == ".npz":
         return _from_npz(Path(name))
-    known = [*EMBEDDED, *WHOLE]
+    known = [*EMBEDDED, *SCENES, *WHOLE, *FOLDERS]
     close = difflib.get_close_matches(str(name).lower(), known, n=2)
     hint = f" (did you mean {' or '.join(close)}?)" if close else ""
     raise ValueError(f"name: unknown data set {str(name)!r}{hint}; expected one of {known} or a path ending in .npz")
 
 
-def _from_torchvision(name: str, root: str | Path | None) -> Data:
+def _folder(root: str | Path | None) -> Path:
+    return Path(root or os.environ.get("LAYERLIB_DATA") or Path.home() / ".cache" / "layerlib")
+
+
+def scene_sources(name: str, root: str | Path | None = None, part: str = "train") -> tuple[Split, Split]:
+    """The digits and the articles that a set of scenes is made of, for ``make_scenes`` and ``fresh_scenes``.
+
+    Parameters
+    ----------
+    name : "scenes-mini" or "scenes"
+    root : as of ``load``
+    part : "train" or "test"
+
+    Raises
+    ------
+    ValueError
+        for another ``name`` or ``part``
+    FileNotFoundError
+        as ``load``, for "scenes" without whole MNIST and Fashion-MNIST
+    """
+    if name not in SCENES:
+        raise ValueError(f"name: expected one of {list(SCENES)}, got {name!r}")
+    if part not in ("train", "test"):
+        raise ValueError(f"part: expected 'train' or 'test', got {part!r}")
+    digits, articles = (getattr(load(source, root), part) for source in SCENES[name][:2])
+    return digits, articles
+
+
+def label_vectors(names: Iterable[str]) -> Tensor:
+    """Vectors of class names, near to one another where the names mean similar things.
+
+    They are of a language model's token vectors (``tools/make_label_vectors.py`` says which), stored with the package.
+
+    Parameters
+    ----------
+    names : K class names of VOC 2007, COCO or the scenes, as ``Data.classes`` has them
+
+    Returns
+    -------
+    float32, shape (K, 256), each of length 1
+
+    Raises
+    ------
+    ValueError
+        for a name that has no vector, with the closest ones
+    """
+    with np.load(resources.files("layerlib") / "datasets" / "label_vectors.npz", allow_pickle=False) as file:
+        row = {str(name): i for i, name in enumerate(file["names"])}
+        vectors = torch.from_numpy(file["vectors"])
+    names = list(names)
+    for name in names:
+        if name not in row:
+            close = difflib.get_close_matches(str(name), row, n=3)
+            hint = f" (did you mean {' or '.join(map(repr, close))}?)" if close else ""
+            raise ValueError(f"names: no vector of {name!r}{hint}; expected class names of VOC, COCO or the scenes")
+    return vectors[torch.tensor([row[name] for name in names], dtype=torch.int64)]
+
+
+def _scenes(name: str, root: str | Path | None) -> Data:
+    digits, articles, train, test = SCENES[name]
+    digits, articles = load(digits, root), load(articles, root)
+    # seeds that are no number of an epoch of fresh scenes
+    return Data(make_scenes(digits.train, articles.train, train, seed=10**6),
+                make_scenes(digits.test, articles.test, test, seed=10**6 + 1), digits.classes + articles.classes)
+
+
+def _from_torchvision(name: str, root: Path) -> Data:
     from torchvision import datasets
 
-    root = Path(root or os.environ.get("LAYERLIB_DATA") or Path.home() / ".cache" / "layerlib")
     maker = getattr(datasets, WHOLE[name])
     folder = "cifar-10-batches-py" if name == "cifar10" else f"{WHOLE[name]}/raw"
     try:
@@ -182,7 +191,7 @@ def _from_npz(path: Path) -> Data:
         except ValueError as error:
             raise ValueError(f"{path}, {part}: {error}") from error
     try:
-        names = np.atleast_1d(arrays.get("classes", np.arange(_class_count(*parts))))
+        names = np.atleast_1d(arrays.get("classes", np.arange(class_count(*parts))))
         return Data(*parts, tuple(str(name) for name in names))
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from error
@@ -204,10 +213,6 @@ def _labels(y: np.ndarray, path: Path, key: str) -> Tensor:
     if y.ndim == 2 and np.isin(y, (0, 1)).all():
         return torch.from_numpy(y.astype(np.float32))
     raise ValueError(f"{path}: {key}: expected whole numbers (N,) or zeros and ones (N, K), got {y.dtype} {y.shape}")
-
-
-def _class_count(*parts: Split) -> int:
-    return max(part.labels.shape[1] if part.labels.ndim == 2 else int(part.labels.max()) + 1 for part in parts)
 
 
 def _decode(arrays: dict[str, np.ndarray], part: str, path: Path) -> Tensor:

@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 from PIL import Image
 from torchvision import datasets
 
-from layerlib.data import EMBEDDED, Data, Split, load
+from layerlib.data import EMBEDDED, Data, Split, label_vectors, load
+from layerlib.folders import VOC_CLASSES
 
 WHOLE_DATA = os.environ.get("LAYERLIB_DATA")
 needs_whole_data = pytest.mark.skipif(not WHOLE_DATA, reason="needs the whole sets in $LAYERLIB_DATA")
@@ -32,6 +33,13 @@ def pixels(*shape):
 def split(samples, seed=0):
     random = torch.Generator().manual_seed(seed)
     return Split(torch.randint(256, (samples, 1, 3, 3), dtype=torch.uint8, generator=random), torch.arange(samples))
+
+
+def script(name):
+    spec = importlib.util.spec_from_file_location(name, Path(__file__).parent.parent / "tools" / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 # the embedded sets
@@ -76,7 +84,7 @@ def test_no_image_is_in_both_parts_and_few_twice():
 
 def test_embedded_sets_are_small_and_without_pickle():
     files = sorted(path.name for path in FOLDER.iterdir() if path.name.endswith(".npz"))
-    assert files == sorted(f"{name}.npz" for name in EMBEDDED)
+    assert files == sorted(f"{name}.npz" for name in (*EMBEDDED, "label_vectors"))
     assert sum((FOLDER / name).stat().st_size for name in files) <= 12_000_000
     for name in files:
         with np.load(FOLDER / name, allow_pickle=False) as file:
@@ -89,6 +97,82 @@ def test_a_nearest_class_mean_tells_the_classes_apart():
         train, test = (part.images.flatten(1).double() for part in (data.train, data.test))
         means = torch.stack([train[data.train.labels == c].mean(0) for c in range(10)])
         assert (torch.cdist(test, means).argmin(1) == data.test.labels).double().mean() > at_least
+
+
+# vectors of the label names
+
+
+def similarity(names):
+    vectors = label_vectors(names).double()
+    return vectors @ vectors.T
+
+
+def test_label_vectors_are_unit_vectors_in_the_order_of_the_names():
+    names = load("scenes-mini").classes
+    vectors = label_vectors(names)
+    assert vectors.dtype == torch.float32 and vectors.shape == (20, 256)
+    assert vectors.norm(dim=1).sub(1).abs().max() < 1e-6
+    assert torch.equal(label_vectors(names[::-1]), vectors.flip(0))
+    assert torch.equal(label_vectors(name for name in ["cat", "dog", "cat"])[[0, 1]], label_vectors(["cat", "dog"]))
+    assert label_vectors([]).shape == (0, 256)
+
+
+def test_different_names_have_different_vectors():
+    with np.load(FOLDER / "label_vectors.npz") as file:
+        names = file["names"].tolist()
+    # one thing under two names: VOC's and COCO's
+    same = {("aeroplane", "airplane"), ("dining table", "diningtable"), ("potted plant", "pottedplant")}
+    close = (similarity(names) > 0.95).triu(1).nonzero().tolist()
+    assert {(names[i], names[j]) for i, j in close} == same
+
+
+def test_label_vectors_carry_meaning():
+    scenes = similarity(load("scenes-mini").classes)
+    assert scenes[:10, :10].min() > scenes[:10, 10:].max()  # digits are nearer to one another than to any article
+    classes = load("scenes-mini").classes
+    articles = scenes[10:, 10:].fill_diagonal_(-1)
+    for one, other in [("Sandal", "Sneaker"), ("Ankle boot", "Sneaker"), ("Shirt", "T-shirt/top")]:
+        assert articles[classes.index(one) - 10].argmax() == classes.index(other) - 10
+    voc = similarity(VOC_CLASSES)
+    for one, near, far in [("cat", "dog", "aeroplane"), ("bicycle", "motorbike", "sheep"), ("sofa", "chair", "horse"),
+                           ("bus", "car", "cat"), ("cow", "sheep", "tvmonitor")]:
+        i, j, k = (VOC_CLASSES.index(name) for name in (one, near, far))
+        assert voc[i, j] > voc[i, k] + 0.1
+
+
+@pytest.mark.parametrize("groups", [
+    ["bird cat cow dog horse sheep", "aeroplane bicycle boat bus car motorbike train",
+     "bottle chair diningtable pottedplant sofa tvmonitor"],
+    ["bird cat dog horse sheep cow elephant bear zebra giraffe", "bicycle car motorcycle airplane bus train truck boat",
+     "banana apple sandwich orange broccoli carrot pizza donut cake", "bottle cup fork knife spoon bowl"]])
+def test_names_of_one_group_are_nearer_than_names_of_two(groups):
+    names, group = zip(*[(name, i) for i, names in enumerate(groups) for name in names.split()], strict=True)
+    group, pairs = torch.tensor(group), torch.ones(len(names), len(names)).triu(1).bool()
+    within, across = (similarity(names)[pairs & same] for same in (group[:, None] == group, group[:, None] != group))
+    # the probability that a pair of one group is the nearer one, one half by chance
+    assert (within[:, None] > across).double().mean() > 0.7
+
+
+@pytest.mark.parametrize("name, message", [
+    ("airplan", r"names: no vector of 'airplan' \(did you mean 'airplane' or 'aeroplane'"),
+    ("sandal", r"names: no vector of 'sandal' \(did you mean 'Sandal'"),
+    ("qqqq", "names: no vector of 'qqqq'; expected class names of VOC, COCO or the scenes"),
+    (3, r"names: no vector of 3 \(did you mean '3'\?\); expected class names"),
+])
+def test_a_name_without_a_vector_is_refused_with_the_closest(name, message):
+    with pytest.raises(ValueError, match=message):
+        label_vectors(["cat", name])
+
+
+def test_the_script_makes_the_label_vectors_again(tmp_path, monkeypatch):
+    pytest.importorskip("wordllama", reason="needs the language model the vectors are made with")
+    make_label_vectors = script("make_label_vectors")
+    with np.load(FOLDER / "label_vectors.npz") as embedded:
+        names, vectors = embedded["names"], embedded["vectors"]
+    assert np.abs(make_label_vectors.vectors(names.tolist()) - vectors).max() < 1e-6
+    make_label_vectors.save(tmp_path / "again.npz", names=names, vectors=vectors)
+    with np.load(tmp_path / "again.npz") as made:
+        assert np.array_equal(made["names"], names) and np.array_equal(made["vectors"], vectors)
 
 
 # splits
@@ -116,6 +200,10 @@ def test_indexing_keeps_images_with_their_labels(index):
     part = whole[index]
     assert torch.equal(part.images, whole.images[index]) and torch.equal(part.labels, whole.labels[index])
     assert len(part) == len(whole.labels[index])
+
+
+def test_unlabelled_pictures_are_none_unless_counted():
+    assert Data(split(3), split(3), tuple("abc")).unlabelled == (0, 0)
 
 
 def test_multi_hot_labels_make_a_split():
@@ -482,10 +570,7 @@ def test_embedded_images_are_images_of_the_whole_sets_with_their_labels():
 
 @needs_whole_data
 def test_the_script_makes_the_embedded_sets_again(tmp_path, monkeypatch):
-    script = Path(__file__).parent.parent / "tools" / "make_datasets.py"
-    spec = importlib.util.spec_from_file_location("make_datasets", script)
-    make_datasets = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(make_datasets)
+    make_datasets = script("make_datasets")
     monkeypatch.setattr(make_datasets, "OUT", tmp_path)
     root = Path(WHOLE_DATA)
     make_datasets.grey(datasets.MNIST, root, "mnist")

@@ -1,0 +1,98 @@
+"""Images with their labels: a split, and a data set of two."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Split:
+    """Images and their labels.
+
+    Attributes
+    ----------
+    images : uint8, shape (N, C, H, W)
+    labels : int64, shape (N,), class numbers; or float32, shape (N, K), multi-hot
+    """
+
+    images: Tensor
+    labels: Tensor
+
+    def __post_init__(self):
+        if self.images.dtype != torch.uint8 or self.images.ndim != 4:
+            raise ValueError(
+                f"images: expected uint8 (N, C, H, W), got {self.images.dtype} {tuple(self.images.shape)}"
+            )
+        if len(self.images) == 0:
+            raise ValueError("images: expected at least one image, got none")
+        class_numbers = self.labels.dtype == torch.int64 and self.labels.ndim == 1
+        multi_hot = self.labels.dtype == torch.float32 and self.labels.ndim == 2
+        if not class_numbers and not multi_hot:
+            raise ValueError(
+                "labels: expected int64 (N,) or multi-hot float32 (N, K), "
+                f"got {self.labels.dtype} {tuple(self.labels.shape)}"
+            )
+        if len(self.labels) != len(self.images):
+            raise ValueError(f"labels: expected {len(self.images)}, one per image, got {len(self.labels)}")
+        if class_numbers and self.labels.min() < 0:
+            raise ValueError(f"labels: expected class numbers from 0 up, got {self.labels.min().item()}")
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def __getitem__(self, index) -> "Split":
+        """The samples at ``index`` (a slice, a mask or a tensor of indices), again as a split."""
+        return Split(self.images[index], self.labels[index])
+
+    def to(self, device: torch.device | str) -> "Split":
+        return Split(self.images.to(device), self.labels.to(device))
+
+    def holdout(self, samples: int, seed: int = 0) -> tuple["Split", "Split"]:
+        """Two disjoint parts, the second with ``samples`` random samples, both in the order they had.
+
+        Raises
+        ------
+        ValueError
+            if ``samples`` leaves one part empty
+        """
+        if not 0 < samples < len(self):
+            raise ValueError(f"samples: expected 1 to {len(self) - 1} of {len(self)}, got {samples}")
+        held = torch.zeros(len(self), dtype=torch.bool)
+        held[torch.randperm(len(self), generator=torch.Generator().manual_seed(seed))[:samples]] = True
+        held = held.to(self.images.device)
+        return self[~held], self[held]
+
+
+@dataclass(frozen=True)
+class Data:
+    """A data set of two splits.
+
+    Attributes
+    ----------
+    train, test : its splits
+    classes : names of the classes, by class number
+    unlabelled : how many pictures were left out of train and of test because they have no label
+    """
+
+    train: Split
+    test: Split
+    classes: tuple[str, ...]
+    unlabelled: tuple[int, int] = (0, 0)
+
+    def __post_init__(self):
+        train, test = (tuple(part.images.shape[1:]) for part in (self.train, self.test))
+        if train != test:
+            raise ValueError(f"test: expected images of the shape of those of train, {train}, got {test}")
+        train, test = (f"float32 (N, {part.labels.shape[1]})" if part.labels.ndim == 2 else "int64 (N,)"
+                       for part in (self.train, self.test))
+        if train != test:
+            raise ValueError(f"test: expected labels of the kind of those of train, {train}, got {test}")
+        count = class_count(self.train, self.test)
+        if len(self.classes) < count:
+            raise ValueError(f"classes: expected at least {count} names, one per class, got {len(self.classes)}")
+
+
+def class_count(*parts: Split) -> int:
+    """The number of classes that the labels of ``parts`` speak of."""
+    return max(part.labels.shape[1] if part.labels.ndim == 2 else int(part.labels.max()) + 1 for part in parts)
