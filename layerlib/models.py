@@ -133,7 +133,7 @@ class ResNet(resnet.ResNet):
 class VGG(vgg.VGG):
     """torchvision's VGG-16 with every number of channels and hidden nodes times ``width``, see `build`."""
 
-    def __init__(self, name: str, classes: int, width: float, channels: int, pooled: int):
+    def __init__(self, name: str, classes: int, width: float, channels: int, pooled: int, dropout: float):
         plan = [n if n == "M" else max(1, round(width * n)) for n in vgg.cfgs["D"]]
         hidden = max(1, round(width * 4096))
         # the head of the parent's full size would take 100 million weights, only to be replaced here
@@ -143,8 +143,8 @@ class VGG(vgg.VGG):
         self.features[0] = nn.Conv2d(channels, plan[0], kernel_size=3, padding=1)
         self.avgpool = nn.AdaptiveAvgPool2d(pooled)
         self.classifier = nn.Sequential(
-            nn.Linear(plan[-2] * pooled**2, hidden), nn.ReLU(inplace=True), nn.Dropout(),
-            nn.Linear(hidden, hidden), nn.ReLU(inplace=True), nn.Dropout(), nn.Linear(hidden, classes))
+            nn.Linear(plan[-2] * pooled**2, hidden), nn.ReLU(inplace=True), nn.Dropout(dropout),
+            nn.Linear(hidden, hidden), nn.ReLU(inplace=True), nn.Dropout(dropout), nn.Linear(hidden, classes))
         for module in self.modules():
             if isinstance(module, (nn.Conv2d, nn.Linear)):
                 mode = "fan_out" if isinstance(module, nn.Conv2d) else "fan_in"
@@ -156,7 +156,8 @@ class VGG(vgg.VGG):
         return super().forward(self.normalise(x))
 
 
-def build(name: str, classes: int, width: float = 1.0, weights: str | None = None, channels: int = 3) -> nn.Module:
+def build(name: str, classes: int, width: float = 1.0, weights: str | None = None, channels: int = 3,
+          dropout: float = 0.5) -> nn.Module:
     """A convolutional network of torchvision, with its names of layers, for pictures in [0, 1].
 
     Weights start normal with variance 2/fan_out (He et al. 2015), as torchvision's do. VGG's hidden layers see
@@ -170,6 +171,7 @@ def build(name: str, classes: int, width: float = 1.0, weights: str | None = Non
     weights : such as "IMAGENET1K_V1", a name of torchvision's weights, fetched by it; all but the output layer start
         from them, and pictures are brought to ImageNet's mean and spread within the network (``normalise``)
     channels : of the pictures
+    dropout : share of VGG's hidden nodes left out in training; a narrow one hardly learns with half of them gone
 
     Raises
     ------
@@ -194,7 +196,7 @@ def build(name: str, classes: int, width: float = 1.0, weights: str | None = Non
     if name in RESIDUAL:
         model = ResNet(name, classes, width, channels)
     else:
-        model = VGG(name, classes, width, channels, pooled=7 if weights else 1)
+        model = VGG(name, classes, width, channels, 7 if weights else 1, dropout)
     if weights is not None:
         known = torchvision_models.get_model_weights(name).__members__
         if weights not in known:

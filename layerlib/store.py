@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Callable, Sequence
+from dataclasses import is_dataclass
 from functools import partial
 
 from torch import nn
@@ -22,7 +23,7 @@ def fingerprint(members: Sequence[nn.Module], seeds: Sequence[int], train: Split
     # a lambda, a local function or an object may do different things under one name
     nameless = any(mark in str(words) for mark in (" at 0x", "<lambda>", "<locals>"))
     if nameless or any(callable(v) and not isinstance(v, partial) and not hasattr(v, "__qualname__")
-                       for v in settings.values()):
+                       and not is_dataclass(v) for v in settings.values()):
         raise ValueError(f"optimizer, loss: expected named functions or partial(torch.optim.…) with store, got {words}")
     digest = hashlib.sha256(repr((__version__, words, list(seeds), str(members[0]))).encode())
     for tensor in [t for m in members for t in m.state_dict().values()]:

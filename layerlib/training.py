@@ -1,5 +1,6 @@
 """One training loop: data on the device, seeds side by side, the best epoch kept, finished runs stored."""
 
+import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -16,7 +17,7 @@ from layerlib.records import replacing
 from layerlib.stacked import Single, Stacked, State, unstack
 from layerlib.store import fingerprint
 
-__all__ = ["ADAM", "History", "Trained", "as_input", "binary_cross_entropy", "cross_entropy", "error_rate", "fit",
+__all__ = ["ADAM", "History", "OneCycle", "Trained", "as_input", "binary_cross_entropy", "cross_entropy", "error_rate", "fit",
            "fit_ensemble", "modes_kept", "mse", "pick_device", "steps_per_epoch"]
 
 ADAM = partial(torch.optim.Adam, lr=1e-3, fused=True)
@@ -39,6 +40,26 @@ def binary_cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
 
 DEFAULTS = {"loss": mse, "optimizer": ADAM, "batch_size": 128, "noise": 0.0, "snapshots": (), "callbacks": (),
             "progress": None, "epochs": None, "steps": None, "schedule": None}
+
+
+@dataclass(frozen=True)
+class OneCycle:
+    """Schedule of a short training: the rate rises in a line, then falls as half a cosine (Smith & Topin 2019).
+
+    Parameters
+    ----------
+    steps : of the whole training
+    rise : share of them in which the rate rises
+    """
+
+    steps: int
+    rise: float = 0.2
+
+    def __call__(self, step: int) -> float:
+        peak = self.rise * self.steps
+        if step < peak:
+            return (step + 1) / (peak + 1)
+        return 0.5 * (1 + math.cos(math.pi * min(1.0, (step - peak) / (self.steps - peak))))
 
 
 @dataclass

@@ -1,0 +1,99 @@
+"""A network watched while it trains: its outputs now and then, and an internal classifier trained along with it."""
+
+import hashlib
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from layerlib.batches import as_input, modes_kept
+from layerlib.capture import capture
+from layerlib.probes import pooled_features
+
+
+class OutputWatch:
+    """Callback of ``fit``: what the network makes of some pictures every so many steps, in evaluation mode.
+
+    Parameters
+    ----------
+    images : uint8, shape (N, C, H, W)
+    every : steps between two looks; the first is before training
+
+    Attributes
+    ----------
+    steps : list of the steps it looked after
+    logits : list of tensors, shape (N, …) each, on the CPU
+    """
+
+    def __init__(self, images: Tensor, every: int, batch_size: int = 500):
+        if every < 1:
+            raise ValueError(f"every: expected at least 1 step, got {every}")
+        self.images, self.every, self.batch_size = images, every, batch_size
+        self.steps: list[int] = []
+        self.logits: list[Tensor] = []
+
+    @torch.no_grad()
+    def __call__(self, step: int, model: nn.Module) -> None:
+        if step % self.every:
+            return
+        parameter = next(model.parameters())
+        with modes_kept(model):
+            model.eval()
+            batches = (as_input(batch.to(parameter.device), parameter.dtype)
+                       for batch in self.images.split(self.batch_size))
+            self.logits.append(torch.cat([model(batch) for batch in batches]).cpu())
+        self.steps.append(step)
+
+    def __repr__(self) -> str:
+        shown = hashlib.sha256(self.images.cpu().numpy().tobytes()).hexdigest()[:12]
+        return f"OutputWatch(images={shown}, every={self.every})"
+
+    def state_dict(self) -> dict:
+        return {"steps": list(self.steps), "logits": list(self.logits)}
+
+    def load_state_dict(self, state: dict) -> None:
+        self.steps, self.logits = list(state["steps"]), list(state["logits"])
+
+
+class WithClassifier(nn.Module):
+    """A network with one internal classifier that trains along with it (Cao et al. 2022, secs. 4.2 and 7.2).
+
+    The classifier is a fully connected layer on the pooled output of one layer. Its loss trains the network too
+    (``auxiliary=True``: an auxiliary loss, Lee et al. 2015), or only itself.
+
+    Parameters
+    ----------
+    model : any module; it is trained in place
+    name : layer that the classifier reads
+    classes : K
+    example : one picture or more, uint8, shape (N, C, H, W), to find the number of features
+    auxiliary : whether the classifier's loss reaches the network
+
+    Examples
+    --------
+    >>> both = WithClassifier(build("vgg16", 20, channels=1), "features.1", 20, data.train.images[:1], auxiliary=True)
+    >>> both(torch.zeros(5, 1, 64, 64)).shape
+    torch.Size([5, 2, 20])
+    """
+
+    def __init__(self, model: nn.Module, name: str, classes: int, example: Tensor, auxiliary: bool):
+        super().__init__()
+        self.model, self.name, self.auxiliary = model, name, auxiliary
+        with torch.no_grad(), modes_kept(model), capture(model, [name]) as seen:
+            model.eval()
+            model(as_input(example))
+            features = pooled_features(seen[name], 1).shape[1]
+        self.classifier = nn.Linear(features, classes)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Logits of the internal classifier and of the network, shape (N, 2, K)."""
+        with capture(self.model, [self.name]) as seen:
+            output = self.model(x)
+            read = pooled_features(seen[self.name], 1)
+        return torch.stack([self.classifier(read if self.auxiliary else read.detach()), output], 1)
+
+
+def joint_cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
+    """Binary cross-entropy of the internal classifier plus that of the network, each averaged over classes; (N,)."""
+    both = labels.to(logits.dtype)[:, None].expand_as(logits)
+    return F.binary_cross_entropy_with_logits(logits, both, reduction="none").mean(-1).sum(-1)
