@@ -48,11 +48,14 @@ $(READY): requirements.txt pyproject.toml
 	@$(PY) -m pip install --quiet --disable-pip-version-check --no-deps -e .
 	@touch $@
 
-_build/executed/%.ipynb: book/%.ipynb $(PACKAGE) $(READY) $$(wildcard book/records/$$*.json)
+_build/executed/%.ipynb: book/%.ipynb $(PACKAGE) $(READY) $$(wildcard book/records/$$*.json book/parameters/$$*.yaml)
 	@echo "Running chapter $* ..."
 	@mkdir -p _build/executed _build/running
 	@.venv/bin/layerlib run $* --out _build/running/$*.ipynb > /dev/null
 	@mv _build/running/$*.ipynb $@
+
+# The scoreboard reads what the chapters reported, and every record.
+_build/executed/scoreboard.ipynb: $(filter-out %/scoreboard.ipynb,$(EXECUTED)) $(wildcard book/records/*.json)
 
 # Always from nothing: it takes seconds, and Sphinx does not repeat the warnings of pages it has read before.
 $(HTML): $(EXECUTED) $(PACKAGE) $(PAGES) $(READY)

@@ -8,7 +8,7 @@ from torch.nn import functional as F
 
 from layerlib.batches import as_input, modes_kept
 from layerlib.capture import capture
-from layerlib.probes import pooled_features
+from layerlib.pooling import pooled_features
 
 
 class OutputWatch:
@@ -23,11 +23,18 @@ class OutputWatch:
     ----------
     steps : list of the steps it looked after
     logits : list of tensors, shape (N, …) each, on the CPU
+
+    Raises
+    ------
+    ValueError
+        if ``every`` is below 1, or ``images`` are not uint8
     """
 
     def __init__(self, images: Tensor, every: int, batch_size: int = 500):
         if every < 1:
             raise ValueError(f"every: expected at least 1 step, got {every}")
+        if images.dtype != torch.uint8:
+            raise ValueError(f"images: expected uint8 pixels, 0 to 255, got {images.dtype}")
         self.images, self.every, self.batch_size = images, every, batch_size
         self.steps: list[int] = []
         self.logits: list[Tensor] = []
@@ -52,22 +59,28 @@ class OutputWatch:
         return {"steps": list(self.steps), "logits": list(self.logits)}
 
     def load_state_dict(self, state: dict) -> None:
-        self.steps, self.logits = list(state["steps"]), list(state["logits"])
+        self.steps, self.logits = list(state["steps"]), [logits.cpu() for logits in state["logits"]]
 
 
 class WithClassifier(nn.Module):
     """A network with one internal classifier that trains along with it (Cao et al. 2022, secs. 4.2 and 7.2).
 
     The classifier is a fully connected layer on the pooled output of one layer. Its loss trains the network too
-    (``auxiliary=True``: an auxiliary loss, Lee et al. 2015), or only itself.
+    (``auxiliary=True``: an auxiliary loss, Lee et al. 2015), or only itself. Train it with ``joint_cross_entropy`` and
+    without a validation split, which knows of one output only.
 
     Parameters
     ----------
-    model : any module; it is trained in place
-    name : layer that the classifier reads
+    model : any module that puts out logits (N, K); it is trained in place
+    name : layer that the classifier reads, averaged over all places
     classes : K
     example : one picture or more, uint8, shape (N, C, H, W), to find the number of features
     auxiliary : whether the classifier's loss reaches the network
+
+    Raises
+    ------
+    ValueError
+        for an unknown layer, or if the network puts out anything but (N, ``classes``)
 
     Examples
     --------
@@ -79,11 +92,18 @@ class WithClassifier(nn.Module):
     def __init__(self, model: nn.Module, name: str, classes: int, example: Tensor, auxiliary: bool):
         super().__init__()
         self.model, self.name, self.auxiliary = model, name, auxiliary
+        parameter = next(model.parameters())
         with torch.no_grad(), modes_kept(model), capture(model, [name]) as seen:
             model.eval()
-            model(as_input(example))
+            output = model(as_input(example.to(parameter.device), parameter.dtype))
             features = pooled_features(seen[name], 1).shape[1]
-        self.classifier = nn.Linear(features, classes)
+        if output.shape[1:] != (classes,):
+            raise ValueError(f"classes: expected {tuple(output.shape[1:])}, what the network puts out, got {classes}")
+        self.classifier = nn.Linear(features, classes, device=parameter.device, dtype=parameter.dtype)
+
+    def extra_repr(self) -> str:
+        # a store of training runs names them by this too
+        return f"name={self.name!r}, auxiliary={self.auxiliary}"
 
     def forward(self, x: Tensor) -> Tensor:
         """Logits of the internal classifier and of the network, shape (N, 2, K)."""
@@ -94,6 +114,19 @@ class WithClassifier(nn.Module):
 
 
 def joint_cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
-    """Binary cross-entropy of the internal classifier plus that of the network, each averaged over classes; (N,)."""
+    """Binary cross-entropy of the internal classifier plus that of the network, each averaged over classes; (N,).
+
+    Parameters
+    ----------
+    logits : shape (N, 2, K), of ``WithClassifier``
+    labels : multi-hot, shape (N, K)
+
+    Raises
+    ------
+    ValueError
+        if the labels are not one row of K for every sample
+    """
+    if labels.shape != logits.shape[::2]:
+        raise ValueError(f"labels: expected multi-hot {tuple(logits.shape[::2])}, got {tuple(labels.shape)}")
     both = labels.to(logits.dtype)[:, None].expand_as(logits)
     return F.binary_cross_entropy_with_logits(logits, both, reduction="none").mean(-1).sum(-1)

@@ -1,4 +1,4 @@
-"""The command line: ``layerlib list`` and ``layerlib run CHAPTER``, thin, over papermill."""
+"""The command line: ``layerlib list``, ``run CHAPTER`` and ``record CHAPTER``, thin, over papermill."""
 
 import argparse
 import difflib
@@ -11,6 +11,7 @@ import yaml
 from papermill.iorw import NoDatesSafeLoader
 
 from layerlib import rerun
+from layerlib.provenance import git_state, provenance
 from layerlib.records import SCHEMA, write_record
 
 
@@ -29,16 +30,18 @@ def _parser() -> argparse.ArgumentParser:
     shared = argparse.ArgumentParser(add_help=False)
     shared.add_argument("--book", type=Path, help="folder of the chapters (default: ./book)")
     commands.add_parser("list", parents=[shared], help="chapters and their parameters")
-    run = commands.add_parser("run", parents=[shared], help="run one chapter")
-    run.add_argument("chapter")
-    run.add_argument(
+    running = argparse.ArgumentParser(add_help=False, parents=[shared])
+    running.add_argument("chapter")
+    running.add_argument(
         "-p", dest="pairs", metavar="NAME=VALUE", action="append", default=[], help="set a parameter"
     )
+    running.add_argument("--out", type=Path, help="executed notebook (default: _build/runs/CHAPTER.SIZE.ipynb)")
+    run = commands.add_parser("run", parents=[running], help="run one chapter")
     run.add_argument(
         "--size", choices=("small", "full"), default="small", help="full: parameters/CHAPTER.yaml"
     )
-    run.add_argument("--out", type=Path, help="executed notebook (default: _build/runs/CHAPTER.SIZE.ipynb)")
-    run.add_argument("--record", action="store_true", help="write what it reported to records/CHAPTER.json")
+    recorded = "run one chapter at full size and write what it reported to records/CHAPTER.json"
+    commands.add_parser("record", parents=[running], help=recorded).set_defaults(size="full")
     return parser
 
 
@@ -81,7 +84,7 @@ def _from_yaml(text: str, where: str) -> object:
 def _full_size(book: Path, chapter: rerun.Chapter) -> dict[str, object]:
     path = book / "parameters" / f"{chapter.path.stem}.yaml"
     if not path.is_file():
-        raise UsageError(f"--size full: expected the full-size parameters in {path}, there is no such file")
+        raise UsageError(f"expected the full-size parameters in {path}, there is no such file")
     values = _from_yaml(path.read_text(encoding="utf-8"), str(path))
     if not isinstance(values, dict):
         raise UsageError(f"{path}: expected names with values, got {type(values).__name__}")
@@ -137,13 +140,13 @@ def _run(options: argparse.Namespace) -> None:
     values = _full_size(book, chapter) if options.size == "full" else {}
     values |= _checked(_given(options.pairs), chapter, "")
     out = _out_path(options, book, chapter)
-    git = rerun.git_state(book)
+    git = git_state(book)
     try:
         notebook = rerun.execute(chapter, values, out)
     except rerun.CellFailed as error:
         raise rerun.CellFailed(f"{options.chapter}: {error}; executed notebook kept: {out}") from None
     print(f"executed notebook: {out}")
-    if options.record:
+    if options.command == "record":
         defaults = {name: p.default for name, p in chapter.parameters.items()}
         _record(book, options.chapter, notebook, defaults | values, git)
 
@@ -151,14 +154,14 @@ def _run(options: argparse.Namespace) -> None:
 def _record(book: Path, chapter: str, notebook, parameters: dict, git: dict) -> None:
     report = rerun.reported(notebook)
     if report is None or not (report["numbers"] or report["curves"] or report["claims"]):
-        raise UsageError(f"--record: {chapter} reported nothing: its last cell must show a Report, not empty")
+        raise UsageError(f"{chapter} reported nothing: its last cell must show a Report, not empty")
     if report["chapter"] != chapter:
-        raise UsageError(f"--record: {chapter} reported as {report['chapter']!r}: the names must be the same")
+        raise UsageError(f"{chapter} reported as {report['chapter']!r}: the names must be the same")
     if not report["paper_size"]:
         print("layerlib: note: recording a run below the paper's size", file=sys.stderr)
     if git["commit"] is None:
         print(f"layerlib: note: {book} is not in a git commit: the record names none", file=sys.stderr)
-    origin = rerun.provenance(git, parameters, notebook.metadata.papermill["duration"])
+    origin = provenance(git, parameters, notebook.metadata.papermill["duration"])
     path = book / "records" / f"{chapter}.json"
     write_record({"schema": SCHEMA, **report, "parameters": parameters, "provenance": origin}, path)
     print(f"record: {path}")
@@ -179,7 +182,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         options = _parser().parse_args(argv)
-        {"list": _list, "run": _run}[options.command](options)
+        {"list": _list, "run": _run, "record": _run}[options.command](options)
     except rerun.CellFailed as error:
         return _fail(error, 1)
     except (UsageError, OSError) as error:

@@ -27,6 +27,11 @@ def use_style() -> None:
         "grid.color": "0.92", "legend.frameon": False})
 
 
+def depth_colours(layers: int) -> list:
+    """A colour for each layer (or depth), light to dark from the first to the last, in every chapter."""
+    return sns.color_palette("flare", layers)
+
+
 def spread(x: Sequence[float], values: np.ndarray, ax: Axes, label: str | None = None, **line) -> Axes:
     """Mean over seeds as a line, the range from smallest to largest seed as a band.
 
@@ -77,7 +82,7 @@ def per_layer(values: np.ndarray, series: Sequence[int], ax: Axes, title: str) -
     values : shape (networks, seeds, layers); NaN where a network has no such layer
     series : what sets the networks apart (depth, width), in the legend under ``title``
     """
-    colours = sns.color_palette("flare", len(series))
+    colours = depth_colours(len(series))
     for row, name, colour in zip(values, series, colours, strict=True):
         spread(np.arange(1, row.shape[-1] + 1), row, ax, label=str(name), color=colour)
     ax.set_xlabel("layer")
@@ -158,7 +163,7 @@ def over_training(iterations: Sequence[int], values: np.ndarray, ax: Axes, **lin
     ``values`` have shape (iterations, seeds, layers); layers are labelled where the line has no style of its own.
     """
     values = np.asarray(values, dtype=float)
-    for layer, colour in enumerate(sns.color_palette("flare", values.shape[2])):
+    for layer, colour in enumerate(depth_colours(values.shape[2])):
         label = None if line else str(layer + 1)
         spread(iterations, values[:, :, layer].T, ax, label=label, color=colour, **line)
     ax.set_xscale("symlog", linthresh=10)

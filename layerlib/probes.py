@@ -1,18 +1,16 @@
 """Internal classifiers: one linear layer with a sigmoid on every tap, all trained in one pass (Cao et al. 2022)."""
 
 import os
-import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 from tqdm.auto import tqdm
 
-from layerlib.batches import as_input, modes_kept
 from layerlib.capture import capture
 from layerlib.data import Split
+from layerlib.pooling import Features, fill, pooled_features, read_taps, room
 
 PIECE = 10_000  # samples
 
@@ -25,32 +23,6 @@ def binary_cross_entropy(logits: Tensor, targets: Tensor) -> Tensor:
 def squared_error(logits: Tensor, targets: Tensor) -> Tensor:
     """Squared difference of the sigmoids to a teacher's output, entry by entry (Cao et al. 2022, eq. 6)."""
     return (logits.sigmoid() - targets).square()
-
-
-@dataclass(frozen=True)
-class Features:
-    """What the taps gave for a split, pooled: all that probes need of the network.
-
-    Attributes
-    ----------
-    pooled : shape (probes, N, F), F the largest number of features; the rest of a smaller layer's is zero
-    output : logits of the network itself, shape (N, K), where its output is one of the taps, else None
-    labels : those of the split, on the device of ``pooled``
-    sizes : number of features of each probe
-    """
-
-    pooled: Tensor
-    output: Tensor | None
-    labels: Tensor
-    sizes: tuple[int, ...]
-
-    def __len__(self) -> int:
-        return len(self.labels)
-
-    def __getitem__(self, index) -> "Features":
-        """The samples at ``index`` (a slice, a mask or a tensor of indices)."""
-        return Features(self.pooled[:, index], None if self.output is None else self.output[index],
-                        self.labels[index], self.sizes)
 
 
 class LayerProbes:
@@ -66,6 +38,10 @@ class LayerProbes:
     names : taps, as ``layerlib.models.taps(model)`` gives them or any names of ``model.named_modules()``
     classes : K
     pool : grid of the average pooling
+
+    Attributes
+    ----------
+    weight, bias : shapes (probes, K, F) and (probes, K), None before training; F as of ``Features``
 
     Raises
     ------
@@ -108,9 +84,9 @@ class LayerProbes:
             each, output = self._tapped(images)
             if pooled is None:
                 sizes = tuple(x.shape[1] for x in each)
-                pooled = _room((len(each), len(split), max(sizes, default=0)), self._parameter, memory)
+                pooled = room((len(each), len(split), max(sizes, default=0)), self._parameter, memory)
             start, end = end, end + len(images)
-            _fill(pooled[:, start:end], each)
+            fill(pooled[:, start:end], each)
             outputs += [] if output is None else [output.to(pooled.device)]
         return Features(pooled, torch.cat(outputs) if outputs else None, split.labels.to(pooled.device), sizes)
 
@@ -171,7 +147,7 @@ class LayerProbes:
             if the features are of other taps, or of another pooling, than the probes were trained on
         """
         self._check_fitted()
-        found, expected = tuple(features.pooled.shape[::2]), tuple(self.weight.shape[:2])
+        found, expected = tuple(features.pooled.shape[::2]), tuple(self.weight.shape[::2])
         if found != expected:
             raise ValueError(f"features: expected {expected[0]} probes with up to {expected[1]} features, as in "
                              f"training, got {found[0]} with up to {found[1]}")
@@ -203,38 +179,30 @@ class LayerProbes:
         if i == len(self.bias):
             return output.sigmoid()
         pooled = pooled_features(output, self.pool)
-        return torch.addmm(self.bias[i, 0], pooled, self.weight[i, : pooled.shape[1]]).sigmoid()
+        return F.linear(pooled, self.weight[i, :, : pooled.shape[1]], self.bias[i]).sigmoid()
 
     @property
     def _parameter(self) -> Tensor:
         return next(self.model.parameters())
 
-    # in inference mode captured outputs are copies, and the network's own would not be known for what it is
-    @torch.inference_mode(False)
-    @torch.no_grad()
     def _tapped(self, images: Tensor) -> tuple[list[Tensor], Tensor | None]:
-        """The pooled output of every tap that needs a probe, (n, F) each, and the network's own (n, K), if tapped."""
-        with modes_kept(self.model), capture(self.model, self.names) as seen:
-            self.model.eval()
-            final = self.model(as_input(images.to(self._parameter.device), self._parameter.dtype))
-            outputs = [seen[name] for name in self.names]
-        if outputs[-1] is not final:
-            return [pooled_features(x, self.pool) for x in outputs], None
-        if final.shape[1:] != (self.classes,):
-            raise ValueError(f"classes: expected {tuple(final.shape[1:])}, what the network puts out, "
+        """Features of every tap that needs a probe, (n, F) each, and the network's own logits (n, K), if tapped."""
+        each, output = read_taps(self.model, self.names, images, self.pool)
+        if output is not None and output.shape[1:] != (self.classes,):
+            raise ValueError(f"classes: expected {tuple(output.shape[1:])}, what the network puts out, "
                              f"got {self.classes}")
-        return [pooled_features(x, self.pool) for x in outputs[:-1]], final
+        return each, output
 
     def _probabilities(self, images: Tensor) -> Tensor:
         each, output = self._tapped(images)
-        pooled = self.weight.new_zeros(len(each), len(images), self.weight.shape[1])
-        _fill(pooled, each)
+        pooled = self.weight.new_zeros(len(each), len(images), self.weight.shape[2])
+        fill(pooled, each)
         return self._logits(pooled, output).sigmoid()
 
     def _logits(self, pooled: Tensor, output: Tensor | None) -> Tensor:
         device = self.weight.device
         # piece by piece, for features that are in a file and larger than the memory of a GPU
-        pieces = [torch.baddbmm(self.bias, piece.to(device), self.weight) for piece in pooled.split(PIECE, 1)]
+        pieces = [_linear(piece.to(device), self.weight, self.bias) for piece in pooled.split(PIECE, 1)]
         own = [] if output is None else [output.to(device)[None]]
         return torch.cat([torch.cat(pieces, 1), *own])
 
@@ -242,11 +210,10 @@ class LayerProbes:
         """Uniform in ±1/√(features of the layer), as of ``nn.Linear``, from the same draws for every probe."""
         random = torch.Generator().manual_seed(seed)
         drawn = torch.rand(max(sizes, default=0) + 1, self.classes, generator=random, dtype=torch.float64) * 2 - 1
-        size = torch.tensor(sizes, dtype=torch.float64)[:, None, None]
-        row = torch.arange(len(drawn))[:, None]
-        # row 0 is the bias; rows beyond the features of a layer are zero and stay so
-        started = torch.where(row <= size, drawn / size.sqrt(), 0).to(self._parameter)
-        return started[:, 1:].clone(), started[:, :1].clone()
+        size, column = torch.tensor(sizes, dtype=torch.float64)[:, None, None], torch.arange(len(drawn))
+        # column 0 is the bias; those beyond the features of a layer are zero and stay so
+        started = torch.where(column <= size, drawn.T / size.sqrt(), 0).to(self._parameter)
+        return started[:, :, 1:].clone(), started[:, :, 0].clone()
 
     def _targets(self, labels: Tensor, targets: Tensor | None) -> Tensor:
         name, given = ("labels", labels) if targets is None else ("targets", targets)
@@ -269,20 +236,13 @@ class LayerProbes:
             raise RuntimeError("the probes have not been trained yet: call fit first")
 
 
-def pooled_features(x: Tensor, pool: int) -> Tensor:
-    """Features of a tap's output: convolutions averaged over places, tokens over all of them; shape (n, F)."""
-    if x.ndim == 4:
-        return F.adaptive_avg_pool2d(x, pool).flatten(1)
-    return x.mean(1) if x.ndim == 3 else x.flatten(1)
-
-
 def _epoch(features: Features, targets: Tensor, batches: Iterable[Tensor], parameters: Sequence[Tensor],
            update: torch.optim.Optimizer, loss: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
     """A step for each of ``batches``, the numbers of its samples; the mean loss of each probe, float64, on the CPU."""
     weight, bias = parameters
     total = torch.zeros(len(weight), dtype=torch.float64, device=weight.device)
     for rows in batches:
-        logits = torch.baddbmm(bias, features.pooled[:, rows].to(weight.device), weight)
+        logits = _linear(features.pooled.index_select(1, rows).to(weight.device), weight, bias)
         each = loss(logits, targets[rows].expand_as(logits)).mean((1, 2))
         update.zero_grad()
         each.sum().backward()
@@ -291,19 +251,10 @@ def _epoch(features: Features, targets: Tensor, batches: Iterable[Tensor], param
     return total.cpu() / len(features)
 
 
-def _fill(room: Tensor, each: Sequence[Tensor]) -> None:
-    """Copy the features of every tap, (n, its F), to the front of its rows of ``room``, shape (probes, n, F)."""
-    for place, values in zip(room, each, strict=True):
-        place[:, : values.shape[1]] = values
-
-
-def _room(shape: tuple[int, ...], like: Tensor, memory: float) -> Tensor:
-    """Zeros of ``shape``: in memory, or beyond ``memory`` bytes in a file without a name, which ends with the tensor."""
-    count = torch.Size(shape).numel()
-    if count * like.element_size() <= memory:
-        return torch.zeros(shape, dtype=like.dtype, device=like.device)
-    with tempfile.NamedTemporaryFile() as file:
-        return torch.from_file(file.name, shared=True, size=count, dtype=like.dtype).view(shape)
+def _linear(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    """``F.linear`` of every probe: (P, n, F), (P, K, F), (P, K) -> (P, n, K)."""
+    # in this order the gradient of the weight is a product along rows: on a CPU a step is a third shorter
+    return torch.baddbmm(bias[:, :, None], weight, x.mT).mT
 
 
 def _bar(steps: Iterable, label: str | None, unit: str) -> tqdm:

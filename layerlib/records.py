@@ -4,8 +4,10 @@ import contextlib
 import json
 import math
 import os
+import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
+from datetime import datetime
 from pathlib import Path
 
 SCHEMA = 1
@@ -45,11 +47,13 @@ class Claim:
     paper : the paper's value
     here : what was measured, as text made from numbers
     holds : one of `VERDICTS`; see `verdict`
+    test : the threshold that decided it, in words
+    figure : where the chapter's page shows it: the name of a figure, or any other anchor there
 
     Raises
     ------
     ValueError
-        if a field is not text or empty, or ``holds`` is no verdict
+        if a field is not text, one of the first five is empty, or ``holds`` is no verdict
     """
 
     item: str
@@ -57,10 +61,12 @@ class Claim:
     paper: str
     here: str
     holds: str
+    test: str = ""
+    figure: str = ""
 
     def __post_init__(self):
         for name, value in asdict(self).items():
-            if not isinstance(value, str) or not value.strip():
+            if not isinstance(value, str) or not (value.strip() or name not in _CLAIM):
                 raise ValueError(f"{name}: expected text, got {value!r} (claim {self.item})")
         if self.holds not in VERDICTS:
             expected = ", ".join(VERDICTS)
@@ -142,6 +148,25 @@ def _check_fields(values: object, fields: Mapping, where: str) -> None:
             raise ValueError(f"{where}: {name}: expected {expected}, got {type(value).__name__} {value!r}")
 
 
+def _claim(values: Mapping) -> Claim:
+    """The claim of a record; the two last fields are missing in records made before there were any."""
+    return Claim(**{field.name: values[field.name] for field in fields(Claim) if field.name in values})
+
+
+def _check_provenance(origin: object, where: str) -> None:
+    _check_fields(origin, _PROVENANCE, where)
+    if not origin["versions"]:
+        raise ValueError(f"{where}: versions: expected at least Python's, got none")
+    if not 0 <= origin["duration_s"] < math.inf:
+        raise ValueError(f"{where}: duration_s: expected seconds, got {origin['duration_s']!r}")
+    if origin["commit"] is not None and not re.fullmatch("[0-9a-f]{40}", origin["commit"]):
+        raise ValueError(f"{where}: commit: expected 40 hexadecimal digits or null, got {origin['commit']!r}")
+    try:
+        datetime.fromisoformat(origin["date"])
+    except ValueError:
+        raise ValueError(f"{where}: date: expected year-month-day and time, got {origin['date']!r}") from None
+
+
 def check_record(record: object, where: str = "record") -> dict:
     """Return a record unchanged once its structure is right.
 
@@ -167,13 +192,20 @@ def check_record(record: object, where: str = "record") -> dict:
             raise ValueError(f"{where}: numbers: {name}: expected a finite number, got {value!r}")
     for name, curve in record["curves"].items():
         _check_fields(curve, _CURVE, f"{where}: curves: {name}")
+        if set(curve["dims"]) != set(curve["axes"]):
+            expected, got = (", ".join(curve[field]) or "none" for field in ("dims", "axes"))
+            raise ValueError(f"{where}: curves: {name}: axes: expected {expected}, got {got}")
+        try:
+            check_axes(name, curve["values"], [(axis, curve["axes"][axis]) for axis in curve["dims"]])
+        except ValueError as error:
+            raise ValueError(f"{where}: curves: {name}: {error}") from None
     for place, claim in enumerate(record["claims"]):
         _check_fields(claim, _CLAIM, f"{where}: claims[{place}]")
         try:
-            Claim(**{field: claim[field] for field in _CLAIM})
+            _claim(claim)
         except ValueError as error:
             raise ValueError(f"{where}: claims[{place}]: {error}") from None
-    _check_fields(record["provenance"], _PROVENANCE, f"{where}: provenance")
+    _check_provenance(record["provenance"], f"{where}: provenance")
     return record
 
 
@@ -219,7 +251,7 @@ def write_record(record: dict, path: str | os.PathLike) -> None:
     """
     check_record(record, str(path))
     ordered = {name: record[name] for name in _FIELDS}
-    ordered["claims"] = [{field: claim[field] for field in _CLAIM} for claim in record["claims"]]
+    ordered["claims"] = [asdict(_claim(claim)) for claim in record["claims"]]
     ordered["numbers"] = dict(sorted(record["numbers"].items()))
     # A NUL cannot come from a reported name, so a curve's stand-in is unlike any other text.
     curves = sorted(record["curves"].items())

@@ -12,14 +12,15 @@ from pathlib import Path
 import pandas as pd
 from IPython import get_ipython
 
+from layerlib.provenance import changed_since
 from layerlib.records import MIME, VERDICTS, Claim, check_axes, json_values, read_record, verdict
 
-__all__ = ["MIME", "VERDICTS", "Claim", "Report", "verdict"]
+__all__ = ["MIME", "VERDICTS", "Claim", "Report", "item_order", "measured_html", "recorded_by", "verdict"]
 
 NOT_RECORDED = "not yet recorded"
 
 # The colour-blind palette; the word is always there too, in the theme's own text colour.
-_COLOURS = dict(zip(VERDICTS, ("#029e73", "#de8f05", "#d55e00", "#949494"), strict=True))
+COLOURS = dict(zip(VERDICTS, ("#029e73", "#de8f05", "#d55e00", "#949494"), strict=True))
 _CELL = ' style="text-align: left; vertical-align: top; white-space: normal; padding: 0.3em 0.6em"'
 
 
@@ -29,7 +30,7 @@ class Report:
     Prose refers to what was reported: ``{glue:text}`error:.2%` `` is the number ``error`` of this run,
     ``{glue:text}`full_error` `` the full-size record's (text already, so without a format),
     ``{glue:text}`claim_3` `` and ``{glue:text}`full_claim_3` `` the two verdicts. A chapter's last cell is
-    the report itself: it shows the table of claims and carries everything for ``layerlib run --record``.
+    the report itself: it shows the table of claims and carries everything for ``layerlib record``.
 
     Parameters
     ----------
@@ -64,6 +65,7 @@ class Report:
         found = [place / f"{chapter}.json" for place in places if (place / f"{chapter}.json").is_file()]
         path = record if record is not None else next(iter(found), None)
         self.record = read_record(path) if path is not None else None
+        self._records = Path(path).parent if path is not None else None
         if self.record is not None and self.record["chapter"] != chapter:
             raise ValueError(f"{path}: expected a record of {chapter}, got one of {self.record['chapter']}")
 
@@ -163,12 +165,12 @@ class Report:
         return self.numbers[name] if side == "this run" else self.recorded(name)
 
     def table(self) -> pd.DataFrame:
-        """Return one row per claim: claim, says, paper, full-size record, this run (verdict: measured)."""
+        """Return one row per claim: claim, says, paper, test, full-size record, this run (verdict: measured)."""
         rows = [
-            [claim.item, claim.says, claim.paper, _measured(full), _measured(asdict(claim))]
+            [claim.item, claim.says, claim.paper, claim.test, _measured(full), _measured(asdict(claim))]
             for claim, full in self._rows()
         ]
-        return pd.DataFrame(rows, columns=["claim", "says", "paper", "full-size record", "this run"])
+        return pd.DataFrame(rows, columns=["claim", "says", "paper", "test", "full-size record", "this run"])
 
     def payload(self) -> dict:
         """Return everything reported, as JSON values."""
@@ -201,31 +203,30 @@ class Report:
 
     def _rows(self) -> list[tuple[Claim, dict | None]]:
         recorded = {claim["item"]: claim for claim in self.record["claims"]} if self.record else {}
-        # a chapter may reach its claims in another order than their numbers
-        order = sorted(self.claims, key=lambda item: (int("0" + re.sub(r"\D.*", "", item)), item))
+        order = sorted(self.claims, key=item_order)
         return [(self.claims[item], recorded.get(item)) for item in order]
 
     def _caption(self) -> str:
         here = f"This run: {'the paper' if self.paper_size else 'below the paper'}'s size."
         if self.record is None:
             return f"{here} Full-size record: {NOT_RECORDED}."
-        origin = self.record["provenance"]
-        commit = f"commit {origin['commit'][:7]}" if origin["commit"] else "outside git"
-        changed = " with local changes" if origin["dirty"] else ""
-        size = "" if self.record["paper_size"] else ", below the paper's size"
-        return f"{here} Full-size record: {origin['date'][:10]}, {origin['device']}, {commit}{changed}{size}."
+        return f"{here} Full-size record: {recorded_by(self.record, self._records)}."
 
     def _html(self) -> str:
-        heads = "".join(f"<th{_CELL}>{head}</th>" for head in self.table().columns)
+        # The test stands under the claim: a page beside two sidebars is narrow.
+        heads = "".join(f"<th{_CELL}>{head}</th>" for head in self.table().columns if head != "test")
         rows = []
         for claim, full in self._rows():
-            texts = [html.escape(text) for text in (claim.item, claim.says, claim.paper)]
-            cells = [*texts, _measured_html(full), _measured_html(asdict(claim))]
+            test = f"<br><small>Test: {html.escape(claim.test)}</small>" if claim.test else ""
+            says = html.escape(claim.says) + test
+            cells = [html.escape(claim.item), says, html.escape(claim.paper)]
+            cells += [measured_html(full), measured_html(asdict(claim))]
             rows.append("<tr>" + "".join(f"<td{_CELL}>{cell}</td>" for cell in cells) + "</tr>")
         # The theme shows a table of class dataframe in its own colours, and any other on a light ground.
         return (
             f'<div style="overflow-x: auto"><table class="dataframe layerlib-report">'
-            f"<thead><tr>{heads}</tr></thead><tbody>{''.join(rows)}</tbody></table><p><small>{html.escape(self._caption())}</small></p></div>"
+            f"<thead><tr>{heads}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
+            f"<p><small>{html.escape(self._caption())}</small></p></div>"
         )
 
     def _plain(self) -> str:
@@ -233,6 +234,8 @@ class Report:
         for row in self.table().itertuples(index=False):
             lines += textwrap.wrap(f"{row[0]}. {row[1]}", 100, subsequent_indent="   ")
             for head, text in zip(self.table().columns[2:], row[2:], strict=True):
+                if not text:
+                    continue
                 indents = {"initial_indent": "   ", "subsequent_indent": "      "}
                 lines += textwrap.wrap(f"{head}: {text}", 100, **indents)
         return "\n".join([*lines, self._caption()])
@@ -242,11 +245,33 @@ def _measured(claim: dict | None) -> str:
     return f"{claim['holds']}: {claim['here']}" if claim else NOT_RECORDED
 
 
-def _measured_html(claim: dict | None) -> str:
+def measured_html(claim: dict | None) -> str:
+    """A claim's verdict, marked in its colour, and what was measured."""
     if not claim:
         return NOT_RECORDED
-    mark = f"border-left: 0.4em solid {_COLOURS[claim['holds']]}; padding-left: 0.4em"
+    mark = f"border-left: 0.4em solid {COLOURS[claim['holds']]}; padding-left: 0.4em"
     return f'<strong style="{mark}">{claim["holds"]}</strong><br>{html.escape(claim["here"])}'
+
+
+def item_order(item: str) -> tuple[int, str]:
+    """What sorts items as a reader counts: ``2, 10, 10b``; a chapter may reach them in another order."""
+    return int("0" + re.sub(r"\D.*", "", item)), item
+
+
+def recorded_by(record: dict, records: str | os.PathLike) -> str:
+    """In words: when a record was made, on what and by which code, and whether that is other code than today's.
+
+    Parameters
+    ----------
+    record : as read
+    records : the folder that it was read from
+    """
+    origin = record["provenance"]
+    commit = f"commit {origin['commit'][:7]}" if origin["commit"] else "outside git"
+    changed = " with local changes" if origin["dirty"] else ""
+    other = ", other code than today's" if changed_since(origin["commit"], record["chapter"], records) else ""
+    size = "" if record["paper_size"] else ", below the paper's size"
+    return f"{origin['date'][:10]}, {origin['device']}, {commit}{changed}{other}{size}"
 
 
 def _shown(value: object, spec: str) -> str:

@@ -1,16 +1,11 @@
 """Running chapters again: their parameters, checked values, papermill, and what the run reported."""
 
 import ast
-import contextlib
 import os
-import platform
 import re
-import subprocess
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from importlib import metadata
 from pathlib import Path
 
 import nbformat
@@ -24,7 +19,6 @@ from traitlets import default
 
 from layerlib.records import MIME, replacing
 
-_PACKAGES = ("layerlib", "torch", "torchvision", "numpy", "scipy", "scikit-learn", "papermill")
 _SCALARS = {"int": int, "float": float, "bool": bool, "str": str}
 
 
@@ -218,63 +212,3 @@ def reported(notebook: nbformat.NotebookNode) -> dict | None:
     outputs = (output for cell in notebook.cells for output in cell.get("outputs", []))
     found = [output.metadata[MIME] for output in outputs if MIME in output.get("metadata", {})]
     return found[-1] if found else None
-
-
-def git_state(folder: str | os.PathLike) -> dict:
-    """Commit of the repository around ``folder``, and whether its tree differs from it.
-
-    Changes in ``book/records`` do not count: they are what a run writes.
-
-    Returns
-    -------
-    dict with ``commit`` and ``dirty``; both None outside git or before the first commit
-    """
-
-    def git(*arguments: str) -> str:
-        # Inside a git hook these variables would point at the hook's repository, not at this folder's.
-        env = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
-        command = ["git", "-C", str(folder), *arguments]
-        return subprocess.run(command, check=True, capture_output=True, text=True, env=env).stdout.strip()
-
-    try:
-        commit = git("rev-parse", "--verify", "HEAD")
-        changes = git("status", "--porcelain", "--", ":/", ":(top,exclude)book/records")
-    except (OSError, subprocess.CalledProcessError):
-        return {"commit": None, "dirty": None}
-    return {"commit": commit, "dirty": bool(changes)}
-
-
-def device_name(parameters: Mapping[str, object]) -> str:
-    """Return the device a run had: the GPU's name, or the CPU where there is none or it was asked for."""
-    import torch
-
-    if torch.cuda.is_available() and not str(parameters.get("device", "auto")).startswith("cpu"):
-        return torch.cuda.get_device_name()
-    return f"CPU ({platform.machine()}, {os.cpu_count()} cores)"
-
-
-def provenance(git: Mapping, parameters: Mapping[str, object], duration_s: float) -> dict:
-    """Where a run came from: device, versions, duration, the time now in UTC, commit.
-
-    Parameters
-    ----------
-    git : what `git_state` said when the run began
-    parameters : the values that the chapter ran with
-    duration_s : seconds the run took
-
-    Returns
-    -------
-    dict, the ``provenance`` of a record
-    """
-    versions = {"python": platform.python_version()}
-    for package in _PACKAGES:
-        with contextlib.suppress(metadata.PackageNotFoundError):
-            versions[package] = metadata.version(package)
-    return {
-        "device": device_name(parameters),
-        "versions": versions,
-        "duration_s": round(duration_s, 1),
-        "date": datetime.now(UTC).isoformat(timespec="seconds"),
-        "commit": git["commit"],
-        "dirty": git["dirty"],
-    }

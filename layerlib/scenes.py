@@ -8,16 +8,16 @@ from torch import Tensor
 from layerlib.splits import Split
 
 CLASSES_PER_SOURCE = 10
-MOST_OBJECTS = 5
 BATCH = 1024  # pictures at once: bounds the memory, and the indices stay in the cache
 
 
-def make_scenes(digits: Split, articles: Split, count: int, seed: int, size: int = 64) -> Split:
-    """Pictures of 1 to 5 objects, each a digit or an article, at random places; the brighter pixel wins.
+def make_scenes(digits: Split, articles: Split, count: int, seed: int, size: int = 64,
+                most: int = 5) -> Split:
+    """Pictures of 1 to ``most`` objects, each a digit or an article, at random places; the brighter pixel wins.
 
     The number of objects is uniform, each is a digit or an article by a fair coin, then any sample of its split,
     then any place that holds the whole of it. Objects may overlap and classes repeat: with 10 + 10 balanced
-    classes a picture has about 2.8 labels.
+    classes a picture of up to 5 objects has about 2.8 labels, of up to 2 about 1.5.
 
     Parameters
     ----------
@@ -26,6 +26,7 @@ def make_scenes(digits: Split, articles: Split, count: int, seed: int, size: int
     count : N, the number of pictures
     seed : of everything random, drawn on the CPU: every device makes the same pictures
     size : height and width of the pictures, in pixels
+    most : largest number of objects
 
     Returns
     -------
@@ -34,20 +35,20 @@ def make_scenes(digits: Split, articles: Split, count: int, seed: int, size: int
     Raises
     ------
     ValueError
-        if the splits are not grey pictures of one shape with labels 0 .. 9 on one device, ``count`` is below 1, or
-        ``size`` is smaller than they are
+        if the splits are not grey pictures of one shape with labels 0 .. 9 on one device, ``count`` or ``most`` is
+        below 1, or ``size`` is smaller than they are
     """
-    _check(digits, articles, count, size)
+    _check(digits, articles, count, size, most)
     device, (h, w) = digits.images.device, digits.images.shape[-2:]
     sources = torch.cat([digits.images, articles.images]).flatten(1)
     classes = torch.cat([digits.labels, articles.labels + CLASSES_PER_SOURCE])
-    drawn = _draw(len(digits), len(articles), count, seed, (size - h + 1, size - w + 1))
+    drawn = _draw(len(digits), len(articles), count, seed, most, (size - h + 1, size - w + 1))
     objects, source, top, left = (part.to(device) for part in drawn)
     window = torch.arange(h, device=device)[:, None] * size + torch.arange(w, device=device)
     images = torch.zeros(count, size * size, dtype=torch.uint8, device=device)
     labels = torch.zeros(count, 2 * CLASSES_PER_SOURCE, device=device)
     for start in range(0, count, BATCH):
-        for i in range(MOST_OBJECTS):
+        for i in range(most):
             row = start + (objects[start:start + BATCH] > i).nonzero()[:, 0]
             corner = row * size * size + top[row, i] * size + left[row, i]
             place = (corner[:, None] + window.flatten()).flatten()
@@ -57,12 +58,13 @@ def make_scenes(digits: Split, articles: Split, count: int, seed: int, size: int
     return Split(images.view(count, 1, size, size), labels)
 
 
-def fresh_scenes(digits: Split, articles: Split, count: int, size: int = 64) -> Callable[[int], Split]:
+def fresh_scenes(digits: Split, articles: Split, count: int, size: int = 64,
+                 most: int = 5) -> Callable[[int], Split]:
     """A training set that is another one in every epoch: a function from the epoch's number to its pictures.
 
     Parameters
     ----------
-    digits, articles, count, size : as of ``make_scenes``, whose seed is the number of the epoch
+    digits, articles, count, size, most : as of ``make_scenes``, whose seed is the number of the epoch
 
     Returns
     -------
@@ -73,15 +75,15 @@ def fresh_scenes(digits: Split, articles: Split, count: int, size: int = 64) -> 
     ValueError
         as ``make_scenes``, at once and not in the first epoch
     """
-    _check(digits, articles, count, size)
-    return lambda epoch: make_scenes(digits, articles, count, seed=epoch, size=size)
+    _check(digits, articles, count, size, most)
+    return lambda epoch: make_scenes(digits, articles, count, seed=epoch, size=size, most=most)
 
 
-def _draw(digits: int, articles: int, count: int, seed: int, places: tuple[int, int]) -> tuple[Tensor, ...]:
-    """Objects per picture (N,); and of each: row in digits and articles one after the other, top, left (N, 5)."""
+def _draw(digits: int, articles: int, count: int, seed: int, most: int, places: tuple[int, int]) -> tuple[Tensor, ...]:
+    """Objects per picture (N,); and of each: row in digits and articles one after the other, top, left (N, most)."""
     random = torch.Generator().manual_seed(seed)
-    objects = torch.randint(1, MOST_OBJECTS + 1, (count,), generator=random)
-    shape = (count, MOST_OBJECTS)
+    objects = torch.randint(1, most + 1, (count,), generator=random)
+    shape = (count, most)
     is_digit = torch.rand(shape, generator=random) < 0.5
     digit = torch.randint(digits, shape, generator=random)
     article = torch.randint(articles, shape, generator=random) + digits
@@ -89,7 +91,7 @@ def _draw(digits: int, articles: int, count: int, seed: int, places: tuple[int, 
     return objects, digit.where(is_digit, article), top, left
 
 
-def _check(digits: Split, articles: Split, count: int, size: int) -> None:
+def _check(digits: Split, articles: Split, count: int, size: int, most: int) -> None:
     for name, split in (("digits", digits), ("articles", articles)):
         shape = tuple(split.images.shape[1:])
         if shape[0] != 1 or shape != tuple(digits.images.shape[1:]):
@@ -102,5 +104,7 @@ def _check(digits: Split, articles: Split, count: int, size: int) -> None:
                          f"got {articles.images.device}")
     if count < 1:
         raise ValueError(f"count: expected at least 1 picture, got {count}")
+    if most < 1:
+        raise ValueError(f"most: expected at least 1 object, got {most}")
     if size < max(digits.images.shape[-2:]):
         raise ValueError(f"size: expected at least {max(digits.images.shape[-2:])}, that of the objects, got {size}")

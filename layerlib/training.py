@@ -49,11 +49,20 @@ class OneCycle:
     Parameters
     ----------
     steps : of the whole training
-    rise : share of them in which the rate rises
+    rise : share of them in which the rate rises, below 1
+
+    Raises
+    ------
+    ValueError
+        if ``steps`` is below 1 or ``rise`` no such share
     """
 
     steps: int
     rise: float = 0.2
+
+    def __post_init__(self):
+        if self.steps < 1 or not 0 <= self.rise < 1:
+            raise ValueError(f"steps, rise: expected at least 1 and a share from 0 to below 1, got {self}")
 
     def __call__(self, step: int) -> float:
         peak = self.rise * self.steps

@@ -45,6 +45,12 @@ def write_notebook(path: Path, *cells: str, tags: tuple[str, ...] = ("parameters
     nbformat.write(notebook, path)
 
 
+def write_full_size(book: Path, text: str) -> None:
+    """The full-size parameters of ``toy``."""
+    (book / "parameters").mkdir()
+    (book / "parameters" / "toy.yaml").write_text(text)
+
+
 @pytest.fixture
 def book(tmp_path):
     folder = tmp_path / "book"
@@ -141,6 +147,8 @@ def test_a_wrong_parameter_is_refused_before_anything_runs(book, capsys, never_r
     ("arguments", "message"),
     [
         (["run", "toi"], "no chapter 'toi': did you mean toy? there are: toy"),
+        (["record", "toy"], "expected the full-size parameters in "),
+        (["run", "toy", "--record"], "unrecognized arguments: --record"),
         (["run", "toy", "--size", "full"], "expected the full-size parameters in "),
         (["run", "toy", "--size", "huge"], "argument --size: invalid choice: 'huge'"),
         (["run", "toy", "--out", "result.html"], "expected a file name ending in .ipynb, got 'result.html'"),
@@ -168,8 +176,7 @@ def test_a_run_never_overwrites_the_chapter(book, capsys, never_runs):
     ],
 )
 def test_full_size_parameters_are_checked_too(book, capsys, never_runs, text, message):
-    (book / "parameters").mkdir()
-    (book / "parameters" / "toy.yaml").write_text(text)
+    write_full_size(book, text)
     assert message in refused(capsys, "run", "toy", "--size", "full", "--book", book)
 
 
@@ -189,13 +196,10 @@ def test_a_full_run_is_kept_and_recorded_by_this_interpreter_and_builds(book, ca
     spec = {"argv": ["/bin/false", "{connection_file}"], "language": "python", "display_name": "Other"}
     (other / "kernel.json").write_text(json.dumps(spec))
     monkeypatch.setenv("JUPYTER_PATH", str(tmp_path / "jupyter"))
-    (book / "parameters").mkdir()
-    (book / "parameters" / "toy.yaml").write_text("depth: 20\nwidths: [100, 100, 100]\n")
+    write_full_size(book, "depth: 20\nwidths: [100, 100, 100]\n")
     out = tmp_path / "{new}" / "run.ipynb"
 
-    code, said, err = call(
-        capsys, "run", "toy", "--size", "full", "-p", "rate=1e-3", "--out", out, "--record", "--book", book
-    )
+    code, said, err = call(capsys, "record", "toy", "-p", "rate=1e-3", "--out", out, "--book", book)
     assert (code, err) == (0, f"layerlib: note: {book} is not in a git commit: the record names none\n")
     assert said == f"executed notebook: {out}\nrecord: {book / 'records' / 'toy.json'}\n"
     assert [entry.name for entry in out.parent.iterdir()] == ["run.ipynb"]
@@ -277,14 +281,24 @@ def test_an_interrupted_run_leaves_the_old_file_as_it_was(book, tmp_path, by):
 
 def test_a_run_that_reports_nothing_is_not_recorded(book, capsys):
     write_notebook(book / "toy.ipynb", "print('no report')")
-    code, _, err = call(capsys, "run", "toy", "--record", "--book", book)
+    write_full_size(book, "depth: 20")
+    code, _, err = call(capsys, "record", "toy", "--book", book)
     assert code == 2
-    assert "layerlib: --record: toy reported nothing" in err
+    assert "layerlib: toy reported nothing" in err
     assert not (book / "records").exists()
 
 
 def test_a_report_under_another_name_is_not_recorded(book, tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(rerun, "execute", lambda *_: None)
     monkeypatch.setattr(rerun, "reported", lambda _: {"chapter": "other", "numbers": {"a": 1}})
-    code, _, err = call(capsys, "run", "toy", "--record", "--book", book)
-    assert code == 2 and "--record: toy reported as 'other'" in err
+    write_full_size(book, "depth: 20")
+    code, _, err = call(capsys, "record", "toy", "--book", book)
+    assert code == 2 and "toy reported as 'other'" in err
+
+
+def test_nothing_is_recorded_when_a_cell_fails(book, capsys):
+    write_notebook(book / "toy.ipynb", REPORTING, "report", "1 / (depth - 20)")
+    write_full_size(book, "depth: 20")
+    code, _, err = call(capsys, "record", "toy", "--book", book)
+    assert code == 1 and "ZeroDivisionError" in err
+    assert not (book / "records").exists()

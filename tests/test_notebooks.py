@@ -12,6 +12,8 @@ import papermill
 import pytest
 import yaml
 
+from layerlib.rerun import reported
+
 ROOT = Path(__file__).parents[1]
 BOOK = ROOT / "book"
 EXECUTED = ROOT / "_build" / "executed"
@@ -83,6 +85,16 @@ def test_every_figure_has_caption_name_and_alt_text(name):
             assert settings.get("image", {}).get("alt"), cell.source
 
 
+@each_chapter
+def test_a_claim_says_its_test_and_names_a_place_of_its_page(name):
+    report = reported(executed(name))
+    if name == "scoreboard":
+        assert report is None, "the scoreboard has no claims of its own"
+        return
+    assert report["claims"]
+    assert all(claim["test"] and claim["figure"] for claim in report["claims"])
+
+
 # Running it again
 
 
@@ -102,7 +114,11 @@ def test_executed_copy_has_outputs_to_check(name):
 
 def run_again(notebook, folder: Path) -> subprocess.CompletedProcess:
     """Run a notebook under nbval, which compares the outputs of the cells tagged as checked."""
-    # A chapter finds its record in the folder it runs in.
+    # A chapter finds its record in the folder it runs in, the scoreboard the executed chapters beside that folder.
+    (folder / "_build").mkdir()
+    (folder / "_build" / "executed").symlink_to(EXECUTED)
+    folder = folder / "book"
+    folder.mkdir()
     if (BOOK / "records").exists():
         (folder / "records").symlink_to(BOOK / "records")
     nbformat.write(notebook, folder / "chapter.ipynb")

@@ -9,9 +9,9 @@ import torch
 from IPython.core.interactiveshell import InteractiveShell
 from IPython.utils.capture import capture_output
 
+from layerlib.provenance import changed_since, git_state, provenance
 from layerlib.records import MIME, read_record, write_record
 from layerlib.report import VERDICTS, Claim, Report, verdict
-from layerlib.rerun import git_state, provenance
 
 CLAIM = Claim("3", "Late layers are ordered", "P <= 1.5", "P = 1.2 < 1.5", "holds")
 
@@ -27,13 +27,18 @@ def record() -> dict:
         "parameters": {"depth": 20, "widths": [100, 100]},
         "numbers": {"error": 0.0123456, "count": 60000},
         "curves": {"perplexity": CURVE},
-        "claims": [{"item": "3", "says": "s", "paper": "p", "here": "P = 1.1", "holds": "holds in part"}],
+        "claims": [
+            {
+                "item": "3", "says": "s", "paper": "p", "here": "P = 1.1", "holds": "holds in part",
+                "test": "P <= 1.5", "figure": "toy-f1",
+            },
+        ],
         "provenance": {
             "device": "H200",
             "versions": {"python": "3.11"},
             "duration_s": 12.5,
             "date": "2025-01-02T03:04:05+00:00",
-            "commit": "0123456789abcdef",
+            "commit": "0123456789" * 4,
             "dirty": True,
         },
     }
@@ -77,6 +82,7 @@ def test_verdict_refuses_no_parts_and_parts_that_are_not_boolean(parts):
         ("here", 1.2, "here: expected text, got 1.2"),
         ("item", 3, "item: expected text, got 3"),
         ("says", " ", "says: expected text, got ' '"),
+        ("test", None, "test: expected text, got None"),
     ],
 )
 def test_claim_refuses_other_verdicts_and_empty_fields(field, value, message):
@@ -176,7 +182,7 @@ def test_the_record_stands_beside_the_run(in_book):
     assert report.recorded("other") is None
     row = report.table().iloc[0]
     assert row.tolist() == [
-        "3", "Late layers are ordered", "P <= 1.5", "holds in part: P = 1.1", "holds: P = 1.2 < 1.5",
+        "3", "Late layers are ordered", "P <= 1.5", "", "holds in part: P = 1.1", "holds: P = 1.2 < 1.5",
     ]  # fmt: skip
     assert "2025-01-02, H200, commit 0123456 with local changes." in repr(report)
 
@@ -208,6 +214,16 @@ def test_the_display_carries_the_table_and_the_payload():
     assert words == ["holds", "fails"]
     assert "this run: holds: P = 1.2 < 1.5" in data["text/plain"]
     assert max(map(len, data["text/plain"].splitlines())) <= 100
+
+
+def test_the_test_that_decided_a_claim_is_shown():
+    report = Report("toy", True)
+    report.claim(Claim("3", "s", "p", "h", "holds", test="P < 2", figure="toy-f1"))
+    data, _ = report._repr_mimebundle_()
+    assert "<small>Test: P &lt; 2</small>" in data["text/html"]
+    assert "   test: P < 2\n" in data["text/plain"]
+    assert report.table()["test"].tolist() == ["P < 2"]
+    assert report.payload()["claims"][0]["figure"] == "toy-f1"
 
 
 @pytest.fixture
@@ -274,6 +290,34 @@ def test_a_record_that_cannot_be_written_leaves_the_old_one(tmp_path, record, mo
     assert [entry.name for entry in tmp_path.iterdir()] == ["toy.json"]
 
 
+def test_a_record_from_before_claims_had_a_test_and_a_figure_is_read(tmp_path, record):
+    for field in ("test", "figure"):
+        del record["claims"][0][field]
+    path = tmp_path / "toy.json"
+    path.write_text(json.dumps(record))
+    assert read_record(path) == record
+    write_record(record, path)
+    assert read_record(path)["claims"][0] == record["claims"][0] | {"test": "", "figure": ""}
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"commit": "0123456"}, "commit: expected 40 hexadecimal digits or null, got '0123456'"),
+        ({"date": "yesterday"}, "date: expected year-month-day and time, got 'yesterday'"),
+        ({"versions": {}}, "versions: expected at least Python's, got none"),
+        ({"duration_s": float("nan")}, "duration_s: expected seconds, got nan"),
+        ({"duration_s": -1}, "duration_s: expected seconds, got -1"),
+        ({"dirty": 1}, "dirty: expected bool or null, got int 1"),
+    ],
+)
+def test_a_record_without_a_whole_provenance_is_not_written(tmp_path, record, change, message):
+    record["provenance"] |= change
+    with pytest.raises(ValueError, match=f"toy.json: provenance: {message}"):
+        write_record(record, tmp_path / "toy.json")
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -282,6 +326,8 @@ def test_a_record_that_cannot_be_written_leaves_the_old_one(tmp_path, record, mo
         ({"numbers": []}, "numbers: expected dict, got list"),
         ({"numbers": {"e": "0.3"}}, "numbers: e: expected a finite number, got '0.3'"),
         ({"curves": {"c": {"values": [1]}}}, "curves: c: dims is missing"),
+        ({"curves": {"c": CURVE | {"dims": []}}}, "curves: c: axes: expected none, got seed"),
+        ({"curves": {"c": CURVE | {"values": [1]}}}, "curves: c: seed: expected 1 values, one for each of c's, got 2"),
         ({"claims": ["3"]}, r"claims\[0\]: expected an object, got str"),
         ({"provenance": {}}, "provenance: device is missing"),
     ],
@@ -308,16 +354,23 @@ def test_a_record_with_an_unknown_verdict_or_no_json_is_refused(tmp_path, record
         read_record(path)
 
 
-def test_git_state_sees_changes_everywhere_but_in_the_records(tmp_path):
-    def git(*arguments):
+@pytest.fixture
+def git(tmp_path):
+    """A git repository in ``tmp_path``, and a function that runs git there."""
+
+    def run(*arguments):
         command = ["git", "-C", tmp_path, "-c", "user.name=t", "-c", "user.email=t@t", *arguments]
         env = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
         subprocess.run(command, check=True, capture_output=True, env=env)
 
+    run("init")
+    return run
+
+
+def test_git_state_sees_changes_everywhere_but_in_the_records(tmp_path_factory, tmp_path, git):
+    assert git_state(tmp_path_factory.mktemp("outside")) == {"commit": None, "dirty": None}
     book = tmp_path / "book"
     (book / "records").mkdir(parents=True)
-    assert git_state(book) == {"commit": None, "dirty": None}
-    git("init")
     assert git_state(book) == {"commit": None, "dirty": None}
     (tmp_path / "code.py").write_text("a = 1")
     git("add", ".")
@@ -330,6 +383,56 @@ def test_git_state_sees_changes_everywhere_but_in_the_records(tmp_path):
     (tmp_path / "new.py").unlink()
     (tmp_path / "code.py").write_text("a = 2")
     assert git_state(book)["dirty"] is True
+
+
+@pytest.fixture
+def committed(tmp_path, git):
+    """A repository with a chapter, another, and the package, committed: its folder and the commit."""
+    for name in ("book/toy.ipynb", "book/other.ipynb", "book/parameters/toy.yaml", "layerlib/code.py"):
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("1")
+    git("add", ".")
+    git("commit", "-m", "first")
+    return tmp_path, git_state(tmp_path)["commit"]
+
+
+@pytest.mark.parametrize(
+    ("name", "changed"),
+    [
+        ("book/toy.ipynb", True),
+        ("book/parameters/toy.yaml", True),
+        ("layerlib/code.py", True),
+        ("book/other.ipynb", False),
+        ("layerlib/new.py", False),
+        ("README.md", False),
+    ],
+)
+def test_code_has_changed_where_the_chapter_or_the_package_did(committed, git, name, changed):
+    folder, commit = committed
+    assert changed_since(commit, "toy", folder / "book" / "records") is False
+    (folder / name).write_text("2")
+    assert changed_since(commit, "toy", folder / "book" / "records") is changed
+    git("add", ".")
+    git("commit", "-m", "second")
+    assert changed_since(commit, "toy", folder / "book" / "records") is changed
+
+
+def test_whether_code_has_changed_is_unknown_without_that_commit(committed, tmp_path_factory):
+    folder, commit = committed
+    assert changed_since(None, "toy", folder / "book" / "records") is None
+    assert changed_since("0" * 40, "toy", folder / "book" / "records") is None
+    assert changed_since(commit, "toy", tmp_path_factory.mktemp("outside") / "records") is None
+
+
+def test_a_record_made_by_other_code_is_marked_with_its_commit(committed, record, monkeypatch):
+    folder, commit = committed
+    record["provenance"] |= {"commit": commit, "dirty": False}
+    write_record(record, folder / "book" / "records" / "toy.json")
+    monkeypatch.chdir(folder / "book")
+    assert repr(Report("toy", False)).endswith(f"H200, commit {commit[:7]}.")
+    (folder / "layerlib" / "code.py").write_text("2")
+    assert repr(Report("toy", False)).endswith(f"H200, commit {commit[:7]}, other code than today's.")
 
 
 def test_provenance_names_device_versions_date_and_commit():

@@ -45,7 +45,7 @@ def test_scenes_equal_a_literal_pasting_of_what_was_drawn(count, seed, size, bat
     random = torch.Generator().manual_seed(seed)
     sources = [Split(torch.randint(256, (n, 1, 9, 7), dtype=torch.uint8, generator=random),
                      torch.randint(10, (n,), generator=random)) for n in (6, 11)]
-    drawn = scenes._draw(6, 11, count, seed, (size - 8, size - 6))
+    drawn = scenes._draw(6, 11, count, seed, 5, (size - 8, size - 6))
     pictures, labels = literal(*sources, size, *(part.tolist() for part in drawn))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(scenes, "BATCH", batch)
@@ -71,7 +71,7 @@ def test_labels_name_the_planted_sources_that_are_in_the_picture():
 
 
 def test_objects_classes_and_places_are_drawn_evenly():
-    objects, source, top, left = scenes._draw(30, 10, 40_000, 0, (37, 12))
+    objects, source, top, left = scenes._draw(30, 10, 40_000, 0, 5, (37, 12))
     for part, low, high in [(objects, 1, 5), (top, 0, 36), (left, 0, 11)]:
         counts = (part.flatten() - low).bincount(minlength=high - low + 1)
         assert len(counts) == high - low + 1
@@ -87,6 +87,12 @@ def test_a_picture_has_about_two_point_eight_labels_of_one_to_five():
     expected = np.mean([20 * (1 - 0.95**n) for n in range(1, 6)])  # of n objects of 20 equally frequent classes
     assert labels.mean().item() == pytest.approx(expected, abs=5 * labels.std().item() / 200)
     assert labels.unique().tolist() == [1, 2, 3, 4, 5]
+
+
+def test_fewer_objects_can_be_asked_for():
+    labels = make_scenes(DIGITS, ARTICLES, 1000, seed=1, size=12, most=2).labels.sum(1)
+    assert labels.unique().tolist() == [1, 2]
+    assert torch.equal(fresh_scenes(DIGITS, ARTICLES, 1000, size=12, most=2)(1).labels.sum(1), labels)
 
 
 def test_a_seed_always_makes_the_same_pictures_and_leaves_the_random_state():
@@ -121,6 +127,7 @@ def test_fresh_scenes_differ_from_epoch_to_epoch_and_repeat_by_number():
 
 @pytest.mark.parametrize("changed, message", [
     ({"count": 0}, "count: expected at least 1 picture, got 0"),
+    ({"most": 0}, "most: expected at least 1 object, got 0"),
     ({"size": 4}, "size: expected at least 5, that of the objects, got 4"),
     ({"digits": Split(torch.zeros(2, 3, 5, 4).byte(), torch.zeros(2).long())},
      r"digits: expected grey pictures \(1, h, w\) .*got \(3, 5, 4\)"),

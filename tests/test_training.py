@@ -1,6 +1,7 @@
 """Training: the same networks as a plain loop gives, alone, side by side, and read back from the store."""
 
 import copy
+import math
 from functools import partial
 
 import pytest
@@ -14,6 +15,7 @@ from layerlib.models import MLP
 from layerlib.store import fingerprint
 from layerlib.training import (
     ADAM,
+    OneCycle,
     as_input,
     binary_cross_entropy,
     cross_entropy,
@@ -602,3 +604,47 @@ def test_the_names_of_stored_runs_do_not_depend_on_settings_that_came_later():
     names = {fingerprint(members, [0], TRAIN, None, settings | {"epochs": 3}, training.DEFAULTS)
              for settings in (early, training.DEFAULTS)}
     assert len(names) == 1
+
+
+@pytest.mark.parametrize("steps, rise", [(1, 0.2), (2, 0.2), (10, 0.2), (10, 0.5), (97, 0.3), (1000, 0.0)])
+def test_one_cycle_rises_in_a_line_and_falls_as_half_a_cosine(steps, rise):
+    factors = torch.tensor([OneCycle(steps, rise)(step) for step in range(steps)], dtype=torch.float64)
+    peak = rise * steps
+    up, down = factors[: math.ceil(peak)], factors[math.ceil(peak):]
+    torch.testing.assert_close(up, torch.arange(1, len(up) + 1) / torch.tensor(peak + 1).double())
+    angle = torch.pi * (torch.arange(len(up), steps).double() - peak) / (steps - peak)
+    torch.testing.assert_close(down, (0.5 + 0.5 * angle.cos()))
+    assert ((factors > 0) & (factors <= 1)).all()
+    assert (up.diff() > 0).all() and (down.diff() < 0).all()
+
+
+def test_one_cycle_peaks_at_one_and_ends_near_zero():
+    schedule = OneCycle(1000, rise=0.3)
+    assert schedule(300) == 1 and schedule(0) == pytest.approx(1 / 301)
+    assert 0 < schedule(999) < 1e-5 and schedule(1000) == schedule(1500) == pytest.approx(0, abs=1e-15)
+
+
+def test_one_cycle_sets_the_rate_of_every_step():
+    rates, made = [], []
+
+    def sgd(parameters):
+        made.append(torch.optim.SGD(parameters, lr=0.1))
+        return made[0]
+
+    fit(network(), TRAIN, steps=6, batch_size=64, optimizer=sgd, schedule=OneCycle(6, rise=0.5), device="cpu",
+        callbacks=[lambda step, model: rates.append(made[0].param_groups[0]["lr"])])
+    # a callback comes after the rate of the next step has been set
+    assert rates == pytest.approx([0.1 * factor for factor in [1 / 4, 2 / 4, 3 / 4, 1, 0.75, 0.25, 0]])
+
+
+def test_a_store_takes_one_cycle_and_another_number_of_steps_or_rise_is_another_file(tmp_path, trainings):
+    base = {"steps": 2, "store": tmp_path, "device": "cpu"}
+    for schedule in [OneCycle(2), OneCycle(3), OneCycle(2, rise=0.5), OneCycle(2, rise=0.2), OneCycle(steps=2)]:
+        fit(seeded(network, 0), TRAIN, schedule=schedule, **base)
+    assert len(trainings) == len(list(tmp_path.iterdir())) == 3
+
+
+@pytest.mark.parametrize("wrong", [{"steps": 0}, {"steps": 5, "rise": 1.0}, {"steps": 5, "rise": -0.1}])
+def test_a_cycle_without_steps_or_without_a_fall_is_refused(wrong):
+    with pytest.raises(ValueError, match="steps, rise: expected at least 1 and a share from 0 to below 1, got"):
+        OneCycle(**wrong)
