@@ -7,7 +7,7 @@ import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.colors import to_rgba
 
-from layerlib.plots import depth_colours
+from layerlib.plots import DATA_COLOURS, depth_colours
 
 PREDICTED, TARGET = sns.color_palette("colorblind")[0], sns.color_palette("colorblind")[3]
 COST_LINES = {"uniform": "-", "meaning": "--"}
@@ -30,7 +30,7 @@ def label_bars(predicted: np.ndarray, target: np.ndarray, ax: Axes, classes: Seq
     if classes is None:
         ax.set_xticks([])
     else:
-        ax.set_xticks(places, classes, rotation=90, fontsize=7)
+        ax.set_xticks(places, classes, rotation=90, fontsize=6)
     return ax
 
 
@@ -42,7 +42,8 @@ def scene(image: np.ndarray, ax: Axes, title: str = "") -> Axes:
     return ax
 
 
-def heat_table(values: np.ndarray, rows: Sequence, columns: Sequence, ax: Axes, unit: str, written: str | None = None) -> Axes:
+def heat_table(values: np.ndarray, rows: Sequence, columns: Sequence, ax: Axes, unit: str,
+               written: str | None = None) -> Axes:
     """A table in colours, darker for larger, with its numbers if ``written`` is their format (Cao et al. 2022, tab. 4).
 
     Parameters
@@ -55,7 +56,7 @@ def heat_table(values: np.ndarray, rows: Sequence, columns: Sequence, ax: Axes, 
                 annot_kws={"fontsize": 8}, cbar_kws={"label": unit}, linewidths=0.5 if written else 0)
     for axis, ticks in ((ax.xaxis, columns), (ax.yaxis, rows)):
         shown = range(len(ticks)) if len(ticks) <= 10 else range(0, len(ticks), 10)
-        axis.set_ticks([i + 0.5 for i in shown], [f"{ticks[i]:.3g}" for i in shown], rotation=0)
+        axis.set_ticks([i + 0.5 for i in shown], [f"{ticks[i]:.2g}" for i in shown], rotation=0)
     ax.grid(False)
     return ax
 
@@ -89,4 +90,24 @@ def costs(cost: np.ndarray, classes: Sequence[str], ax: Axes) -> Axes:
     ax.set_xticks(np.arange(len(classes)) + 0.5, classes, rotation=90, fontsize=7)
     ax.set_yticks(np.arange(len(classes)) + 0.5, classes, rotation=0, fontsize=7)
     ax.grid(False)
+    return ax
+
+
+def gains(values: dict[str, np.ndarray], ways: Sequence[str], ax: Axes) -> Axes:
+    """Differences with their intervals, one row a way, one colour a network, one line a trial.
+
+    Parameters
+    ----------
+    values : network -> shape (ways, trials, 3): difference, low and high end
+    """
+    for network, (name, each) in enumerate(values.items()):
+        trials = each.shape[1]
+        shift = 0.3 * (network - (len(values) - 1) / 2) + 0.07 * (np.arange(trials) - (trials - 1) / 2)
+        y = (np.arange(len(ways))[:, None] + shift).ravel()
+        middle, low, high = each.reshape(-1, 3).T
+        ax.hlines(y, low, high, color=DATA_COLOURS[network], linewidth=1)
+        ax.plot(middle, y, "o", color=DATA_COLOURS[network], markersize=3, label=name)
+    ax.axvline(0, color="0.4", linewidth=0.8)
+    ax.set_yticks(range(len(ways)), ways)
+    ax.set_ylim(len(ways) - 0.5, -0.5)
     return ax
