@@ -32,7 +32,7 @@ def surroundings() -> dict:
         "machine": {"system": platform.system(), "architecture": platform.machine(), "cores": os.cpu_count(),
                     "threads": torch.get_num_threads(), "load": round(os.getloadavg()[0], 1)},
         "versions": {"python": platform.python_version(), "layerlib": layerlib.__version__}
-        | {name: version(name) for name in ("torch", "torchvision", "numpy", "scipy", "scikit-learn", "KDEpy")},
+        | {name: version(name) for name in ("torch", "torchvision", "numpy", "scipy", "scikit-learn", "KDEpy", "POT")},
     }
 
 
