@@ -1,0 +1,51 @@
+"""Whether a series of measurements is ordered by depth, with an interval (for Hu et al. 2018, fig. 2)."""
+
+from typing import NamedTuple
+
+import numpy as np
+from scipy.stats import rankdata, t
+
+
+class Stratification(NamedTuple):
+    """How a change is ordered by depth: the mean rank correlation over snapshots, its interval, the share that fall."""
+
+    mean: float
+    low: float
+    high: float
+    falling: float
+
+
+def stratification(change: np.ndarray, blocks: int = 10) -> Stratification:
+    """Whether a change falls or rises with depth: Spearman's correlation with the number of the layer.
+
+    One correlation a snapshot: -1 where each layer changes less than the one below, +1 where each changes more, 0 where
+    there is no order (or all are equal). Snapshots that follow each other are alike. So the 95 % interval of the mean
+    is Student's over the means of ``blocks`` stretches of snapshots (the method of batch means, Schmeiser 1982).
+
+    Parameters
+    ----------
+    change : shape (snapshots, layers), layers from bottom to top, such as D_t
+    blocks : number of stretches, as long as snapshots are alike and longer
+
+    Raises
+    ------
+    ValueError
+        if there are fewer than 2 layers or blocks, or fewer snapshots than blocks, or a value is NaN
+    """
+    change = np.asarray(change, dtype=float)
+    if change.ndim != 2 or change.shape[1] < 2 or not 2 <= blocks <= len(change):
+        raise ValueError(f"change: expected (snapshots, layers), at least {blocks} snapshots (blocks) and 2 layers, "
+                         f"got {change.shape}")
+    if np.isnan(change).any():
+        raise ValueError(f"change: {np.isnan(change).sum()} of {change.size} are NaN")
+    ranks = rankdata(change, axis=1)
+    ranks -= ranks.mean(1, keepdims=True)
+    depth = np.arange(change.shape[1]) - (change.shape[1] - 1) / 2
+    scale = np.sqrt(np.square(ranks).sum(1) * np.square(depth).sum())
+    correlation = np.divide(ranks @ depth, scale, out=np.zeros(len(change)), where=scale > 0)
+    starts = np.linspace(0, len(change), blocks, endpoint=False).astype(int)
+    means = np.add.reduceat(correlation, starts) / np.diff(starts, append=len(change))
+    half = t.ppf(0.975, blocks - 1) * means.std(ddof=1) / np.sqrt(blocks)
+    mean = correlation.mean().item()
+    falling = (np.diff(change, axis=1) < 0).all(1).mean().item()
+    return Stratification(mean, max(-1.0, mean - half.item()), min(1.0, mean + half.item()), falling)
