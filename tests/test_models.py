@@ -11,7 +11,6 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
-
 from torchvision import models as torchvision_models
 
 from layerlib.capture import capture
@@ -118,7 +117,7 @@ def test_taps_are_the_pre_activations_and_the_output():
 
 
 def test_taps_of_another_network_are_not_guessed():
-    with pytest.raises(ValueError, match="model: taps are fixed for MLP, ResNet and VGG, got Sequential; give the names"):
+    with pytest.raises(ValueError, match="taps are fixed for MLP, ResNet and VGG, got Sequential; give the names"):
         taps(nn.Sequential(nn.Linear(2, 2)))
 
 
