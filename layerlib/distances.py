@@ -165,13 +165,16 @@ def sinkhorn(p: Tensor, q: Tensor, cost: Tensor, epsilon: float = 0.01, max_iter
 
 
 def total_variation(p: Tensor, q: Tensor) -> Tensor:
-    """½ Σ|p - q| of each row, shape (...): the transport cost where any move costs 1. Raises as ``wasserstein``."""
+    """Half the sum of the absolute differences of each row, shape (...). Raises as ``wasserstein``.
+
+    It is the transport cost where any move costs 1.
+    """
     p, q, dtype = _distributions(p, q)
     return ((p - q).abs().sum(-1) / 2).to(dtype)
 
 
 def chebyshev(p: Tensor, q: Tensor) -> Tensor:
-    """Largest |p - q| of each row, shape (...) (Cao et al. 2022, fig. 5). Raises as ``wasserstein``."""
+    """Largest absolute difference of each row, shape (...) (Cao et al. 2022, fig. 5). Raises as ``wasserstein``."""
     p, q, dtype = _distributions(p, q)
     return (p - q).abs().amax(-1).to(dtype)
 

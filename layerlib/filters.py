@@ -46,7 +46,7 @@ class FilterChange:
 def filter_change(before: Tensor, after: Tensor, threshold: float) -> FilterChange:
     """Change of a layer's filters from ``before`` to ``after`` (Hu et al. 2018, eqs. 1-3).
 
-    D_t = mean_i ‖f_i' - f_i‖², S_t = mean 1(|f' - f| > τ), Z_t = mean_{i,c} 1(no weight of channel c of filter i
+    D_t = mean_i ‖f_i' - f_i‖², S_t = mean 1(abs(f' - f) > τ), Z_t = mean_{i,c} 1(no weight of channel c of filter i
     moved by more than τ). Differences are taken in float32 at least.
 
     Parameters

@@ -17,8 +17,8 @@ from layerlib.records import replacing
 from layerlib.stacked import Single, Stacked, State, unstack
 from layerlib.store import fingerprint
 
-__all__ = ["ADAM", "History", "OneCycle", "Trained", "as_input", "binary_cross_entropy", "cross_entropy", "error_rate", "fit",
-           "fit_ensemble", "modes_kept", "mse", "pick_device", "steps_per_epoch"]
+__all__ = ["ADAM", "History", "OneCycle", "Trained", "as_input", "binary_cross_entropy", "cross_entropy",
+           "error_rate", "fit", "fit_ensemble", "modes_kept", "mse", "pick_device", "steps_per_epoch"]
 
 ADAM = partial(torch.optim.Adam, lr=1e-3, fused=True)
 
