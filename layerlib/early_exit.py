@@ -59,8 +59,8 @@ def exit_layers(probabilities: Tensor, s2: float | Tensor, rho: float | Tensor, 
 def first_exit(leaves: Tensor) -> Tensor:
     """The first layer at which each sample may leave, the last where there is none.
 
-    Of a rule, ``first_exit(Confident(0.9)(probabilities))``, it is where samples leave by that rule; of
-    ``exact_match(probabilities, labels)`` it is the oracle: no choice of exits is right more often.
+    Of what a rule says, as ``rule = Confident(0.9)`` does in ``rule(probabilities)``, it is where samples leave by
+    that rule; of ``exact_match(probabilities, labels)`` it is the oracle: no choice of exits is right more often.
 
     Parameters
     ----------
