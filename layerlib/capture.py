@@ -10,6 +10,25 @@ from torch import Tensor, nn
 from layerlib.batches import as_input, modes_kept
 
 
+def named_layers(model: nn.Module, names: Iterable[str], argument: str = "names") -> dict[str, nn.Module]:
+    """The modules of ``model`` with these names, or this name, by name.
+
+    Raises
+    ------
+    ValueError
+        for a name that is not a layer of the model (with the closest ones), or no name at all
+    """
+    names = (names,) if isinstance(names, str) else tuple(names)
+    layers = dict(model.named_modules())
+    for name in names:
+        if name not in layers or name == "":
+            close = difflib.get_close_matches(name, layers, n=3, cutoff=0.4) or list(layers)[1:4]
+            raise ValueError(f"{argument}: {type(model).__name__} has no layer {name!r}; closest are {close}")
+    if not names:
+        raise ValueError(f"{argument}: expected at least one layer, got none")
+    return {name: layers[name] for name in names}
+
+
 class Seen(Mapping):
     """What the named layers put out in the last forward pass, by name."""
 
@@ -64,15 +83,8 @@ def capture(model: nn.Module, names: Iterable[str]) -> Iterator[Seen]:
     >>> seen["linear1"].shape
     torch.Size([5, 100])
     """
-    names = (names,) if isinstance(names, str) else tuple(names)
-    layers = dict(model.named_modules())
-    for name in names:
-        if name not in layers or name == "":
-            close = difflib.get_close_matches(name, layers, n=3, cutoff=0.4) or list(layers)[1:4]
-            raise ValueError(f"names: {type(model).__name__} has no layer {name!r}; closest are {close}")
-    if not names:
-        raise ValueError("names: expected at least one layer, got none")
-    seen = Seen(names)
+    layers = named_layers(model, names)
+    seen = Seen(tuple(layers))
 
     def keep(name: str):
         def hook(module: nn.Module, inputs: tuple, output: Tensor) -> None:
@@ -86,10 +98,10 @@ def capture(model: nn.Module, names: Iterable[str]) -> Iterator[Seen]:
     def forget(module: nn.Module, inputs: tuple) -> None:
         seen._kept.clear()
 
-    in_place = [m for m in layers.values() if getattr(m, "inplace", False) is True]
+    in_place = [m for m in model.modules() if getattr(m, "inplace", False) is True]
     handles = [model.register_forward_pre_hook(forget)]
     try:
-        handles += [layers[name].register_forward_hook(keep(name)) for name in names]
+        handles += [layer.register_forward_hook(keep(name)) for name, layer in layers.items()]
         for module in in_place:
             module.inplace = False
         yield seen

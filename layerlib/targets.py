@@ -4,7 +4,6 @@ The printed loss, Σ y log p, lacks its minus sign: here ℓ = -Σ y log p, the 
 gradient in the logits is p - y. So õ_l points where the loss grows, and the target that trains the encoder is -õ_l.
 """
 
-import difflib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,6 +12,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.conv import _ConvNd
+
+from layerlib.capture import named_layers
 
 # their weights may have two dimensions, but multiply entry by entry or look up
 NOT_LAYERS = (_BatchNorm, nn.LayerNorm, nn.GroupNorm, nn.Embedding)
@@ -185,20 +186,21 @@ def _check_inputs(ran: dict) -> None:
 
 
 def _layers(model: nn.Module, names: Iterable[str] | None) -> dict[str, nn.Module]:
-    modules = dict(model.named_modules())
-    if names is None:
-        found = {name: module for name, module in modules.items() if isinstance(module, (nn.Linear, _ConvNd))}
-        for name, module in modules.items():
-            loose = [key for key, p in module.named_parameters(recurse=False) if sum(n > 1 for n in p.shape) > 1]
-            if loose and name not in found and not isinstance(module, NOT_LAYERS):
-                raise ValueError(f"model: {name!r} ({type(module).__name__}) holds weights {loose} outside linear and "
-                                 "convolution layers; say in names which layers are wanted (any module may be named)")
-        return found
-    for name in names:
-        if name not in modules:
-            close = difflib.get_close_matches(name, modules, n=3, cutoff=0.4) or list(modules)[1:4]
-            raise ValueError(f"names: {type(model).__name__} has no layer {name!r}; closest are {close}")
-    return {name: modules[name] for name in names}
+    if names is not None:
+        return named_layers(model, names)
+    found = {name: module for name, module in model.named_modules() if isinstance(module, (nn.Linear, _ConvNd))}
+    for name, module in model.named_modules():
+        if name not in found and (loose := loose_weights(module)):
+            raise ValueError(f"model: {name!r} ({type(module).__name__}) holds weights {loose} outside linear and "
+                             "convolution layers; say in names which layers are wanted (any module may be named)")
+    return found
+
+
+def loose_weights(module: nn.Module) -> list[str]:
+    """Names of the parameters of several dimensions that a module itself holds, unless it is of `NOT_LAYERS`."""
+    if isinstance(module, NOT_LAYERS):
+        return []
+    return [key for key, p in module.named_parameters(recurse=False) if sum(n > 1 for n in p.shape) > 1]
 
 
 @contextmanager

@@ -1,12 +1,12 @@
 """Filters set to zero for a while, and what a network loses without them (Hu et al. 2018, sec. IV-E)."""
 
-import difflib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
 
+from layerlib.capture import named_layers
 from layerlib.data import Split
 from layerlib.training import as_input, modes_kept
 
@@ -103,11 +103,7 @@ def accuracy_without(model: nn.Module, name: str, choices: Sequence[Sequence[int
 
 def layer(model: nn.Module, name: str) -> nn.Module:
     """The layer called ``name``, also of a compiled model (ValueError with the closest names if there is none)."""
-    layers = dict(getattr(model, "_orig_mod", model).named_modules())
-    if name not in layers:
-        close = difflib.get_close_matches(name, layers, n=3, cutoff=0.4) or list(layers)[1:4]
-        raise ValueError(f"name: {type(model).__name__} has no layer {name!r}; closest are {close}")
-    return layers[name]
+    return named_layers(getattr(model, "_orig_mod", model), name, "name")[name]
 
 
 def own_weight(module: nn.Module, name: str) -> nn.Parameter:
