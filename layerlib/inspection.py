@@ -99,6 +99,7 @@ def inspect(model: nn.Module, split: Split, layers: Iterable[str] | None = None,
       probe to the target, and ``probe_accuracy`` (Cao et al. 2022). Channels are standardised for the probes;
     - *patterns*: ``perplexity`` of the on/off patterns, a channel being on where its mean over places is above 0,
       averaged over classes; ``entropy``, likewise, is ln P by its cap, ln of the class's samples (Davel et al. 2020);
+      ``control_entropy`` is the same with shuffled labels;
     - *nodes*: accuracy of the ``discrete``, ``continuous`` and ``combined`` systems (Davel et al. 2020);
     - *targets*: silhouette and k-NN accuracy, by the cosine, of the back-propagated targets and of what the layer puts
       out, "feature", on at most 2,000 samples (Xie & Lai 2018);

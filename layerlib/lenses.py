@@ -17,7 +17,7 @@ from layerlib.probes import LayerProbes
 
 QUANTITIES = {
     "distribution": ("distance", "probe_accuracy"),
-    "patterns": ("perplexity", "entropy"),
+    "patterns": ("perplexity", "entropy", "control_entropy"),
     "nodes": SYSTEMS,
     "targets": ("target_silhouette", "target_accuracy", "feature_silhouette", "feature_accuracy"),
     "filters": ("change", "relative_change"),
@@ -60,14 +60,20 @@ def distribution(model: nn.Module, names: Sequence[str], fitted: Sequence[Tensor
 
 
 def patterns(z: Tensor, labels: Tensor, classes: int) -> dict[str, float]:
-    """Layer ``perplexity``, mean over classes; and its ``entropy``, mean over classes of ln P / ln N_c."""
+    """Layer ``perplexity``, mean over classes; its ``entropy``, mean over classes of ln P / ln N_c; and the control.
+
+    ``control_entropy`` is the same with the labels shuffled. A layer whose patterns do not tell classes apart has the
+    same entropy in both, be it high or low.
+    """
     on = active(z)
     if on.all():
         raise ValueError("every node is on for every sample, as behind an activation; name the layer before it")
-    perplexity = layer_perplexity(on, labels, classes)
-    several = (samples := labels.bincount(minlength=classes)) > 1
-    entropy = perplexity[several].log() / samples[several].log()
-    return {"perplexity": perplexity.nanmean().item(), "entropy": entropy.mean().item()}
+    shuffled = labels[torch.randperm(len(labels), generator=torch.Generator().manual_seed(0)).to(labels.device)]
+    cap = labels.bincount(minlength=classes).double().log()
+    perplexity, control = (layer_perplexity(on, each, classes) for each in (labels, shuffled))
+    several = cap > 0
+    return {"perplexity": perplexity.nanmean().item(), "entropy": (perplexity.log() / cap)[several].mean().item(),
+            "control_entropy": (control.log() / cap)[several].mean().item()}
 
 
 def nodes(fitted: Tensor, labels: Tensor, judged: Tensor, truth: Tensor, classes: int) -> dict[str, float]:

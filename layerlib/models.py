@@ -67,6 +67,63 @@ class MLP(nn.Sequential):
         return super().__getitem__(index)
 
 
+class CNN(nn.Sequential):
+    """Convolutional network of layers of one width, plain or residual, with names like those of `MLP`.
+
+    ``conv1`` cuts the picture into patches of 4 x 4 pixels, the layers behind it see 3 x 3 places of the one before.
+    ``conv1, relu1, conv2, …`` make the plain network, z_l = W_l * relu(z_{l-1}) + b_l. In the residual one ``conv2, …``
+    are `ResidualConv2d`: z_l = z_{l-1} + W_l * relu(z_{l-1}) + b_l (He et al. 2016). A linear layer reads the mean of
+    the last layer over places. Weights start normal with variance 2/fan_in (He et al. 2015), in residual layers by the
+    number of layers, biases at zero.
+
+    Parameters
+    ----------
+    width : channels of every layer
+    depth : convolution layers
+    classes : number of outputs
+    channels : of the pictures
+    residual : whether every layer but the first is added to the one before
+
+    Raises
+    ------
+    ValueError
+        if a number is not a whole one from 1 up
+
+    Examples
+    --------
+    >>> CNN(32, depth=8, classes=10, channels=1, residual=True)(torch.zeros(5, 1, 28, 28)).shape
+    torch.Size([5, 10])
+    """
+
+    def __init__(self, width: int, depth: int, classes: int, channels: int = 3, residual: bool = False):
+        numbers = {"width": width, "depth": depth, "classes": classes, "channels": channels}
+        for argument, value in numbers.items():
+            if not isinstance(value, Integral) or isinstance(value, bool) or value < 1:
+                raise ValueError(f"{argument}: expected a whole number from 1 up, got {value!r}")
+        layers = OrderedDict(conv1=nn.Conv2d(channels, width, kernel_size=4, stride=4))
+        for i in range(2, depth + 1):
+            if not residual:
+                layers[f"relu{i - 1}"] = nn.ReLU()
+            layers[f"conv{i}"] = (ResidualConv2d if residual else nn.Conv2d)(width, width, kernel_size=3, padding=1)
+        layers |= {f"relu{depth}": nn.ReLU(), "pool": nn.AdaptiveAvgPool2d(1), "flatten": nn.Flatten(),
+                   f"linear{depth + 1}": nn.Linear(width, classes)}
+        super().__init__(layers)
+        for module in self:
+            if isinstance(module, nn.Conv2d):
+                nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
+                nn.init.zeros_(module.bias)
+            if isinstance(module, ResidualConv2d):
+                with torch.no_grad():
+                    module.weight /= depth**0.5
+
+
+class ResidualConv2d(nn.Conv2d):
+    """Convolution of the positive part of what comes in, added to it: z + W * relu(z) + b (He et al. 2016)."""
+
+    def forward(self, z: Tensor) -> Tensor:
+        return z + super().forward(z.relu())
+
+
 def dnn6(activation: str = "relu") -> MLP:
     """The network of Xie & Lai 2018: 784-100-100-100-100-100-10, six layers with weights, a bias in each.
 
@@ -213,7 +270,7 @@ def build(name: str, classes: int, width: float = 1.0, weights: str | None = Non
 def taps(model: nn.Module) -> list[str]:
     """Names of the layers where ``model`` is read, first to last; the last is its output.
 
-    Of an `MLP` the pre-activations. Of a ResNet the stem after its pooling, then every block. Of a VGG every
+    Of an `MLP` and a `CNN` the pre-activations. Of a ResNet the stem after its pooling, then every block. Of a VGG every
     convolution after its activation, or after the pooling where one follows (Cao et al. 2022, public code).
 
     Raises
@@ -229,9 +286,11 @@ def taps(model: nn.Module) -> list[str]:
         ends = [i for i, kind in enumerate(kinds[:-1])
                 if kind is nn.MaxPool2d or (kind is nn.ReLU and kinds[i + 1] is not nn.MaxPool2d)]
         return [*(f"features.{i}" for i in ends), "classifier"]
+    if isinstance(model, CNN):
+        return [name for name, module in model.named_children() if isinstance(module, (nn.Conv2d, nn.Linear))]
     if isinstance(model, MLP):
         prefix = "norm" if any(name.startswith("norm") for name, _ in model.named_children()) else "linear"
         depth = sum(name.startswith("linear") for name, _ in model.named_children())
         return [f"{prefix}{i}" for i in range(1, depth)] + [f"linear{depth}"]
-    raise ValueError(f"model: taps are fixed for MLP, ResNet and VGG, got {type(model).__name__}; "
+    raise ValueError(f"model: taps are fixed for MLP, CNN, ResNet and VGG, got {type(model).__name__}; "
                      "give the names of its layers (model.named_modules()) instead")
