@@ -7,24 +7,25 @@ import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.colors import to_rgba
 
-from layerlib.plots import DATA_COLOURS, depth_colours
+from layerlib.plots import DATA_COLOURS, INK, depth_colours
 
-PREDICTED, TARGET = sns.color_palette("colorblind")[0], sns.color_palette("colorblind")[3]
 COST_LINES = {"uniform": "-", "meaning": "--"}
 
 
-def label_bars(predicted: np.ndarray, target: np.ndarray, ax: Axes, classes: Sequence[str] | None = None) -> Axes:
+def label_bars(predicted: np.ndarray, target: np.ndarray, ax: Axes, classes: Sequence[str] | None = None,
+               colour: object = DATA_COLOURS[0]) -> Axes:
     """A label distribution as bars, with the target as an outline (Cao et al. 2022, fig. 6).
 
     Parameters
     ----------
     predicted, target : shape (K,), each of sum 1
     classes : names of the labels under the bars; without them the bars stay unnamed
+    colour : of the bars, the network's own
     """
     predicted, target = np.asarray(predicted), np.asarray(target)
     places = np.arange(len(target))
-    ax.bar(places, predicted, width=0.8, color=PREDICTED)
-    ax.bar(places, target, width=0.8, facecolor="none", edgecolor=TARGET, linewidth=1.1)
+    ax.bar(places, predicted, width=0.8, color=colour)
+    ax.bar(places, target, width=0.8, facecolor="none", edgecolor=INK, linewidth=1.1)
     ax.set(xlim=(-0.6, len(target) - 0.4), ylim=(0, 1.05 * max(target.max(), predicted.max())))
     ax.grid(False)
     if classes is None:
@@ -44,7 +45,7 @@ def scene(image: np.ndarray, ax: Axes, title: str = "") -> Axes:
 
 def heat_table(values: np.ndarray, rows: Sequence, columns: Sequence, ax: Axes, unit: str,
                written: str | None = None) -> Axes:
-    """A table in colours, darker for larger, with its numbers if ``written`` is their format (Cao et al. 2022, tab. 4).
+    """A table in colours, lighter for larger, numbered if ``written`` is a format (Cao et al. 2022, table 4).
 
     Parameters
     ----------
@@ -61,16 +62,18 @@ def heat_table(values: np.ndarray, rows: Sequence, columns: Sequence, ax: Axes, 
     return ax
 
 
-def stacked_shares(shares: np.ndarray, parts: Sequence[str], rows: Sequence[str], ax: Axes) -> Axes:
-    """Shares that add up to 100 % as one bar a row, light to dark from the first part to the last.
+def stacked_shares(shares: np.ndarray, parts: Sequence[str], rows: Sequence[str], ax: Axes,
+                   colours: Sequence | None = None) -> Axes:
+    """Shares that add up to 100 % as one bar a row.
 
     Parameters
     ----------
     shares : in [0, 1], shape (rows, parts)
+    colours : of the parts; without them the parts are layers, light to dark from the first to the last
     """
     left = np.zeros(len(rows))
-    for part, share, colour in zip(parts, 100 * np.asarray(shares).T, depth_colours(len(parts)),
-                                   strict=True):
+    colours = depth_colours(len(parts)) if colours is None else colours[: len(parts)]
+    for part, share, colour in zip(parts, 100 * np.asarray(shares).T, colours, strict=True):
         ax.barh(rows, share, left=left, color=colour, label=part, height=0.6)
         for i, (start, width) in enumerate(zip(left, share, strict=True)):
             if width >= 7:

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from layerlib.exiting import Confident, ConfidentRatio, EarlyExit, check_rho, confidence, confident_ratio, least
+from layerlib.exit_rules import Confident, ConfidentRatio, check_rho, confidence, confident_ratio, least
+from layerlib.exiting import EarlyExit
 from layerlib.multilabel import check_probabilities, exact_match
 
 __all__ = ["KINDS", "Confident", "ConfidentRatio", "ConfusedShares", "EarlyExit", "at_exit", "calibrated", "confidence",

@@ -4,18 +4,12 @@ from collections.abc import Mapping, Sequence
 
 import matplotlib.pyplot as plt
 import numpy as np
-import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.ticker import NullFormatter, PercentFormatter
 
-from layerlib.plots import CLASS_COLOURS
+from layerlib.plots import CONTROL_COLOUR, INK, KIND_COLOURS, depth_colours
 
-PICK_COLOURS = dict(zip(("Z", "D", "norm"), CLASS_COLOURS, strict=False))
-
-
-def layer_colours(layers: Sequence) -> list:
-    """One colour a layer, light at the bottom of the network, dark at its top."""
-    return sns.color_palette("flare", len(layers))
+PICK_COLOURS = dict(zip(("Z", "D", "norm"), KIND_COLOURS, strict=False))
 
 
 def columns(panels: int, rows: int = 1, height: float = 2.3) -> np.ndarray:
@@ -91,7 +85,7 @@ def over_steps(steps: Sequence[float], values: np.ndarray, layers: Sequence[str]
     values : shape (steps, layers); layers are labelled where the line has no style of its own
     """
     values = np.asarray(values, dtype=float)
-    for column, name, colour in zip(values.T, layers, layer_colours(layers), strict=True):
+    for column, name, colour in zip(values.T, layers, depth_colours(len(layers)), strict=True):
         ax.plot(steps, column, color=colour, label=None if line else name, **({"linewidth": 1.3} | line))
     for step in halved:
         ax.axvline(step, color="0.55", linestyle="--", linewidth=0.8, zorder=0)
@@ -107,7 +101,7 @@ def ranked_filters(values: Mapping[str, np.ndarray], ax: Axes) -> Axes:
     ----------
     values : layer -> shape (filters,)
     """
-    for (name, each), colour in zip(values.items(), layer_colours(list(values)), strict=True):
+    for (name, each), colour in zip(values.items(), depth_colours(len(values)), strict=True):
         each = np.sort(np.asarray(each, dtype=float))
         rank = (np.arange(len(each)) + 0.5) / len(each)
         ax.plot(100 * rank, each, color=colour, label=name, marker="o", markersize=2.5, linewidth=1)
@@ -117,7 +111,7 @@ def ranked_filters(values: Mapping[str, np.ndarray], ax: Axes) -> Axes:
 
 
 def costs(random: np.ndarray, picked: Mapping[str, np.ndarray], layers: Sequence[str], ax: Axes) -> Axes:
-    """Accuracy lost without some filters of each layer: random choices as grey dots, picked ones as marks.
+    """Accuracy lost without some filters of each layer: random choices as pale dots, picked ones as marks.
 
     Parameters
     ----------
@@ -127,12 +121,13 @@ def costs(random: np.ndarray, picked: Mapping[str, np.ndarray], layers: Sequence
     random = np.asarray(random, dtype=float)
     places = np.arange(len(random))
     jitter = np.linspace(-0.12, 0.12, random.shape[1])
-    ax.plot((places[:, None] + jitter).ravel(), random.ravel(), "o", color="0.7", markersize=3.5, linestyle="",
-            label="random")
-    ax.plot(places, random.mean(1), "_", color="0.35", markersize=18, linestyle="", label="random, mean")
+    control = {"color": CONTROL_COLOUR, "linestyle": ""}
+    ax.plot((places[:, None] + jitter).ravel(), random.ravel(), "o", markersize=3.5, markeredgewidth=0, alpha=0.5,
+            label="random", **control)
+    ax.plot(places, random.mean(1), "_", markersize=18, markeredgewidth=2, label="random, mean", **control)
     shifts = 0.2 + 0.13 * np.arange(len(picked))
     for (name, values), shift, marker in zip(picked.items(), shifts, "^sD", strict=False):
-        ax.plot(places + shift, values, marker, color=PICK_COLOURS.get(name, "black"), markersize=6, linestyle="",
+        ax.plot(places + shift, values, marker, color=PICK_COLOURS.get(name, INK), markersize=6, linestyle="",
                 label=name)
     ax.axhline(0, color="0.5", linewidth=0.8, zorder=0)
     ax.set_xticks(places, layers)
@@ -150,7 +145,7 @@ def orders(rows: Mapping[str, Mapping[str, Sequence[float]]], ax: Axes) -> Axes:
     """
     kinds = list(next(iter(rows.values())))
     shifts = np.linspace(0.22, -0.22, len(kinds))
-    for kind, shift, colour, marker in zip(kinds, shifts, CLASS_COLOURS, "os^D", strict=False):
+    for kind, shift, colour, marker in zip(kinds, shifts, KIND_COLOURS, "os^D", strict=False):
         values = np.array([row[kind][:3] for row in rows.values()], dtype=float)
         errors = np.abs(values[:, 1:] - values[:, :1]).T
         ax.errorbar(values[:, 0], shift - np.arange(len(rows)), xerr=errors, linestyle="", marker=marker,
@@ -171,10 +166,10 @@ def by_size(weights: Mapping[str, Sequence[int]], change: Mapping[str, np.ndarra
     weights : network -> shape (layers,), layers from bottom to top
     change : network -> shape (layers,), D_t as printed
     """
-    for (name, x), colour, marker in zip(weights.items(), CLASS_COLOURS, "os^D", strict=False):
+    for (name, x), colour, marker in zip(weights.items(), KIND_COLOURS, "os^D", strict=False):
         x, y = np.asarray(x, dtype=float), np.asarray(change[name], dtype=float)
         look = {"markeredgecolor": colour, "markeredgewidth": 1.6, "markersize": 8, "linestyle": ""}
-        for at, height, shade in zip(x, y, layer_colours(x), strict=True):
+        for at, height, shade in zip(x, y, depth_colours(len(x)), strict=True):
             ax.plot(at, height, marker, color=shade, **look)
         ax.plot([], [], marker, color="white", label=name, **look)
         ends = np.array([x.min(), x.max()])

@@ -95,7 +95,7 @@ def average_precision(probabilities: Tensor, labels: Tensor) -> Tensor:
 
     Returns
     -------
-    float64, shape (K,); NaN for a class without positives, which ``scores`` leaves out of the mean
+    float64, shape (K,); NaN for a class without positives
 
     Raises
     ------
@@ -118,8 +118,7 @@ def scores(probabilities: Tensor, labels: Tensor) -> dict[str, float]:
 
     Parameters
     ----------
-    probabilities : float in [0, 1], shape (N, K)
-    labels : 0 or 1, shape (N, K)
+    probabilities, labels : as of ``average_precision``
 
     Returns
     -------

@@ -1,4 +1,17 @@
-"""Every figure of the book: functions take data and an axes, draw, and return the axes."""
+"""Every figure of the book: functions take data and an axes, draw, and return the axes.
+
+One scheme of colours for all chapters, in which a colour means one thing within a figure:
+
+- layers, and networks by depth or width: light to dark, ``depth_colours``
+- classes: ``CLASS_COLOURS``, by class number
+- node systems: ``SYSTEM_COLOURS``
+- two data sets or networks side by side: ``DATA_COLOURS``, the easier set or ResNet first, the harder set or VGG second
+- verdicts: ``VERDICT_COLOURS``
+- controls, such as random labels or random filters: ``CONTROL_COLOUR``
+- what must be beaten, such as label frequencies or bare pixels: ``BASELINE_COLOUR``
+- the target, the whole network, and what a test measured: ``INK``
+- whatever else a figure compares, such as kinds of probe: ``KIND_COLOURS``, which lines without a colour take in turn
+"""
 
 from collections.abc import Mapping, Sequence
 
@@ -11,24 +24,27 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import NullLocator
 
-from layerlib.records import VERDICTS
+from layerlib.report import COLOURS as VERDICT_COLOURS
 
 CLASS_COLOURS = sns.color_palette("colorblind", 10)
 SYSTEM_COLOURS = dict(zip(("discrete", "continuous", "combined"), CLASS_COLOURS, strict=False))
-VERDICT_COLOURS = dict(zip(VERDICTS, ("#029e73", "#de8f05", "#d55e00", "#949494"), strict=True))
-DATA_COLOURS = (sns.color_palette("colorblind")[0], sns.color_palette("colorblind")[3])
+DATA_COLOURS = CLASS_COLOURS[0], CLASS_COLOURS[3]
+MARK_COLOURS = {"crossings": CLASS_COLOURS[3], "turns": CLASS_COLOURS[2]}  # red and green, as in Xie & Lai's figure 8
+CONTROL_COLOUR, BASELINE_COLOUR, INK = CLASS_COLOURS[4], "0.5", "0.15"
+# Paul Tol's muted colours, which colour-blind readers can tell apart too: none is a class's
+KIND_COLOURS = sns.color_palette(["#332288", "#44aa99", "#999933", "#88ccee", "#882255"])
 
 
 def use_style() -> None:
-    """The look of the book's figures: seaborn ticks, colour-blind palette, white ground in either theme."""
-    sns.set_theme(style="ticks", context="notebook", palette="colorblind", font_scale=0.85, rc={
+    """The look of the book's figures: seaborn ticks, colour-blind palettes, white ground in either theme."""
+    sns.set_theme(style="ticks", context="notebook", palette=KIND_COLOURS, font_scale=0.85, rc={
         "figure.dpi": 110, "figure.facecolor": "white", "figure.constrained_layout.use": True,
         "savefig.facecolor": "white", "axes.spines.top": False, "axes.spines.right": False, "axes.grid": True,
         "grid.color": "0.92", "legend.frameon": False})
 
 
 def depth_colours(layers: int) -> list:
-    """A colour for each layer (or depth), light to dark from the first to the last, in every chapter."""
+    """A colour for each layer (or depth, or width), light to dark from the first to the last, in every chapter."""
     return sns.color_palette("flare", layers)
 
 
@@ -105,7 +121,7 @@ def systems(accuracy: np.ndarray, network: float | None, ax: Axes, first: int = 
         layers = np.arange(first, first + rows.shape[-1])
         spread(layers, rows, ax, label=name, color=SYSTEM_COLOURS[name], marker=marks[name])
     if network is not None:
-        ax.axhline(100 * network, color="0.25", linestyle=":", linewidth=1.2, label="network")
+        ax.axhline(100 * network, color=INK, linestyle=":", linewidth=1.2, label="network")
     ax.set_xlabel("layer")
     ax.xaxis.get_major_locator().set_params(integer=True)
     return ax
@@ -200,7 +216,7 @@ def marked(image: np.ndarray, crossings: Sequence[tuple], turns: Sequence[tuple]
     crossings, turns : (top, left, height, width) in pixels, as ``strokes.boxes`` gives them
     """
     ax.imshow(image, cmap="gray_r", interpolation="nearest")
-    for boxes, colour, style in ((crossings, CLASS_COLOURS[3], "-"), (turns, CLASS_COLOURS[2], "--")):
+    for boxes, colour, style in zip((crossings, turns), MARK_COLOURS.values(), ("-", "--"), strict=True):
         for top, left, height, width in boxes:
             ax.add_patch(Rectangle((left - 0.5, top - 0.5), width, height, fill=False, ec=colour, ls=style, lw=1.5))
     ax.set(xticks=[], yticks=[])
@@ -243,10 +259,10 @@ def trials(rows: Sequence[tuple], ax: Axes) -> Axes:
         ax.plot([threshold] * 2, [y - 0.35, y + 0.35], color="0.35", linewidth=1.5)
         ax.annotate("", (threshold + side * 0.09, y - 0.3), (threshold, y - 0.3),
                     arrowprops={"arrowstyle": "->", "color": "0.35"})
-        ax.plot(value, y, "o", color=CLASS_COLOURS[0], markersize=8)
+        ax.plot(value, y, "o", color=INK, markersize=8)
         if control is not None:
-            ax.plot(control, y, "D", color=CLASS_COLOURS[1], markersize=8, fillstyle="none", markeredgewidth=1.8)
-            beside(name, 1.02, y, color=CLASS_COLOURS[1])
+            ax.plot(control, y, "D", color=CONTROL_COLOUR, markersize=8, fillstyle="none", markeredgewidth=1.8)
+            beside(name, 1.02, y, color=CONTROL_COLOUR)
         beside(verdict, 1.24, y, color=VERDICT_COLOURS[verdict], fontweight="bold")
     ax.set_yticks(range(len(rows)), [row[0] for row in rows])
     ax.set_ylim(len(rows) - 0.4, -0.6)

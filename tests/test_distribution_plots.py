@@ -7,8 +7,9 @@ import pytest
 matplotlib.use("Agg")
 
 import matplotlib.pyplot as plt  # noqa: E402
+from matplotlib.colors import to_rgba  # noqa: E402
 
-from layerlib import distribution_plots  # noqa: E402
+from layerlib import distribution_plots, plots  # noqa: E402
 
 
 @pytest.fixture
@@ -31,6 +32,12 @@ def test_bars_are_the_prediction_and_outlines_the_target(ax):
     assert ax.get_ylim()[1] > 1
 
 
+def test_bars_have_the_colour_of_the_network_and_the_target_that_of_ink(ax):
+    distribution_plots.label_bars([0.2, 0.8], [1.0, 0.0], ax, colour=plots.DATA_COLOURS[1])
+    assert ax.patches[0].get_facecolor()[:3] == pytest.approx(plots.DATA_COLOURS[1])
+    assert ax.patches[2].get_edgecolor() == to_rgba(plots.INK)
+
+
 @pytest.mark.parametrize("channels", [1, 3])
 def test_a_scene_is_shown_in_its_own_colours(ax, channels):
     image = np.random.default_rng(0).integers(256, size=(channels, 6, 5), dtype=np.uint8)
@@ -51,6 +58,14 @@ def test_shares_add_up_along_each_bar_and_small_ones_are_not_written(ax):
     assert [bar.get_width() for bar in ax.patches] == pytest.approx([60, 0, 35, 0, 5, 100])
     assert [text.get_text() for text in ax.texts] == ["60", "35", "100"]
     assert ax.get_legend_handles_labels()[1] == ["a", "b", "c"]
+
+
+def test_shares_are_light_to_dark_as_layers_unless_their_colours_are_given(ax):
+    distribution_plots.stacked_shares([[0.5, 0.5]], ["tap 0", "tap 1"], ["one"], ax)
+    distribution_plots.stacked_shares([[0.5, 0.5]], ["easy", "hard"], ["one"], ax, plots.KIND_COLOURS)
+    expected = [*plots.depth_colours(2), *plots.KIND_COLOURS[:2]]
+    for bar, colour in zip(ax.patches, expected, strict=True):
+        assert bar.get_facecolor()[:3] == pytest.approx(colour)
 
 
 def test_a_gain_is_drawn_once_for_every_way_trial_and_network(ax):

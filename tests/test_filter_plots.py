@@ -8,7 +8,7 @@ import matplotlib.pyplot as plt  # noqa: E402
 import numpy as np  # noqa: E402
 import pytest  # noqa: E402
 
-from layerlib import filter_plots  # noqa: E402
+from layerlib import filter_plots, plots  # noqa: E402
 
 LAYERS = ["conv1", "conv2", "conv3"]
 
@@ -62,8 +62,7 @@ def test_layers_go_from_light_to_dark_and_a_second_line_has_no_label(ax):
     for i, (line, other) in enumerate(zip(lines, dotted, strict=True)):
         np.testing.assert_allclose(line.get_ydata(), values[:, i])
         assert line.get_color() == other.get_color() and other.get_linestyle() == ":"
-    brightness = [sum(line.get_color()) for line in lines]
-    assert brightness == sorted(brightness, reverse=True)
+    assert [line.get_color() for line in lines] == list(plots.depth_colours(3))
     assert list(mark.get_xdata()) == [2, 2]
 
 
@@ -86,6 +85,7 @@ def test_costs_show_every_draw_its_mean_and_the_picks(ax):
     assert means.get_ydata().tolist() == [3, 1]
     assert (z.get_ydata().tolist(), norm.get_ydata().tolist()) == ([5, 4], [0.5, -1])
     assert legend(ax) == ["random", "random, mean", "Z", "norm"]
+    assert draws.get_color() == means.get_color() == plots.CONTROL_COLOUR
     assert z.get_color() == filter_plots.PICK_COLOURS["Z"] and norm.get_color() == filter_plots.PICK_COLOURS["norm"]
 
 

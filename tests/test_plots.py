@@ -7,8 +7,9 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt  # noqa: E402
 import numpy as np  # noqa: E402
 import pytest  # noqa: E402
+from matplotlib.colors import to_rgb  # noqa: E402
 
-from layerlib import plots  # noqa: E402
+from layerlib import plots, report  # noqa: E402
 
 
 @pytest.fixture
@@ -130,3 +131,26 @@ def test_trials_show_measured_value_control_threshold_and_verdict(ax):
     assert marks == {("o", 0.4, 0), ("D", 0.3, 0), ("o", 0.1, 1)}
     texts = [text.get_text() for text in ax.texts]
     assert {"wrong label", "holds", "fails"} <= set(texts)
+    colours = {text.get_text(): text.get_color() for text in ax.texts}
+    assert colours["wrong label"] == plots.CONTROL_COLOUR and colours["fails"] == report.COLOURS["fails"]
+
+
+def test_colours_of_different_things_differ():
+    def rgb(colours):
+        return [to_rgb(colour) for colour in colours]
+
+    fixed = [plots.CONTROL_COLOUR, plots.BASELINE_COLOUR, plots.INK]
+    for things in (plots.CLASS_COLOURS, [*plots.KIND_COLOURS, *plots.DATA_COLOURS, *fixed],
+                   [*plots.SYSTEM_COLOURS.values(), *fixed], [*plots.VERDICT_COLOURS.values(), plots.CONTROL_COLOUR]):
+        assert len(set(rgb(things))) == len(things)
+    layers = rgb(plots.depth_colours(6))
+    assert layers == sorted(layers, key=sum, reverse=True)
+
+
+def test_lines_without_a_colour_take_those_of_kinds_in_turn():
+    with plt.rc_context():
+        plots.use_style()
+        figure, ax = plt.subplots()
+        lines = [ax.plot([0, 1])[0] for _ in plots.KIND_COLOURS]
+        assert [to_rgb(line.get_color()) for line in lines] == [to_rgb(colour) for colour in plots.KIND_COLOURS]
+        plt.close(figure)
