@@ -270,8 +270,8 @@ def build(name: str, classes: int, width: float = 1.0, weights: str | None = Non
 def taps(model: nn.Module) -> list[str]:
     """Names of the layers where ``model`` is read, first to last; the last is its output.
 
-    Of an `MLP` and a `CNN` the pre-activations. Of a ResNet the stem after its pooling, then every block. Of a VGG every
-    convolution after its activation, or after the pooling where one follows (Cao et al. 2022, public code).
+    Of an `MLP` and a `CNN` the pre-activations. Of a ResNet the stem after its pooling, then every block. Of a VGG
+    every convolution after its activation, or after the pooling where one follows (Cao et al. 2022, public code).
 
     Raises
     ------

@@ -14,7 +14,7 @@ from torch import nn
 from torchvision import models as torchvision_models
 
 from layerlib.capture import capture
-from layerlib.models import MLP, build, dnn6, taps
+from layerlib.models import CNN, MLP, build, dnn6, taps
 
 
 def linears(model):
@@ -117,7 +117,7 @@ def test_taps_are_the_pre_activations_and_the_output():
 
 
 def test_taps_of_another_network_are_not_guessed():
-    with pytest.raises(ValueError, match="taps are fixed for MLP, ResNet and VGG, got Sequential; give the names"):
+    with pytest.raises(ValueError, match="taps are fixed for MLP, CNN, ResNet and VGG, got Sequential; give the names"):
         taps(nn.Sequential(nn.Linear(2, 2)))
 
 
@@ -279,3 +279,37 @@ def test_convolutions_start_with_he_s_variance():
 def test_a_network_that_cannot_be_built_is_refused(change, message):
     with pytest.raises(ValueError, match=message):
         build(**{"name": "resnet18", "classes": 5} | change)
+
+
+@pytest.mark.parametrize("residual", [False, True])
+def test_a_cnn_is_the_sum_it_says_it_is(residual):
+    torch.manual_seed(0)
+    model = CNN(6, depth=3, classes=4, channels=2, residual=residual)
+    names = taps(model)
+    assert names == ["conv1", "conv2", "conv3", "linear4"]
+    x = torch.rand(5, 2, 8, 12)
+    with capture(model, names) as seen:
+        logits = model(x)
+    z = model.conv1(x)
+    assert z.shape == (5, 6, 2, 3)
+    for name in names[1:3]:
+        layer = model.get_submodule(name)
+        z = nn.functional.conv2d(z.relu(), layer.weight, layer.bias, padding=1) + (z if residual else 0)
+        torch.testing.assert_close(seen[name], z)
+    torch.testing.assert_close(logits, model.linear4(z.relu().mean((2, 3))))
+
+
+def test_a_cnn_starts_with_he_weights_by_depth_where_it_adds_up():
+    torch.manual_seed(0)
+    plain, residual = (CNN(64, depth=4, classes=2, channels=3, residual=kind) for kind in (False, True))
+    for model, factor in ((plain, 1), (residual, 4)):
+        assert model.conv2.weight.var().item() * 64 * 9 / 2 * factor == pytest.approx(1, abs=0.05)
+        assert model.conv1.weight.var().item() * 3 * 16 / 2 == pytest.approx(1, abs=0.1)
+        assert model.conv2.bias.count_nonzero() == 0
+
+
+@pytest.mark.parametrize("argument", ["width", "depth", "classes", "channels"])
+def test_a_cnn_refuses_numbers_that_are_none(argument):
+    for bad in (0, 1.5, True):
+        with pytest.raises(ValueError, match=f"{argument}: expected a whole number from 1 up, got {bad!r}"):
+            CNN(**({"width": 4, "depth": 2, "classes": 3} | {argument: bad}))
