@@ -1,6 +1,8 @@
 """Where a record came from: device, versions, date and commit; and whether the code has changed since."""
 
+import ast
 import contextlib
+import json
 import os
 import platform
 import subprocess
@@ -40,9 +42,10 @@ def git_state(folder: str | os.PathLike) -> dict:
 
 
 def changed_since(commit: str | None, chapter: str, records: str | os.PathLike) -> bool | None:
-    """Whether a chapter, its full-size parameters or the package differ now from what they were at a commit.
+    """Whether a chapter does something else now than at a commit.
 
-    Files added since do not count: nothing uses them unless another file changed as well.
+    What counts is its code, its full-size parameters, and the code of the modules that it uses, directly or through
+    others. Prose, comments and docstrings do not.
 
     Parameters
     ----------
@@ -57,11 +60,56 @@ def changed_since(commit: str | None, chapter: str, records: str | os.PathLike) 
     if commit is None:
         return None
     book = Path(records).resolve().parent
-    used = [f"{chapter}.ipynb", f"parameters/{chapter}.yaml", ":(top)layerlib"]
+    notebook, parameters = book / f"{chapter}.ipynb", book / "parameters" / f"{chapter}.yaml"
     try:
-        return bool(_git(book, "diff", "--name-only", "--diff-filter=a", commit, "--", *used))
+        top = Path(_git(book, "rev-parse", "--show-toplevel"))
+        used = [notebook, parameters, *_modules(notebook, top)]
+        changed = _git(top, "diff", "--name-only", "--no-renames", "--diff-filter=a", commit, "--", *map(str, used))
+        return any(not (top / path).is_file() or _meaning(path, _git(top, "show", f"{commit}:{path}"))
+                   != _meaning(path, (top / path).read_text(encoding="utf-8").strip()) for path in changed.splitlines())
     except (OSError, subprocess.CalledProcessError):
         return None
+
+
+def _modules(notebook: Path, top: Path) -> set[Path]:
+    """Files of the package's modules that a notebook imports, and that these import."""
+    found: set[Path] = set()
+    waiting = [notebook] if notebook.is_file() else []
+    while waiting:
+        path = waiting.pop()
+        tree = _tree(path.name, path.read_text(encoding="utf-8"))
+        for node in ast.walk(tree) if tree else ():
+            names = [alias.name for alias in node.names] if isinstance(node, (ast.Import, ast.ImportFrom)) else []
+            if isinstance(node, ast.ImportFrom):
+                names = [f"{node.module}.{name}" for name in names]
+            for parts in (name.split(".") for name in names):
+                if parts[0] == "layerlib" and parts[1:] != ["__version__"]:
+                    module = top.joinpath(*parts[:2]).with_suffix(".py")
+                    module = module if module.is_file() else top / "layerlib" / "__init__.py"
+                    waiting += [module] if module.is_file() and module not in found else []
+                    found.add(module)
+    return found
+
+
+def _meaning(path: str, text: str) -> str:
+    """What a file does, as text: the same for two versions that differ in prose, comments or docstrings only."""
+    tree = _tree(path, text)
+    if tree is None:
+        return text
+    for node in ast.walk(tree):
+        if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef)) and ast.get_docstring(node) is not None:
+            node.body = node.body[1:]
+    return ast.dump(tree)
+
+
+def _tree(path: str, text: str) -> ast.Module | None:
+    """The code of a module, or of a notebook's cells; None for other files, or what is neither."""
+    with contextlib.suppress(SyntaxError, ValueError, KeyError, TypeError):
+        if path.endswith(".ipynb"):
+            text = "\n".join("".join(cell["source"]) for cell in json.loads(text)["cells"]
+                             if cell["cell_type"] == "code")
+        return ast.parse(text) if path.endswith((".py", ".ipynb")) else None
+    return None
 
 
 def device_name(parameters: Mapping[str, object]) -> str:

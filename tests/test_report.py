@@ -385,37 +385,68 @@ def test_git_state_sees_changes_everywhere_but_in_the_records(tmp_path_factory, 
     assert git_state(book)["dirty"] is True
 
 
+def cells(code, prose=""):
+    """A notebook's file, with one cell of each kind."""
+    return json.dumps({"cells": [{"cell_type": "markdown", "source": [prose]},
+                                 {"cell_type": "code", "source": code.splitlines(True)}]})
+
+
+FILES = {
+    "book/toy.ipynb": cells("import numpy\nfrom layerlib.code import f\nf(1)"),
+    "book/other.ipynb": cells("1"),
+    "book/parameters/toy.yaml": "a: 1",
+    "layerlib/__init__.py": "",
+    "layerlib/code.py": '"""Code."""\nfrom layerlib import deep\n\ndef f(x):\n    """Do."""\n'
+                        '    return deep.g(x)  # so',
+    "layerlib/deep.py": "def g(x):\n    return x",
+    "layerlib/unused.py": "a = 1",
+    "README.md": "1",
+}
+
+
 @pytest.fixture
 def committed(tmp_path, git):
     """A repository with a chapter, another, and the package, committed: its folder and the commit."""
-    for name in ("book/toy.ipynb", "book/other.ipynb", "book/parameters/toy.yaml", "layerlib/code.py"):
+    for name, text in FILES.items():
         path = tmp_path / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text("1")
+        path.write_text(text)
     git("add", ".")
     git("commit", "-m", "first")
     return tmp_path, git_state(tmp_path)["commit"]
 
 
 @pytest.mark.parametrize(
-    ("name", "changed"),
+    ("name", "text", "changed"),
     [
-        ("book/toy.ipynb", True),
-        ("book/parameters/toy.yaml", True),
-        ("layerlib/code.py", True),
-        ("book/other.ipynb", False),
-        ("layerlib/new.py", False),
-        ("README.md", False),
+        ("book/toy.ipynb", cells("import numpy\nfrom layerlib.code import f\nf(2)"), True),
+        ("book/toy.ipynb", cells("import numpy\nfrom layerlib.code import f\nf(1)  # why", "more prose"), False),
+        ("book/toy.ipynb", "no notebook", True),
+        ("book/parameters/toy.yaml", "a: 2", True),
+        ("layerlib/code.py", FILES["layerlib/code.py"].replace("g(x)", "g(2)"), True),
+        ("layerlib/code.py", FILES["layerlib/code.py"].replace("Do.", "Do it.").replace("so", "so it is"), False),
+        ("layerlib/deep.py", "def g(x):\n    return 2 * x", True),
+        ("layerlib/unused.py", "a = 2", False),
+        ("layerlib/new.py", "a = 1", False),
+        ("book/other.ipynb", cells("2"), False),
+        ("README.md", "2", False),
     ],
 )
-def test_code_has_changed_where_the_chapter_or_the_package_did(committed, git, name, changed):
+def test_code_has_changed_where_what_the_chapter_runs_did(committed, git, name, text, changed):
     folder, commit = committed
     assert changed_since(commit, "toy", folder / "book" / "records") is False
-    (folder / name).write_text("2")
+    (folder / name).write_text(text)
     assert changed_since(commit, "toy", folder / "book" / "records") is changed
     git("add", ".")
     git("commit", "-m", "second")
     assert changed_since(commit, "toy", folder / "book" / "records") is changed
+
+
+def test_code_has_changed_where_a_module_is_gone(committed):
+    folder, commit = committed
+    (folder / "layerlib" / "deep.py").unlink()
+    (folder / "layerlib" / "code.py").write_text("def f(x):\n    return x")
+    assert changed_since(commit, "toy", folder / "book" / "records") is True
 
 
 def test_whether_code_has_changed_is_unknown_without_that_commit(committed, tmp_path_factory):
@@ -431,7 +462,7 @@ def test_a_record_made_by_other_code_is_marked_with_its_commit(committed, record
     write_record(record, folder / "book" / "records" / "toy.json")
     monkeypatch.chdir(folder / "book")
     assert repr(Report("toy", False)).endswith(f"H200, commit {commit[:7]}.")
-    (folder / "layerlib" / "code.py").write_text("2")
+    (folder / "layerlib" / "code.py").write_text("2 + 2")
     assert repr(Report("toy", False)).endswith(f"H200, commit {commit[:7]}, other code than today's.")
 
 
