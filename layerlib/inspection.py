@@ -12,13 +12,13 @@ import torch
 from torch import Tensor, nn
 
 from layerlib import lenses
-from layerlib.batches import as_input, wrong
-from layerlib.guided_bp import guided_bp_image
+from layerlib.batches import as_input
 from layerlib.lenses import QUANTITIES
-from layerlib.reading import read, survey
-from layerlib.splits import Split, class_count
+from layerlib.reading import Readings, bare, checked, read, survey, weights
+from layerlib.splits import Split
 
-PICTURES = 8
+LARGEST = 1e18
+MULTI_HOT = "labels are multi-hot, where it needs class numbers"
 
 
 @dataclass(frozen=True, repr=False)
@@ -33,8 +33,8 @@ class Inspection:
     reasons : (layer, instrument) -> why it could not be read; for guided pictures the layer is "input"
     baseline : the distance, and the accuracy, of a layer that always predicts the frequencies of the classes
     accuracy : of the network itself on the judged half, NaN where it does not put out a number for each class
-    images, pictures : up to eight images of the judged half, uint8 (n, C, H, W), and what guided-bp-DNN draws for
-        their labels; no pictures where it cannot
+    images : up to eight of the judged half, one of each of the first classes, uint8, shape (n, C, H, W)
+    pictures : what guided-bp-DNN draws for them and their labels, the same shape; None where it cannot
     """
 
     layers: tuple[str, ...]
@@ -52,10 +52,11 @@ class Inspection:
         ``reason`` is empty where there is a value. Layers and quantities are categories in their order, which
         ``frame.pivot(index="layer", columns="quantity", values="value")`` keeps.
         """
-        rows = [(layer, place, instrument, quantity, self.values[quantity][i].item(),
-                 self.reasons.get((layer, instrument), ""))
+        rows = [(layer, place, instrument, quantity, value,
+                 self.reasons.get((layer, instrument), "") if math.isnan(value) else "")
                 for i, (layer, place) in enumerate(zip(self.layers, self.read_at, strict=True))
-                for instrument, quantities in QUANTITIES.items() for quantity in quantities]
+                for instrument, quantities in QUANTITIES.items() for quantity in quantities
+                for value in [self.values[quantity][i].item()]]
         frame = pd.DataFrame(rows, columns=["layer", "read_at", "instrument", "quantity", "value", "reason"])
         orders = {"layer": self.layers, "quantity": list(self.values)}
         return frame.assign(**{name: pd.Categorical(frame[name], order, ordered=True)
@@ -80,23 +81,35 @@ class Inspection:
         return table.dropna(axis=1, how="all")
 
     def _notes(self) -> list[str]:
-        where: dict[str, dict[str, list[str]]] = {}
+        """A sentence for each reason: what was not read, where, why."""
+        told: dict[tuple[str, str], list[str]] = {}
         for (layer, instrument), reason in self.reasons.items():
-            where.setdefault(reason, {}).setdefault(instrument, []).append(layer)
-        return [f"{', '.join(found)}: {_few(next(iter(found.values())))} not read: {reason}"
-                for reason, found in where.items()]
+            told.setdefault((layer, reason), []).append(instrument)
+        where: dict[tuple[str, str], list[str]] = {}
+        for (layer, reason), instruments in told.items():
+            what = "pictures not drawn" if layer == "input" else f"{_listed(instruments)} not read"
+            where.setdefault((what, reason), []).append(layer)
+        return [f"{what}{self._places(layers)}: {reason}" for (what, reason), layers in where.items()]
+
+    def _places(self, layers: list[str]) -> str:
+        if layers == ["input"]:
+            return ""
+        return " at any layer" if len(layers) == len(self.layers) > 1 else f" at {_few(layers)}"
 
 
+@torch.inference_mode(False)  # gradients on, whatever the caller has switched off
 def inspect(model: nn.Module, split: Split, layers: Iterable[str] | None = None,
             before: nn.Module | Mapping[str, Tensor] | None = None, *, batch_size: int = 200,
             seed: int = 0) -> Inspection:
     """Read every layer of a network with every instrument of the book, in one pass over the data.
 
     Each layer is read once, sample by sample: the pre-activation of each node, the mean over places of each channel of
-    a convolution, the mean over tokens. From these numbers alone come
+    a convolution, the mean over tokens; of an attention or recurrent layer, the first of what it puts out. From these
+    numbers alone come
 
     - *distribution*: ``distance``, the mean Wasserstein distance (uniform cost) of the label distribution of a linear
-      probe to the target, and ``probe_accuracy`` (Cao et al. 2022). Channels are standardised for the probes;
+      probe to the target, and ``probe_accuracy`` (Cao et al. 2022). Channels are standardised for the probes; the
+      last layer is given one as well;
     - *patterns*: ``perplexity`` of the on/off patterns, a channel being on where its mean over places is above 0,
       averaged over classes; ``entropy``, likewise, is ln P by its cap, ln of the class's samples (Davel et al. 2020);
       ``control_entropy`` is the same with shuffled labels;
@@ -111,19 +124,23 @@ def inspect(model: nn.Module, split: Split, layers: Iterable[str] | None = None,
 
     Parameters
     ----------
-    model : any module that takes images in [0, 1], shape (N, C, H, W). One that expects other numbers:
-        ``nn.Sequential(Normalise(), model)``
-    split : labelled images; with multi-hot labels only the distribution and the filters can be read
-    layers : names of ``model.named_modules()``, read where they put out. By default every linear and convolution
-        layer, behind the norm that takes its output where there is one. A layer that runs again is ``"name#2"``
-    before : the network, or its ``state_dict()``, at an earlier moment
-    batch_size : samples at a time, which bounds the memory
+    model : any module that takes images, shape (N, C, H, W), of numbers in [0, 1]
+        One that expects other numbers becomes ``nn.Sequential(Normalise(), model)``, with a step of your own first.
+    split : labelled images
+        With multi-hot labels only the distribution and the filters can be read.
+    layers : one name or several, of ``model.named_modules()``, read where they put out
+        By default every linear and convolution layer, behind the norm that takes its output where there is one, and
+        every module with weights of another kind. A layer that runs again is listed again, as ``"name#2"``.
+    before : the network, or its ``state_dict()``, at an earlier moment, as a copy
+    batch_size : images at a time
+        What the network keeps of so many for going back must fit the memory: for large images take fewer.
+    seed : of the halves
 
     Raises
     ------
     ValueError
-        if the network is a TorchScript, has no such layer, or does not run on the images; if the split is too small
-        for two halves with two classes; or a weight of ``before`` has another shape
+        if the network is a TorchScript, has no weights or no such layer, normalises by the batch, or does not run on
+        the images; if the split has fewer than four images or two classes; or if an argument is of another kind
 
     Examples
     --------
@@ -131,54 +148,41 @@ def inspect(model: nn.Module, split: Split, layers: Iterable[str] | None = None,
     >>> inspection.to_frame().query("quantity == 'distance'")[["layer", "value"]]
     >>> inspection.figure().savefig("layers.png")
     """
-    model = getattr(model, "_orig_mod", model)  # of a compiled one
-    parameter = next(model.parameters(), None)
-    if parameter is None or batch_size < 1 or len(split) < 4:
-        raise ValueError("model, batch_size, split: expected a network with weights, at least 1 and 4 samples, "
-                         f"got {type(model).__name__}, {batch_size} and {len(split)}")
-    split = split.to(parameter.device)
-    places, reasons = survey(model, as_input(split.images[:2], parameter.dtype), layers)
+    model, earlier = bare(model), weights(before)
+    split = checked(model, split, batch_size)
+    places, reasons = survey(model, as_input(split.images[:2], next(model.parameters()).dtype), layers)
     fitted, judged = split.holdout(len(split) // 2, seed)
-    untold = _why_no_targets(model, judged, places)
-    first = read(model, fitted, places, False, batch_size)
-    second = read(model, judged, places, untold is None, batch_size)
     labels, truth, classes = _numbered(fitted.labels, judged.labels)
+    first = read(model, fitted, places, False, batch_size)
+    second = read(model, judged, places, truth.ndim == 1, batch_size)
     sheet = _Sheet((*places, *reasons))
-    reasons |= {layer: "its outputs are not finite" for layer in places
-                if not all(part.outputs[layer].isfinite().all() for part in (first, second))}
+    reasons |= {layer: "its outputs are not finite, or too large to be squared" for layer in places
+                if not all((part.outputs[layer].abs() < LARGEST).all() for part in (first, second))}
     for layer, reason in reasons.items():
         sheet.refuse(layer, ("distribution", "patterns", "nodes", "targets"), reason)
-    good = {layer: place.split("#")[0] for layer, place in places.items() if layer not in reasons}
+    good = [layer for layer in places if layer not in reasons]
     if good:
-        sides = ([part.outputs[layer] for layer in good] for part in (first, second))
-        rows = lenses.distribution(model, list(good.values()), next(sides), labels, next(sides), truth, classes)
+        rows = lenses.distribution([first.outputs[layer] for layer in good], labels,
+                                   [second.outputs[layer] for layer in good], truth, classes)
         for layer, row in zip(good, rows, strict=True):
             sheet.write(layer, row)
     for layer in good:
         if truth.ndim == 2:
-            sheet.refuse(layer, ("patterns", "nodes", "targets"), "labels are multi-hot, where it needs class numbers")
-            continue
-        z = second.outputs[layer]
-        sheet.measure(layer, "patterns", lenses.patterns, z, truth, classes)
-        sheet.measure(layer, "nodes", lenses.nodes, first.outputs[layer], labels, z, truth, classes)
-        sheet.measure(layer, "targets", lenses.separated, z, truth, "feature")
-        if layer in second.targets:
-            sheet.measure(layer, "targets", lenses.separated, second.targets[layer], truth, "target")
+            sheet.refuse(layer, ("patterns", "nodes", "targets"), MULTI_HOT)
         else:
-            sheet.refuse(layer, ("targets",), untold or "the loss does not reach it by back-propagation")
-    earlier = before.state_dict() if isinstance(before, nn.Module) else before
+            _by_class(sheet, layer, first.outputs[layer], labels, second, truth, classes)
     modules = dict(model.named_modules())
     for layer in sheet.layers:
         name = layer.split("#")[0]
         if earlier is None:
-            sheet.refuse(layer, ("filters",), "no earlier weights to compare with were given as before")
+            sheet.refuse(layer, ("filters",), "no earlier weights were given as before")
         else:
             sheet.measure(layer, "filters", lenses.filters, earlier, modules[name], name)
-    images, pictures, why = _pictures(model, judged)
+    images, pictures, why = lenses.pictures(model, judged, second.untold)
     sheet.reasons |= {} if why is None else {("input", "pictures"): why}
     read_at = tuple(places.get(layer, layer) for layer in sheet.layers)
     return Inspection(sheet.layers, read_at, sheet.values, sheet.reasons, lenses.guess(labels, truth, classes),
-                      _accuracy(second.logits, judged), images, pictures)
+                      lenses.accuracy(second.logits, judged), images, pictures)
 
 
 class _Sheet:
@@ -199,13 +203,31 @@ class _Sheet:
 
     def measure(self, layer: str, instrument: str, lens: Callable[..., Mapping[str, float]], *readings) -> None:
         try:
-            self.write(layer, lens(*readings))
+            self.write(layer, numbers := lens(*readings))
         except ValueError as error:
             self.refuse(layer, (instrument,), str(error))
+        else:
+            if any(map(math.isnan, numbers.values())):
+                self.refuse(layer, (instrument,), "its weights were all 0 before: no change is relative to them")
+
+
+def _by_class(sheet: _Sheet, layer: str, fitted: Tensor, labels: Tensor, judged: Readings, truth: Tensor,
+              classes: int) -> None:
+    """What needs class numbers as labels: patterns, nodes and the separation of targets and outputs."""
+    z = judged.outputs[layer]
+    sheet.measure(layer, "patterns", lenses.patterns, z, truth, classes)
+    sheet.measure(layer, "nodes", lenses.nodes, fitted, labels, z, truth, classes)
+    sheet.measure(layer, "targets", lenses.separated, z, truth, "feature")
+    if layer in judged.targets:
+        sheet.measure(layer, "targets", lenses.separated, judged.targets[layer], truth, "target")
+    else:
+        sheet.refuse(layer, ("targets",), judged.untold or "the loss does not reach it by back-propagation")
 
 
 def _numbered(fitted: Tensor, judged: Tensor) -> tuple[Tensor, Tensor, int]:
     """Labels of both halves with the classes that occur numbered from 0, and the number of classes."""
+    if fitted.ndim == 2 and not judged.any():
+        raise ValueError("split: expected labelled images, got none in the half that is judged")
     if fitted.ndim == 2:
         return fitted, judged, fitted.shape[1]
     present, numbers = torch.cat([fitted, judged]).unique(return_inverse=True)
@@ -214,32 +236,9 @@ def _numbered(fitted: Tensor, judged: Tensor) -> tuple[Tensor, Tensor, int]:
     return numbers[: len(fitted)], numbers[len(fitted):], len(present)
 
 
-def _why_no_targets(model: nn.Module, split: Split, places: Mapping[str, str]) -> str | None:
-    if split.labels.ndim == 2:
-        return "labels are multi-hot, where it needs class numbers"
-    try:
-        read(model, split[torch.tensor([0, int(split.labels.argmax())])], places, True, 2)
-    except (ValueError, RuntimeError) as error:
-        return str(error)
-    return None
-
-
-def _accuracy(outputs: Tensor, split: Split) -> float:
-    fits = outputs.ndim == 2 and outputs.shape[1] >= class_count(split) and outputs.shape[1] > 1
-    return 1 - wrong(outputs, split.labels).double().mean().item() if fits else math.nan
-
-
-def _pictures(model: nn.Module, split: Split) -> tuple[Tensor, Tensor | None, str | None]:
-    """An image of each of the first classes, what guided-bp-DNN draws for it, and why it does not."""
-    labels = split.labels if split.labels.ndim == 1 else split.labels.argmax(1)
-    first = torch.stack([(labels == each).nonzero()[0, 0] for each in labels.unique()[:PICTURES]])
-    images, labels = split.images[first], labels[first]
-    x = as_input(images, next(model.parameters()).dtype)
-    try:
-        return images, guided_bp_image(model, x, labels), None
-    except (ValueError, RuntimeError) as error:
-        return images, None, str(error)
-
-
 def _few(names: list[str]) -> str:
-    return ", ".join(names) if len(names) < 5 else f"{', '.join(names[:3])} and {len(names) - 3} more layers"
+    return _listed(names) if len(names) < 5 else f"{', '.join(names[:3])} and {len(names) - 3} more layers"
+
+
+def _listed(words: list[str]) -> str:
+    return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)

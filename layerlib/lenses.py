@@ -6,14 +6,17 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from layerlib.batches import wrong
+from layerlib.batches import as_input, wrong
 from layerlib.distances import label_cost, label_distribution, wasserstein
-from layerlib.embedding import separation
+from layerlib.embedding import directions, separation
 from layerlib.filters import filter_change
+from layerlib.guided_bp import guided_bp_image
 from layerlib.nodes import SYSTEMS, NodeClassifiers
 from layerlib.perplexity import active, layer_perplexity
 from layerlib.pooling import Features, fill, room
 from layerlib.probes import LayerProbes
+from layerlib.runs import in_short, reading
+from layerlib.splits import Split, class_count
 
 QUANTITIES = {
     "distribution": ("distance", "probe_accuracy"),
@@ -23,8 +26,10 @@ QUANTITIES = {
     "filters": ("change", "relative_change"),
 }
 SEPARATED = 2000  # samples at most for the separation, whose cost grows with their square
+NEIGHBOURS = 5
 MEMORY = 2e9  # bytes of features for the probes; more are kept in a file
 EPOCHS = 40
+PICTURES = 8
 
 
 def guess(fitted: Tensor, judged: Tensor, classes: int) -> dict[str, float]:
@@ -35,28 +40,29 @@ def guess(fitted: Tensor, judged: Tensor, classes: int) -> dict[str, float]:
             "accuracy": 1 - wrong(scores.logit(), judged).double().mean().item()}
 
 
-def distribution(model: nn.Module, names: Sequence[str], fitted: Sequence[Tensor], labels: Tensor,
-                 judged: Sequence[Tensor], truth: Tensor, classes: int) -> list[dict[str, float]]:
-    """Probes of all layers, trained side by side: ``distance`` to the target and ``probe_accuracy`` of each layer.
+def distribution(fitted: Sequence[Tensor], labels: Tensor, judged: Sequence[Tensor], truth: Tensor,
+                 classes: int) -> list[dict[str, float]]:
+    """Linear probes of all layers: ``distance`` to the target and ``probe_accuracy`` of each layer.
 
     Channels are brought to mean 0 and, together, a mean squared norm of 1, so that one rate of learning suits all.
+    Layers of about the same width are trained side by side, which is the same as one by one.
 
     Parameters
     ----------
-    names : of the modules that the layers are read at
     fitted, judged : a layer's readings, shapes (N, channels) and (M, channels)
     labels, truth : int64, shapes (N,) and (M,), or multi-hot
     """
-    centres, spreads = zip(*map(_scale, fitted), strict=True)
-    features = [_side_by_side(part, centres, spreads, known, next(model.parameters()))
-                for part, known in ((fitted, labels), (judged, truth))]
-    probes = LayerProbes(model, names, classes)
-    probes.fit(features[0], epochs=EPOCHS, rate=10.0 * classes, weight_decay=1e-6)
-    logits = probes.logits(features[1])
-    distances = _distance(logits.sigmoid(), truth, classes)
-    accuracies = 1 - wrong(logits, truth).double().mean(1)
-    return [dict(zip(QUANTITIES["distribution"], row, strict=True))
-            for row in torch.stack([distances, accuracies], 1).tolist()]
+    groups: dict[int, list[int]] = {}
+    for i, x in enumerate(fitted):
+        groups.setdefault((x.shape[1] - 1).bit_length() // 2, []).append(i)
+    found: dict[int, dict[str, float]] = {}
+    for members in groups.values():
+        logits = _probed([fitted[i] for i in members], labels, [judged[i] for i in members], truth, classes)
+        distances = _distance(logits.sigmoid(), truth, classes)
+        accuracies = 1 - wrong(logits, truth).double().mean(1)
+        for i, *row in zip(members, distances.tolist(), accuracies.tolist(), strict=True):
+            found[i] = dict(zip(QUANTITIES["distribution"], row, strict=True))
+    return [found[i] for i in range(len(fitted))]
 
 
 def patterns(z: Tensor, labels: Tensor, classes: int) -> dict[str, float]:
@@ -64,14 +70,20 @@ def patterns(z: Tensor, labels: Tensor, classes: int) -> dict[str, float]:
 
     ``control_entropy`` is the same with the labels shuffled. A layer whose patterns do not tell classes apart has the
     same entropy in both, be it high or low.
+
+    Raises
+    ------
+    ValueError
+        if no class has two samples, or every node is on for every sample
     """
+    cap = labels.bincount(minlength=classes).double().log()
+    if not (several := cap > 0).any():
+        raise ValueError("no two of the samples judged are of one class")
     on = active(z)
     if on.all():
         raise ValueError("every node is on for every sample, as behind an activation; name the layer before it")
     shuffled = labels[torch.randperm(len(labels), generator=torch.Generator().manual_seed(0)).to(labels.device)]
-    cap = labels.bincount(minlength=classes).double().log()
     perplexity, control = (layer_perplexity(on, each, classes) for each in (labels, shuffled))
-    several = cap > 0
     return {"perplexity": perplexity.nanmean().item(), "entropy": (perplexity.log() / cap)[several].mean().item(),
             "control_entropy": (control.log() / cap)[several].mean().item()}
 
@@ -83,24 +95,75 @@ def nodes(fitted: Tensor, labels: Tensor, judged: Tensor, truth: Tensor, classes
 
 
 def separated(values: Tensor, labels: Tensor, what: str) -> dict[str, float]:
-    """Silhouette and k-NN accuracy of ``values``, shape (N, channels), of the first 2,000 samples."""
-    accuracy, silhouette = separation(values[:SEPARATED], labels[:SEPARATED])
+    """Silhouette and k-NN accuracy of ``values``, shape (N, channels), of the first 2,000 samples.
+
+    Raises
+    ------
+    ValueError
+        if samples whose values are not all 0 are too few, or not at least two of one class and one of another
+    """
+    values, labels = values[:SEPARATED], labels[:SEPARATED]
+    kept = directions(values)[1]
+    known, present = int(kept.sum()), len(labels[kept].unique())
+    if known <= NEIGHBOURS:
+        raise ValueError(f"its {what}s are other than 0 for only {known} of {len(kept)} samples, too few for "
+                         f"{NEIGHBOURS} neighbours")
+    if not 2 <= present < known:
+        raise ValueError(f"its {what}s other than 0 are of {present} classes for {known} samples, where two classes "
+                         "and two samples of one are needed")
+    accuracy, silhouette = separation(values, labels, NEIGHBOURS)
     return {f"{what}_silhouette": silhouette, f"{what}_accuracy": accuracy}
 
 
 def filters(before: Mapping[str, Tensor], layer: nn.Module, name: str) -> dict[str, float]:
-    """``change``, the mean squared change of a weight, and ``relative_change`` of its norm."""
+    """``change``, the mean squared change of a weight, and ``relative_change`` of its norm, NaN from weights of 0.
+
+    Raises
+    ------
+    ValueError
+        if the layer has no weights of its own, or ``before`` has none of it, or of another shape, or the very same
+    """
     after = layer._parameters.get("weight")
     if after is None or after.ndim < 2:
-        raise ValueError("it has no filters of its own")
-    if (old := before.get(f"{name}.weight")) is None:
-        raise ValueError("before has no weights of it")
+        raise ValueError("it has no filters: no parameter called weight of two or more dimensions")
+    if not isinstance(old := before.get(f"{name}.weight"), Tensor):
+        raise ValueError("before has no weights under its name")
     if old.shape != after.shape:
-        raise ValueError(f"before has {tuple(old.shape)} weights, where {tuple(after.shape)} were expected")
+        raise ValueError(f"before has weights of shape {tuple(old.shape)}, expected {tuple(after.shape)}")
+    if old.data_ptr() == after.data_ptr():
+        raise ValueError("before holds the very weights of the network; make the copy, by copy.deepcopy, in time")
     old, after = (weight.detach().to(after.device).flatten(1) for weight in (old, after))
+    if not (old.isfinite().all() and after.isfinite().all()):
+        raise ValueError("its weights, or those in before, are not finite")
     change = filter_change(old, after, threshold=1.0).per_weight
     size = old.double().square().mean()
-    return {"change": change.item()} | ({"relative_change": (change / size).sqrt().item()} if size else {})
+    return {"change": change.item(), "relative_change": (change / size).sqrt().item() if size else torch.nan}
+
+
+def accuracy(outputs: Tensor, split: Split) -> float:
+    """Of the network itself; NaN where it does not put out a finite number for each class."""
+    classes, given = class_count(split), outputs.shape[1]
+    fits = given > 1 and (given >= classes if split.labels.ndim == 1 else given == classes)
+    known = fits and bool(outputs.isfinite().all())
+    return 1 - wrong(outputs, split.labels).double().mean().item() if known else torch.nan
+
+
+def pictures(model: nn.Module, split: Split, untold: str | None) -> tuple[Tensor, Tensor | None, str | None]:
+    """An image of each of the first classes, what guided-bp-DNN draws for it, and why it does not."""
+    labels = split.labels if split.labels.ndim == 1 else split.labels.argmax(1)
+    first = torch.stack([(labels == each).nonzero()[0, 0] for each in labels.unique()[:PICTURES]])
+    images, labels = split.images[first], labels[first]
+    recurrent = [name for name, module in model.named_modules() if isinstance(module, nn.RNNBase)]
+    if untold is None and recurrent:  # their gates are one step for autograd, within which nothing can be guided
+        untold = f"model: {recurrent[0]!r} is recurrent, which cannot be guided"
+    if untold is not None:
+        return images, None, untold
+    x = as_input(images, next(model.parameters()).dtype)
+    try:
+        with reading(model):
+            return images, guided_bp_image(model, x, labels), None
+    except (ValueError, RuntimeError) as error:
+        return images, None, in_short(error)
 
 
 def multi_hot(labels: Tensor, classes: int) -> Tensor:
@@ -121,9 +184,21 @@ def _scale(x: Tensor) -> tuple[Tensor, Tensor]:
     return x.mean(0), torch.where(spread > 0, spread, 1)
 
 
+def _probed(fitted: Sequence[Tensor], labels: Tensor, judged: Sequence[Tensor], truth: Tensor,
+            classes: int) -> Tensor:
+    """Logits of a probe on each of the readings, (L, M, K), trained on the ``fitted`` ones."""
+    centres, spreads = zip(*map(_scale, fitted), strict=True)
+    seen, new = (_side_by_side(part, centres, spreads, known) for part, known in ((fitted, labels), (judged, truth)))
+    # these probes are given features, and of a network only its device and precision
+    network = nn.ModuleDict({"layer": nn.LayerNorm(1)}).to(fitted[0])
+    probes = LayerProbes(network, ["layer"], classes)
+    probes.fit(seen, epochs=EPOCHS, rate=10.0 * classes, weight_decay=1e-6)
+    return probes.logits(new)
+
+
 def _side_by_side(readings: Sequence[Tensor], centres: Sequence[Tensor], spreads: Sequence[Tensor],
-                  labels: Tensor, like: Tensor) -> Features:
+                  labels: Tensor) -> Features:
     sizes = tuple(x.shape[1] for x in readings)
-    pooled = room((len(readings), len(labels), max(sizes)), like, MEMORY)
+    pooled = room((len(readings), len(readings[0]), max(sizes)), readings[0], MEMORY)
     fill(pooled, [(x - centre) / spread for x, centre, spread in zip(readings, centres, spreads, strict=True)])
     return Features(pooled, None, labels.to(pooled.device), sizes)

@@ -1,22 +1,23 @@
 """Every layer of any network in one pass over the data: what it puts out and what it is told, one number a channel."""
 
 from collections.abc import Iterable, Mapping
-from contextlib import ExitStack
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
-from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.conv import _ConvNd
+from torch.nn.parallel import DistributedDataParallel
+from torch.nn.parameter import UninitializedParameter
 
 from layerlib.batches import as_input
 from layerlib.capture import named_layers
+from layerlib.runs import NORMS, Run, channels, in_short, reading, run, widths_of
 from layerlib.splits import Split
-from layerlib.targets import check_logits, evaluating, label_error, loose_weights
+from layerlib.targets import check_logits, label_error, loose_weights
 
-NORMS = (_BatchNorm, nn.GroupNorm, nn.LayerNorm)
 NOT_RUN = "it did not run: the network uses its weights without calling it, or not at all"
 OUTER = "it has weights of its own beside the layers within it; name it to read what it puts out"
+SCRIPT = "it is part of a TorchScript, which does not show what its layers put out"
 
 
 @dataclass(frozen=True)
@@ -27,12 +28,68 @@ class Readings:
     ----------
     outputs : layer -> shape (N, channels), float32 or, of a network in float64, float64
     targets : layer -> the same shape, its target õ_l; without the layers that the loss does not reach
-    logits : what the network put out, shape (N, …)
+    logits : what the network put out, shape (N, K); shape (N, 0) where it is something else
+    untold : why there are no targets of any layer, or None
     """
 
     outputs: dict[str, Tensor]
     targets: dict[str, Tensor]
     logits: Tensor
+    untold: str | None
+
+
+def bare(model: nn.Module) -> nn.Module:
+    """The network itself within what compiles it or spreads it over devices.
+
+    Raises
+    ------
+    ValueError
+        if it is no ``nn.Module``
+    """
+    if not isinstance(model, nn.Module):
+        raise ValueError(f"model: expected an nn.Module, got {_kind(model)}")
+    while hasattr(model, "_orig_mod") or isinstance(model, (nn.DataParallel, DistributedDataParallel)):
+        model = model._orig_mod if hasattr(model, "_orig_mod") else model.module
+    return model
+
+
+def weights(before: nn.Module | Mapping[str, Tensor] | None) -> Mapping[str, Tensor] | None:
+    """The ``state_dict`` of a network at an earlier moment, which may be given as such.
+
+    Raises
+    ------
+    ValueError
+        if it is neither
+    """
+    if before is None or isinstance(before, Mapping):
+        return before
+    if not isinstance(before, nn.Module):
+        raise ValueError(f"before: expected the network at an earlier moment or its state_dict(), got {_kind(before)}")
+    return bare(before).state_dict()
+
+
+def checked(model: nn.Module, split: Split, batch_size: int) -> Split:
+    """The split on the device of the network.
+
+    Raises
+    ------
+    ValueError
+        if it is something else or too small, the network has no weights, or ``batch_size`` is no whole number from 1
+    """
+    if not isinstance(split, Split):
+        raise ValueError("split: expected a layerlib.splits.Split of uint8 images and their labels, "
+                         f"got {_kind(split)}")
+    parameters = list(model.parameters())
+    if not parameters:
+        raise ValueError(f"model: expected a network with weights, got {type(model).__name__} without")
+    if any(p.is_meta or isinstance(p, UninitializedParameter) for p in parameters):
+        raise ValueError("model: expected weights with values, got some without: run its lazy layers once, or load "
+                         "weights into those on the meta device")
+    if len(split) < 4:
+        raise ValueError(f"split: expected at least 4 images, two for each half, got {len(split)}")
+    if not isinstance(batch_size, int) or batch_size < 1:
+        raise ValueError(f"batch_size: expected a whole number from 1 up, got {batch_size!r}")
+    return split.to(parameters[0].device)
 
 
 def survey(model: nn.Module, x: Tensor, names: Iterable[str] | None = None) -> tuple[dict[str, str], dict[str, str]]:
@@ -58,26 +115,30 @@ def survey(model: nn.Module, x: Tensor, names: Iterable[str] | None = None) -> t
     if isinstance(model, torch.jit.ScriptModule):
         raise ValueError("model: expected an nn.Module, got a TorchScript, whose layers cannot be read one by one; "
                          "give the module that it was made from")
-    wanted = _default(model) if names is None else named_layers(model, names, "layers")
+    wanted = _default(model) if names is None else named_layers(model, _named(names), "layers")
     norms = {name: module for name, module in model.named_modules() if names is None and isinstance(module, NORMS)}
-    with evaluating(model), torch.no_grad():
+    scripts = {name for name, module in wanted.items() if isinstance(module, torch.jit.ScriptModule)}
+    watched = {name: module for name, module in (wanted | norms).items() if name not in scripts}
+    with reading(model), torch.no_grad():
         try:
-            runs, _ = _run(model, x, wanted | norms)
+            runs, _ = run(model, x, watched)
         except Exception as error:  # whatever the reader's network raises
-            raise ValueError(f"split: expected images that the network runs on, got {tuple(x.shape[1:])} and "
-                             f"{type(error).__name__}: {error}") from error
-    normed = {id(run.entry): label for label, run in runs.items() if run.name in norms}
-    outer = {run.name.rsplit(".", i)[0] for run in runs.values() for i in range(1, run.name.count(".") + 1)}
-    places, reasons = {}, {name: NOT_RUN for name in wanted if all(run.name != name for run in runs.values())}
-    for label, run in runs.items():
-        if run.name not in wanted:
+            raise ValueError(f"split: expected images that the network runs on, got shape {tuple(x.shape[1:])} and "
+                             f"from it {in_short(error)}") from error
+    normed = {id(each.entry): label for label, each in runs.items() if each.name in norms and each.directly}
+    outer = {each.name.rsplit(".", i)[0] for each in runs.values() for i in range(1, each.name.count(".") + 1)}
+    ran = {each.name for each in runs.values()}
+    places = {}
+    reasons = {name: SCRIPT if name in scripts else NOT_RUN for name in wanted if name not in ran}
+    for label, each in runs.items():
+        if each.name not in wanted:
             continue
-        if names is None and run.name in outer:
+        if names is None and each.name in outer:
             reasons[label] = OUTER
-        elif not run.readable(len(x)):
-            reasons[label] = f"it puts out {run.what()}, not floats of shape ({len(x)}, …) for {len(x)} samples"
+        elif not each.readable(len(x)):
+            reasons[label] = f"it puts out {each.what()}, not floats with the samples first"
         else:
-            places[label] = normed.get(id(run.given), label)
+            places[label] = normed.get(id(each.given), label)
     return places, reasons
 
 
@@ -90,92 +151,96 @@ def read(model: nn.Module, split: Split, places: Mapping[str, str], with_targets
     Parameters
     ----------
     places : as of ``survey``
-    with_targets : whether to go back; needs class numbers as labels and logits, as ``targets`` does
+    with_targets : whether to go back, which needs class numbers as labels, and logits
+        Where it turns out that it cannot, the pass goes on without.
+
+    Raises
+    ------
+    ValueError
+        if a layer puts out other shapes for these samples than in the survey, or does not run
     """
-    modules, parameter = dict(model.named_modules()), next(model.parameters())
+    modules, parameter, widths = dict(model.named_modules()), next(model.parameters()), widths_of(model)
     watched = {name: modules[name] for name in (place.split("#")[0] for place in places.values())}
     outputs, targets = ({layer: [] for layer in places} for _ in range(2))
-    logits = []
-    for start in range(0, len(split), batch_size):
-        batch = split[start : start + batch_size]
-        x = as_input(batch.images.to(parameter.device), parameter.dtype)
-        with evaluating(model), torch.set_grad_enabled(with_targets):
-            runs, final = _run(model, x, watched)
-            reached = _back(final, batch.labels, {place: runs[place].output for place in places.values()}) \
-                if with_targets else {}
-        for layer, place in places.items():
-            outputs[layer].append(_channels(runs[place].output, runs[place].module))
-            if reached.get(place) is not None:
-                targets[layer].append(_channels(reached[place], runs[place].module))
-        logits.append(final.detach() if isinstance(final, Tensor) else x.new_empty(len(x), 0))
-    return Readings({layer: torch.cat(each) for layer, each in outputs.items()},
-                    {layer: torch.cat(each) for layer, each in targets.items() if each}, torch.cat(logits))
+    logits, untold = [], None
+    with reading(model):
+        for start in range(0, len(split), batch_size):
+            batch = split[start : start + batch_size]
+            x = as_input(batch.images.to(parameter.device), parameter.dtype)
+            wanted = batch.labels if with_targets and untold is None else None
+            runs, final, reached, why = _pass(model, x, watched, places, wanted)
+            untold = untold or why
+            for layer, place in places.items():
+                outputs[layer].append(channels(runs[place].output, runs[place].module, widths))
+                if reached.get(place) is not None:
+                    targets[layer].append(channels(reached[place], runs[place].module, widths))
+            plain = isinstance(final, Tensor) and final.ndim == 2 and len(final) == len(x)
+            logits.append(final.detach() if plain else x.new_empty(len(x), 0))
+    told = {layer: torch.cat(each) for layer, each in targets.items() if each and untold is None}
+    return Readings({layer: torch.cat(each) for layer, each in outputs.items()}, told, torch.cat(logits), untold)
 
 
-class _Run:
-    """One run of a module in a pass. It keeps its tensors, so that none can take the identity of another."""
-
-    def __init__(self, name: str, module: nn.Module, entry: object, output: object):
-        self.name, self.module, self.entry = name, module, entry
-        if isinstance(output, Tensor) and output.is_floating_point() and torch.is_grad_enabled():
-            output = output if output.requires_grad else output.detach().requires_grad_()
-        self.output = output
-        # so that a step in place after the layer leaves its output as it was
-        self.given = output.clone() if isinstance(output, Tensor) else output
-
-    def readable(self, samples: int) -> bool:
-        z = self.output
-        return isinstance(z, Tensor) and z.ndim > 1 and len(z) == samples and z.is_floating_point()
-
-    def what(self) -> str:
-        z = self.output
-        return f"{z.dtype} of shape {tuple(z.shape)}" if isinstance(z, Tensor) else f"a {type(z).__name__}"
-
-
-def _run(model: nn.Module, x: Tensor, watched: Mapping[str, nn.Module]) -> tuple[dict[str, _Run], object]:
-    """The runs of the ``watched`` modules in one pass, by name and number, in their order; and what comes out."""
-    runs: dict[str, _Run] = {}
-
-    def keep(name: str):
-        def hook(module: nn.Module, args: tuple, kwargs: dict, output: object) -> object:
-            run = _Run(name, module, next(iter((*args, *kwargs.values())), None), output)
-            calls = sum(other.name == name for other in runs.values())
-            runs[f"{name}#{calls + 1}" if calls else name] = run
-            return run.given
-        return hook
-
-    with ExitStack() as hooks:
-        for name, module in watched.items():
-            hooks.callback(module.register_forward_hook(keep(name), with_kwargs=True).remove)
-        return runs, model(x)
+def _pass(model: nn.Module, x: Tensor, watched: Mapping[str, nn.Module], places: Mapping[str, str],
+          labels: Tensor | None) -> tuple[dict[str, Run], object, dict[str, Tensor], str | None]:
+    """One batch forward and, where there are labels, back: runs, what comes out, targets, and why there are none."""
+    why = None
+    if labels is not None:
+        try:
+            runs, final = run(model, x, watched)
+        except RuntimeError as error:  # some networks run only where no gradient is kept
+            why = in_short(error)
+        else:
+            _check(runs, places, len(x))
+            try:
+                return runs, final, _back(final, labels, {place: runs[place].output for place in places.values()}), None
+            except (ValueError, RuntimeError) as error:
+                return runs, final, {}, in_short(error)
+    with torch.no_grad():
+        runs, final = run(model, x, watched)
+    _check(runs, places, len(x))
+    return runs, final, {}, why
 
 
-def _back(logits: object, labels: Tensor, outputs: Mapping[str, Tensor]) -> dict[str, Tensor | None]:
-    """∂ℓ/∂z of every sample for each of the ``outputs``; None where the loss does not reach it."""
-    y = check_logits(logits, labels.to(logits.device))
-    if not logits.requires_grad:
-        return {}
+def _back(logits: object, labels: Tensor, outputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """∂ℓ/∂z of every sample for each of the ``outputs`` that the loss reaches."""
+    if isinstance(logits, Tensor):
+        labels = labels.to(logits.device)
+        if logits.ndim == 2 and int(labels.max()) >= logits.shape[1]:
+            raise ValueError(f"split: expected class numbers below {logits.shape[1]}, the number of the network's "
+                             f"outputs, got {int(labels.max())}")
+    y = check_logits(logits, labels)
     error = label_error(logits.detach(), y)
-    reached = torch.autograd.grad(logits, list(outputs.values()), error, allow_unused=True)
-    return dict(zip(outputs, reached, strict=True))
+    # what was made within no_grad has no step to go back
+    known = {name: z for name, z in outputs.items() if z.requires_grad and logits.requires_grad}
+    reached = torch.autograd.grad(logits, list(known.values()), error, allow_unused=True) if known else ()
+    return {name: target for name, target in zip(known, reached, strict=True) if target is not None}
 
 
-def _channels(z: Tensor, module: nn.Module) -> Tensor:
-    """Means over places, (N, channels): channels are the last dimension of tokens, else the second."""
-    z = z.detach()
-    z = z if z.dtype == torch.float64 else z.float()
-    if z.ndim == 2:
-        return z
-    if isinstance(module, nn.LayerNorm):  # some bring the channels to the end for the norm, and back
-        last = z.shape[-1] == module.normalized_shape[-1]
-    else:
-        last = isinstance(module, nn.Linear) or (z.ndim == 3 and not isinstance(module, (_ConvNd, *NORMS)))
-    return (z.movedim(-1, 1) if last else z).flatten(2).mean(2)
+def _check(runs: Mapping[str, Run], places: Mapping[str, str], samples: int) -> None:
+    for place in places.values():
+        if place not in runs:
+            raise ValueError(f"model: layer {place!r} ran for the first samples and not for others")
+        if not runs[place].readable(samples):
+            got = getattr(runs[place].output, "shape", type(runs[place].output).__name__)
+            raise ValueError(f"model: expected layer {place!r} to put out ({samples}, …) for {samples} samples, "
+                             f"got {got}; name the others in layers")
+
+
+def _named(names: str | Iterable[str]) -> list[str]:
+    names = [names] if isinstance(names, str) or not isinstance(names, Iterable) else list(names)
+    if not all(isinstance(name, str) and name for name in names):
+        raise ValueError(f"layers: expected names of layers, got {names}")
+    return names
 
 
 def _default(model: nn.Module) -> dict[str, nn.Module]:
-    layers = {name: module for name, module in model.named_modules() if name and
+    layers = {name: module for name, module in model.named_modules() if name and ".parametrizations." not in name and
               (isinstance(module, (nn.Linear, _ConvNd)) or loose_weights(module))}
     if not layers:
-        raise ValueError(f"model: expected layers with weights, got none within {type(model).__name__}")
+        raise ValueError(f"model: expected linear or convolution layers, got none within {type(model).__name__}; put a "
+                         "lone layer into nn.Sequential")
     return layers
+
+
+def _kind(value: object) -> str:
+    return value.__name__ if isinstance(value, type) else type(value).__name__
