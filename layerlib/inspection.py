@@ -103,15 +103,15 @@ def inspect(model: nn.Module, split: Split, layers: Iterable[str] | None = None,
             seed: int = 0) -> Inspection:
     """Read every layer of a network with every instrument of the book, in one pass over the data.
 
-    Each layer is read once, sample by sample: the pre-activation of each node, the mean over places of each channel of
-    a convolution, the mean over tokens; of an attention or recurrent layer, the first of what it puts out. From these
-    numbers alone come
+    Each layer is read once, sample by sample: the pre-activation of each node; of each channel of a convolution, or of
+    tokens, the mean over places, and for patterns and nodes the largest over places; of an attention or recurrent
+    layer, the first of what it puts out. From these numbers alone come
 
     - *distribution*: ``distance``, the mean Wasserstein distance (uniform cost) of the label distribution of a linear
       probe to the target, and ``probe_accuracy`` (Cao et al. 2022). Channels are standardised for the probes; the
       last layer is given one as well;
-    - *patterns*: ``perplexity`` of the on/off patterns, a channel being on where its mean over places is above 0,
-      averaged over classes; ``entropy``, likewise, is ln P by its cap, ln of the class's samples (Davel et al. 2020);
+    - *patterns*: ``perplexity`` of the on/off patterns, a channel being on where it is above 0 at some place, averaged
+      over classes; ``entropy``, likewise, is ln P by its cap, ln of the class's samples (Davel et al. 2020);
       ``control_entropy`` is the same with shuffled labels;
     - *nodes*: accuracy of the ``discrete``, ``continuous`` and ``combined`` systems (Davel et al. 2020);
     - *targets*: silhouette and k-NN accuracy, by the cosine, of the back-propagated targets and of what the layer puts
@@ -170,7 +170,7 @@ def inspect(model: nn.Module, split: Split, layers: Iterable[str] | None = None,
         if truth.ndim == 2:
             sheet.refuse(layer, ("patterns", "nodes", "targets"), MULTI_HOT)
         else:
-            _by_class(sheet, layer, first.outputs[layer], labels, second, truth, classes)
+            _by_class(sheet, layer, first.peaks[layer], labels, second, truth, classes)
     modules = dict(model.named_modules())
     for layer in sheet.layers:
         name = layer.split("#")[0]
@@ -214,9 +214,9 @@ class _Sheet:
 def _by_class(sheet: _Sheet, layer: str, fitted: Tensor, labels: Tensor, judged: Readings, truth: Tensor,
               classes: int) -> None:
     """What needs class numbers as labels: patterns, nodes and the separation of targets and outputs."""
-    z = judged.outputs[layer]
-    sheet.measure(layer, "patterns", lenses.patterns, z, truth, classes)
-    sheet.measure(layer, "nodes", lenses.nodes, fitted, labels, z, truth, classes)
+    z, peaks = judged.outputs[layer], judged.peaks[layer]
+    sheet.measure(layer, "patterns", lenses.patterns, peaks, truth, classes, not torch.equal(z, peaks))
+    sheet.measure(layer, "nodes", lenses.nodes, fitted, labels, peaks, truth, classes)
     sheet.measure(layer, "targets", lenses.separated, z, truth, "feature")
     if layer in judged.targets:
         sheet.measure(layer, "targets", lenses.separated, judged.targets[layer], truth, "target")

@@ -65,22 +65,26 @@ def distribution(fitted: Sequence[Tensor], labels: Tensor, judged: Sequence[Tens
     return [found[i] for i in range(len(fitted))]
 
 
-def patterns(z: Tensor, labels: Tensor, classes: int) -> dict[str, float]:
+def patterns(z: Tensor, labels: Tensor, classes: int, pooled: bool = False) -> dict[str, float]:
     """Layer ``perplexity``, mean over classes; its ``entropy``, mean over classes of ln P / ln N_c; and the control.
 
     ``control_entropy`` is the same with the labels shuffled. A layer whose patterns do not tell classes apart has the
     same entropy in both, be it high or low.
 
+    Parameters
+    ----------
+    pooled : whether ``z`` is the largest over places: a channel that is on somewhere for every sample is nothing odd
+
     Raises
     ------
     ValueError
-        if no class has two samples, or every node is on for every sample
+        if no class has two samples, or, not pooled, every node is on for every sample
     """
     cap = labels.bincount(minlength=classes).double().log()
     if not (several := cap > 0).any():
         raise ValueError("no two of the samples judged are of one class")
     on = active(z)
-    if on.all():
+    if on.all() and not pooled:
         raise ValueError("every node is on for every sample, as behind an activation; name the layer before it")
     shuffled = labels[torch.randperm(len(labels), generator=torch.Generator().manual_seed(0)).to(labels.device)]
     perplexity, control = (layer_perplexity(on, each, classes) for each in (labels, shuffled))

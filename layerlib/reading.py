@@ -1,4 +1,4 @@
-"""Every layer of any network in one pass over the data: what it puts out and what it is told, one number a channel."""
+"""Every layer of any network in one pass over the data: what it puts out and what it is told, channel by channel."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -22,17 +22,19 @@ SCRIPT = "it is part of a TorchScript, which does not show what its layers put o
 
 @dataclass(frozen=True)
 class Readings:
-    """What layers put out and what they were told, sample by sample, averaged over places.
+    """What layers put out and what they were told, sample by sample.
 
     Attributes
     ----------
-    outputs : layer -> shape (N, channels), float32 or, of a network in float64, float64
-    targets : layer -> the same shape, its target õ_l; without the layers that the loss does not reach
+    outputs : layer -> mean over places, shape (N, channels), float32 or, of a network in float64, float64
+    peaks : layer -> the largest over places, of the same shape; the same numbers where there is one place
+    targets : layer -> mean over places of its target õ_l; without the layers that the loss does not reach
     logits : what the network put out, shape (N, K); shape (N, 0) where it is something else
     untold : why there are no targets of any layer, or None
     """
 
     outputs: dict[str, Tensor]
+    peaks: dict[str, Tensor]
     targets: dict[str, Tensor]
     logits: Tensor
     untold: str | None
@@ -146,7 +148,8 @@ def read(model: nn.Module, split: Split, places: Mapping[str, str], with_targets
     """Run the network once over ``split``, in evaluation mode, forward and, for the targets, back.
 
     Convolutions are averaged over their places and tokens over all of them, outputs and targets alike. A channel's
-    target is then, up to a factor, that of a number added to the channel everywhere.
+    target is then, up to a factor, that of a number added to the channel everywhere. Of outputs the largest is kept,
+    too: ReLU commutes with it, so that it is above 0 where the channel is on at some place.
 
     Parameters
     ----------
@@ -161,7 +164,7 @@ def read(model: nn.Module, split: Split, places: Mapping[str, str], with_targets
     """
     modules, parameter, widths = dict(model.named_modules()), next(model.parameters()), widths_of(model)
     watched = {name: modules[name] for name in (place.split("#")[0] for place in places.values())}
-    outputs, targets = ({layer: [] for layer in places} for _ in range(2))
+    outputs, peaks, targets = ({layer: [] for layer in places} for _ in range(3))
     logits, untold = [], None
     with reading(model):
         for start in range(0, len(split), batch_size):
@@ -171,13 +174,16 @@ def read(model: nn.Module, split: Split, places: Mapping[str, str], with_targets
             runs, final, reached, why = _pass(model, x, watched, places, wanted)
             untold = untold or why
             for layer, place in places.items():
-                outputs[layer].append(channels(runs[place].output, runs[place].module, widths))
+                z = channels(runs[place].output, runs[place].module, widths)
+                outputs[layer].append(z.mean(2))
+                peaks[layer].append(z.amax(2))
                 if reached.get(place) is not None:
-                    targets[layer].append(channels(reached[place], runs[place].module, widths))
+                    targets[layer].append(channels(reached[place], runs[place].module, widths).mean(2))
             plain = isinstance(final, Tensor) and final.ndim == 2 and len(final) == len(x)
             logits.append(final.detach() if plain else x.new_empty(len(x), 0))
-    told = {layer: torch.cat(each) for layer, each in targets.items() if each and untold is None}
-    return Readings({layer: torch.cat(each) for layer, each in outputs.items()}, told, torch.cat(logits), untold)
+    kept = ({layer: torch.cat(each) for layer, each in part.items() if each} for part in (outputs, peaks, targets))
+    outputs, peaks, told = kept
+    return Readings(outputs, peaks, told if untold is None else {}, torch.cat(logits), untold)
 
 
 def _pass(model: nn.Module, x: Tensor, watched: Mapping[str, nn.Module], places: Mapping[str, str],

@@ -91,10 +91,10 @@ def widths_of(model: nn.Module) -> tuple[set[int], set[int]]:
 
 
 def channels(z: Tensor, module: nn.Module, widths: tuple[set[int], set[int]]) -> Tensor:
-    """Means over places, (N, channels): channels are the last dimension of tokens, the second of maps."""
+    """Places behind channels, (N, channels, places): channels are the last dimension of tokens, the second of maps."""
     z = z.detach()
     z = z if z.dtype == torch.float64 else z.float()
-    return z if z.ndim == 2 else (z.movedim(-1, 1) if _channels_last(z, module, widths) else z).flatten(2).mean(2)
+    return z[..., None] if z.ndim == 2 else (z.movedim(-1, 1) if _channels_last(z, module, widths) else z).flatten(2)
 
 
 def _channels_last(z: Tensor, module: nn.Module, widths: tuple[set[int], set[int]]) -> bool:

@@ -49,8 +49,9 @@ def read():
     return model, before, split, inspect(model, split, before=before, seed=3)
 
 
-def by_hand(z, fitted, judged):
-    """Probe, patterns, nodes and outputs of one layer; z are its readings of both halves."""
+def by_hand(z, fitted, judged, peaks=None):
+    """Probe, patterns, nodes and outputs of one layer; z are its readings of both halves, peaks the largest."""
+    peaks = z if peaks is None else peaks
     centre, spread = z[0].mean(0), z[0].std(0, correction=0) * z[0].shape[1] ** 0.5
     parts = [Features(((each - centre) / spread)[None], None, part.labels, (each.shape[1],))
              for each, part in zip(z, (fitted, judged), strict=True)]
@@ -58,15 +59,15 @@ def by_hand(z, fitted, judged):
     probes.fit(parts[0], epochs=EPOCHS, rate=100.0, weight_decay=1e-6)
     scores = probes.predict(parts[1])[0]
     target = torch.eye(CLASSES)[judged.labels]
-    perplexity = layer_perplexity(active(z[1]), judged.labels)
-    nodes = NodeClassifiers.fit(z[0], fitted.labels)
+    perplexity = layer_perplexity(active(peaks[1]), judged.labels)
+    nodes = NodeClassifiers.fit(peaks[0], fitted.labels)
     accuracy, silhouette = separation(z[1], judged.labels)
     return {"distance": wasserstein(label_distribution(scores), target, label_cost(CLASSES)).mean().item(),
             "probe_accuracy": (scores.argmax(1) == judged.labels).double().mean().item(),
             "perplexity": perplexity.mean().item(),
             "entropy": (perplexity.log() / judged.labels.bincount().log()).mean().item(),
             "feature_accuracy": accuracy, "feature_silhouette": silhouette,
-            **{s: (nodes.predict(z[1], s) == judged.labels).double().mean().item() for s in SYSTEMS}}
+            **{s: (nodes.predict(peaks[1], s) == judged.labels).double().mean().item() for s in SYSTEMS}}
 
 
 def test_every_number_of_a_perceptron_is_that_of_the_instrument_by_hand(read):
@@ -116,7 +117,7 @@ def test_pictures_are_guided_and_of_the_first_image_of_each_class(read):
     assert torch.equal(inspection.pictures, guided_bp_image(model, as_input(judged.images[first]), torch.arange(8)))
 
 
-def test_convolutions_are_read_behind_their_norm_as_means_over_places():
+def test_convolutions_are_read_behind_their_norm_as_means_and_largest_over_places():
     torch.manual_seed(1)
     model = nn.Sequential(nn.Conv2d(3, 6, 3), nn.BatchNorm2d(6), nn.ReLU(True), nn.Conv2d(6, 5, 3), nn.ReLU(True),
                           nn.AdaptiveAvgPool2d(2), nn.Flatten(), nn.Linear(20, CLASSES))
@@ -129,10 +130,24 @@ def test_convolutions_are_read_behind_their_norm_as_means_over_places():
     z = [outputs(model, names, part.images) for part in (fitted, judged)]
     told = targets(model.eval(), as_input(judged.images), judged.labels, names)
     for i, name in enumerate(names[:2]):
-        expected = by_hand([each[name].mean((2, 3)) for each in z], fitted, judged)
+        means, peaks = ([pool(each[name], (2, 3)) for each in z] for pool in (torch.mean, torch.amax))
+        expected = by_hand(means, fitted, judged, peaks)
         expected["target_accuracy"], expected["target_silhouette"] = separation(told[name].mean((2, 3)), judged.labels)
         for quantity, value in expected.items():
             assert inspection.values[quantity][i].item() == pytest.approx(value, rel=1e-4, abs=1e-6), (name, quantity)
+
+
+def test_a_channel_that_is_on_somewhere_for_every_image_is_read_as_one_pattern():
+    model = nn.Sequential(nn.Conv2d(3, 4, 3, padding=1), nn.ReLU(), nn.Flatten(), nn.Linear(4096, CLASSES))
+    model[0].weight.data[:] = -1.0  # below 0 in the picture, and 0 beside it
+    model[0].bias.data[:] = 0.5
+    split = picture_split(60)
+    split.images[:, :, :8] = 0
+    inspection = inspect(model, split)
+    assert inspection.values["perplexity"][0] == 1 and inspection.values["entropy"][0] == 0
+    assert ("0", "patterns") not in inspection.reasons
+    z = outputs(model, ["0"], split.images)["0"]
+    assert (z.mean((2, 3)) < 0).all() and (z.relu().amax((2, 3)) > 0).all()
 
 
 def test_each_image_goes_through_the_network_once_but_for_the_survey_and_the_pictures():

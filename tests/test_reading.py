@@ -20,7 +20,7 @@ def places_of(model, split, names=None):
     return survey(model, as_input(split.images[:2], next(model.parameters()).dtype), names)
 
 
-def test_outputs_and_targets_are_those_of_plain_hooks_averaged_over_places():
+def test_outputs_and_targets_are_those_of_plain_hooks_averaged_and_largest_over_places():
     torch.manual_seed(0)
     model, split = Plain().double(), picture_split(30)
     places, reasons = places_of(model, split)
@@ -38,6 +38,7 @@ def test_outputs_and_targets_are_those_of_plain_hooks_averaged_over_places():
     told = targets(model, x, split.labels)
     for name, z in flatly.items():
         torch.testing.assert_close(readings.outputs[name], z.flatten(2).mean(2).detach() if z.ndim == 4 else z.detach())
+        torch.testing.assert_close(readings.peaks[name], z.flatten(2).amax(2).detach() if z.ndim == 4 else z.detach())
         expected = told[name]
         torch.testing.assert_close(readings.targets[name], expected.flatten(2).mean(2) if z.ndim == 4 else expected)
     torch.testing.assert_close(readings.logits, logits.detach())
@@ -161,9 +162,10 @@ def test_channels_are_where_the_kind_of_module_or_the_rest_of_the_network_says(c
     assert widths == ({7, 11}, {9})
     z = torch.randn(shape)
     found = channels(z, module, widths)
-    assert found.shape == (4, count)
+    assert found.shape[:2] == (4, count) and found.numel() == z.numel()
     others = [i for i in range(1, z.ndim) if i != axis]
-    torch.testing.assert_close(found, z.mean(others) if others else z)
+    torch.testing.assert_close(found.mean(2), z.mean(others) if others else z)
+    torch.testing.assert_close(found.amax(2), z.amax(others) if others else z)
 
 
 @settings(max_examples=20)
@@ -172,7 +174,8 @@ def test_a_constant_map_has_its_constants_as_channels(samples, count, places):
     constants = torch.randn(samples, count)
     z = constants.view(samples, count, *[1] * len(places)).expand(samples, count, *places)
     module = {1: nn.Conv1d, 2: nn.Conv2d, 3: nn.Conv3d}[len(places)](1, count, 1)
-    torch.testing.assert_close(channels(z, module, (set(), set())), constants)
+    found = channels(z, module, (set(), set()))
+    torch.testing.assert_close(found, constants[..., None].expand_as(found))
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64])
