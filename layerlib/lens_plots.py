@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import NullLocator
 
 from layerlib.agreement import LENSES
-from layerlib.plots import DATA_COLOURS, INK, KIND_COLOURS
+from layerlib.plots import DATA_COLOURS, INK, KIND_COLOURS, evenly
 
 LENS_COLOURS = dict(zip(LENSES, KIND_COLOURS, strict=True))
 LENS_MARKS = dict(zip(LENSES, "osD^v", strict=True))
@@ -26,8 +26,8 @@ def reading_map(values: np.ndarray, steps: Sequence[int], ax: Axes, top: float |
     """
     values = np.asarray(values, dtype=float)
     ax.imshow(values.T, origin="lower", aspect="auto", cmap="viridis_r", vmin=0, vmax=top or 1, interpolation="nearest")
-    shown = range(0, len(steps), 2)
-    ax.set_xticks(list(shown), [_short(steps[i]) for i in shown])
+    shown = evenly(len(steps), 5)
+    ax.set_xticks(shown, [_short(steps[i]) for i in shown])
     layers = values.shape[1]
     ax.set_yticks(range(layers), [*map(str, range(1, layers)), "out"])
     ax.grid(False)
