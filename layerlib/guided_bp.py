@@ -24,7 +24,8 @@ GUIDED = ("celu", "elu", "expit", "gelu", "hardsigmoid", "hardswish", "hardtanh"
 # steps, as autograd names them, by which an activation can be written by hand or that bend more than one entry
 BENDING = re.compile(r"Abs|Atan\w*|Celu|Clamp\w*|CopySlices|Cosh?|Elu|Erfc?|Exp2?|Expm1|Gelu|Glu|Hard\w+|IndexPut\w*|"
                      r"LeakyRelu\w*|Log\w*|Masked\w+|Maximum|Minimum|Mish|Pow|Prelu\w*|Reciprocal|Relu\w*|Rrelu\w*|"
-                     r"R?sqrt|Scaled\w+|Sigmoid|Sign|Silu|Sinh?|Soft\w+|Sqrt|Tanh?|Threshold|Where|Xlog\w+")
+                     r"R?sqrt|Scaled\w+|Sigmoid|Sign|Silu|Sinh?|Soft\w+|Sqrt|Tanh?|Threshold|Where|Xlog\w+|"
+                     r"\w*(?:Rnn|Lstm|Gru)\w*")
 MERGING = ("Add", "Sub", "Cat", "Stack")
 
 

@@ -157,9 +157,6 @@ def pictures(model: nn.Module, split: Split, untold: str | None) -> tuple[Tensor
     labels = split.labels if split.labels.ndim == 1 else split.labels.argmax(1)
     first = torch.stack([(labels == each).nonzero()[0, 0] for each in labels.unique()[:PICTURES]])
     images, labels = split.images[first], labels[first]
-    recurrent = [name for name, module in model.named_modules() if isinstance(module, nn.RNNBase)]
-    if untold is None and recurrent:  # their gates are one step for autograd, within which nothing can be guided
-        untold = f"model: {recurrent[0]!r} is recurrent, which cannot be guided"
     if untold is not None:
         return images, None, untold
     x = as_input(images, next(model.parameters()).dtype)

@@ -189,6 +189,24 @@ def test_gates_scripts_and_attention_are_refused():
         guided_bp_image(nn.Sequential(network(script, nn.ReLU())), x, y)
 
 
+@pytest.mark.parametrize("kind", ["LSTM", "GRU", "RNN", "LSTMCell", "GRUCell", "RNNCell"])
+def test_recurrent_layers_are_refused(kind):
+    class Rows(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.rows, self.out = getattr(nn, kind)(5, 6), nn.Linear(6, 4)
+
+        def forward(self, x):
+            x = x.unflatten(1, (4, 5))
+            z = self.rows(x[:, 0])[0] if kind == "LSTMCell" else self.rows(x[:, 0]) if "Cell" in kind else (
+                self.rows(x.transpose(0, 1))[0][-1])
+            return self.out(z)
+
+    x, y = batch()
+    with pytest.raises(ValueError, match=rf"^model: 'rows' \({kind}\) uses \w+, which cannot be guided"):
+        guided_bp_image(Rows(), x.float(), y)  # in single precision an LSTM is one step for autograd
+
+
 def test_functions_that_are_already_done_when_gradients_are_off_are_let_through():
     class Frozen(nn.Module):
         def __init__(self):
