@@ -48,7 +48,7 @@ def readings(moments: Sequence[Inspection]) -> np.ndarray:
                      values["target_silhouette"], values["relative_change"]])
 
 
-def made_up(readings: np.ndarray, steps: Sequence[float], share: float = 0.5) -> np.ndarray:
+def made_up(readings: np.ndarray, steps: Sequence[float], share: float = 0.5, own: bool = False) -> np.ndarray:
     """The step from which on a layer's reading stays at a share of where the network ends, for every lens.
 
     The network ends with the reading of its last layer at the last moment; for the filters, each layer's own, since
@@ -59,11 +59,12 @@ def made_up(readings: np.ndarray, steps: Sequence[float], share: float = 0.5) ->
     readings : shape (..., lenses, moments, layers), as of ``readings``
     steps : shape (moments,), rising, from 0 up
     share : of the last reading, between 0 and 1
+    own : measure every layer by where it ends itself, with every lens
 
     Returns
     -------
     float64, shape (..., lenses, layers); 0 where it is so from the first moment on, NaN where it is not so at the last
-    or the network itself ends at 0 or below
+    or what it is measured by ends at 0 or below
 
     Raises
     ------
@@ -77,8 +78,8 @@ def made_up(readings: np.ndarray, steps: Sequence[float], share: float = 0.5) ->
         raise ValueError(f"steps, share: expected rising steps from 0 up and a share between 0 and 1, got "
                          f"{steps.tolist()} and {share}")
     end = np.broadcast_to(readings[..., -1:, -1:], (*readings.shape[:-2], 1, readings.shape[-1])).copy()
-    filters = LENSES.index("filters")
-    end[..., filters, :, :] = readings[..., filters, -1:, :]
+    by_layer = slice(None) if own else LENSES.index("filters")
+    end[..., by_layer, :, :] = readings[..., by_layer, -1:, :]
     level = share * end
     short = ~(readings >= level)
     moments = len(steps)
@@ -97,9 +98,9 @@ def agreement(readings: np.ndarray) -> dict[str, np.ndarray]:
 
     - ``"layers"``: over the layers, at the last moment;
     - ``"steps"``: over the moments, within a layer, averaged over layers;
-    - ``"rest"``: over all layers and moments, after what the layers have in common, and what the moments have, is
-      taken from the ranks: each row's and each column's mean. Two lenses that both merely rise with depth and time
-      agree in the first two ways and not in this one.
+    - ``"rest"``: over all layers and moments, of what is left of the ranks without the mean of each layer and the mean
+      of each moment. What a layer adds at every moment, and a moment to every layer, is no agreement in this way; that
+      two lenses rise in a bent way with both together still is.
 
     Parameters
     ----------

@@ -13,7 +13,7 @@ LENS_COLOURS = dict(zip(LENSES, KIND_COLOURS, strict=True))
 LENS_MARKS = dict(zip(LENSES, "osD^v", strict=True))
 NETWORK_LOOKS = {"MLP": (INK, "o"), "plain CNN": (DATA_COLOURS[1], "s"), "residual CNN": (DATA_COLOURS[0], "^")}
 WAYS = {"layers": "over the layers,\nat the end", "steps": "over the steps,\nwithin a layer",
-        "rest": "beyond what layers\nand steps share"}
+        "rest": "beyond what layers\nand steps add"}
 
 
 def reading_map(values: np.ndarray, steps: Sequence[int], ax: Axes, top: float | None = None) -> Axes:
@@ -38,8 +38,8 @@ def reading_map(values: np.ndarray, steps: Sequence[int], ax: Axes, top: float |
 def times(when: np.ndarray, last: float, ax: Axes) -> Axes:
     """When each lens says that a layer has made up its mind: one line a lens, upwards through the layers.
 
-    A mark at the left edge means from the beginning on. A layer without a mark of a lens never was, or not in every
-    seed; the band is the range over seeds.
+    A mark, the geometric mean over seeds, at the left edge means from the beginning on. A layer without a mark of a
+    lens was not in every seed; the band is the range over seeds.
 
     Parameters
     ----------

@@ -87,7 +87,8 @@ def patterns(z: Tensor, labels: Tensor, classes: int, pooled: bool = False) -> d
     if on.all() and not pooled:
         raise ValueError("every node is on for every sample, as behind an activation; name the layer before it")
     shuffled = labels[torch.randperm(len(labels), generator=torch.Generator().manual_seed(0)).to(labels.device)]
-    perplexity, control = (layer_perplexity(on, each, classes) for each in (labels, shuffled))
+    # 1 but for rounding, where there is one pattern
+    perplexity, control = (layer_perplexity(on, each, classes).clamp(min=1) for each in (labels, shuffled))
     return {"perplexity": perplexity.nanmean().item(), "entropy": (perplexity.log() / cap)[several].mean().item(),
             "control_entropy": (control.log() / cap)[several].mean().item()}
 

@@ -67,6 +67,13 @@ def test_made_up_is_the_last_time_that_half_of_the_end_is_crossed():
     assert found[LENSES.index("filters")][0] == pytest.approx(np.expm1(np.log1p(0) + 0.5 * np.log1p(1)))
 
 
+def test_made_up_by_its_own_end_is_the_same_for_every_lens():
+    values = ladder([[0, 0.5], [0.5, 0.1], [0.3, 0.7], [0.5, 0.8]])
+    found = made_up(values, STEPS, own=True)
+    assert (found == found[LENSES.index("filters")]).all()
+    assert found[0, 1] == made_up(values, STEPS)[0, 1]
+
+
 def test_made_up_from_the_beginning_is_zero_and_never_is_nan():
     found = made_up(ladder([[0.9, 0.1, 0.9], [0.9, 0.2, 0.9], [0.9, 0.1, 0.9], [0.9, 0.3, 1.0]]), STEPS)
     assert found[0].tolist() == pytest.approx([0, np.nan, 0], nan_ok=True)
