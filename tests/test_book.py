@@ -63,7 +63,8 @@ def address(name: str) -> str:
 def test_the_book_has_a_page_for_every_chapter():
     if not PAGES:
         cannot("the book is not built: make book")
-    expected = [f"book/{name}.html" for name in [*CHAPTERS, "intro", "api", "glossary", "performance", "references"]]
+    pages = ["intro", "api", "glossary", "performance", "references", "registration"]
+    expected = [f"book/{name}.html" for name in [*CHAPTERS, *pages]]
     assert not set(expected) - set(PAGES)
 
 
