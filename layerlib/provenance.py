@@ -1,27 +1,31 @@
 """Where a record came from: device, versions, date and commit; and whether the code has changed since."""
 
-import ast
 import contextlib
-import json
+import io
 import os
 import platform
 import subprocess
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from functools import lru_cache
 from importlib import metadata
 from pathlib import Path
+
+from layerlib.digest import files_in, reached
 
 _PACKAGES = (
     *("layerlib", "torch", "torchvision", "numpy", "scipy", "scikit-learn", "scikit-image", "openTSNE", "POT"),
     "papermill",
 )
+# What was measured does not hang on how an older record is read and dated.
+_OF_RECORDS = {"read_record", "recorded_by"}
 
 
-def _git(folder: str | os.PathLike, *arguments: str) -> str:
+def _git(folder: str | os.PathLike, *arguments: str, given: bytes = b"") -> bytes:
     # Inside a git hook these variables would point at the hook's repository, not at this folder's.
     env = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
     command = ["git", "-C", str(folder), *arguments]
-    return subprocess.run(command, check=True, capture_output=True, text=True, env=env).stdout.strip()
+    return subprocess.run(command, check=True, capture_output=True, input=given, env=env).stdout
 
 
 def git_state(folder: str | os.PathLike) -> dict:
@@ -34,7 +38,7 @@ def git_state(folder: str | os.PathLike) -> dict:
     dict with ``commit`` and ``dirty``; both None outside git or before the first commit
     """
     try:
-        commit = _git(folder, "rev-parse", "--verify", "HEAD")
+        commit = _git(folder, "rev-parse", "--verify", "HEAD").decode().strip()
         changes = _git(folder, "status", "--porcelain", "--", ":/", ":(top,exclude)book/records")
     except (OSError, subprocess.CalledProcessError):
         return {"commit": None, "dirty": None}
@@ -44,8 +48,8 @@ def git_state(folder: str | os.PathLike) -> dict:
 def changed_since(commit: str | None, chapter: str, records: str | os.PathLike) -> bool | None:
     """Whether a chapter does something else now than at a commit.
 
-    What counts is its code, its full-size parameters, and the code of the modules that it uses, directly or through
-    others. Prose, comments and docstrings do not.
+    What counts is its code, its full-size parameters, and each definition that it reaches in the packages, wherever
+    that lies (see `layerlib.digest`). Prose, comments, docstrings and imports do not, nor does how records are read.
 
     Parameters
     ----------
@@ -60,56 +64,27 @@ def changed_since(commit: str | None, chapter: str, records: str | os.PathLike) 
     if commit is None:
         return None
     book = Path(records).resolve().parent
-    notebook, parameters = book / f"{chapter}.ipynb", book / "parameters" / f"{chapter}.yaml"
     try:
-        top = Path(_git(book, "rev-parse", "--show-toplevel"))
-        used = [notebook, parameters, *_modules(notebook, top)]
-        changed = _git(top, "diff", "--name-only", "--no-renames", "--diff-filter=a", commit, "--", *map(str, used))
-        return any(not (top / path).is_file() or _meaning(path, _git(top, "show", f"{commit}:{path}"))
-                   != _meaning(path, (top / path).read_text(encoding="utf-8").strip()) for path in changed.splitlines())
+        top = Path(_git(book, "rev-parse", "--show-toplevel").decode().strip())
+        then = _files_at(commit, top)
     except (OSError, subprocess.CalledProcessError):
         return None
+    own = [book / f"{chapter}.ipynb", book / "parameters" / f"{chapter}.yaml"]
+    notebook, parameters = (path.read_text(encoding="utf-8") if path.is_file() else "" for path in own)
+    notebook_then, parameters_then = (then.get(path.relative_to(top).as_posix(), "") for path in own)
+    if parameters.strip() != parameters_then.strip():
+        return True
+    return reached(notebook, files_in(top), _OF_RECORDS) != reached(notebook_then, then, _OF_RECORDS)
 
 
-def _modules(notebook: Path, top: Path) -> set[Path]:
-    """Files of the package's modules that a notebook imports, and that these import."""
-    found: set[Path] = set()
-    waiting = [notebook] if notebook.is_file() else []
-    while waiting:
-        path = waiting.pop()
-        tree = _tree(path.name, path.read_text(encoding="utf-8"))
-        for node in ast.walk(tree) if tree else ():
-            names = [alias.name for alias in node.names] if isinstance(node, (ast.Import, ast.ImportFrom)) else []
-            if isinstance(node, ast.ImportFrom):
-                names = [f"{node.module}.{name}" for name in names]
-            for parts in (name.split(".") for name in names):
-                if parts[0] == "layerlib" and parts[1:] != ["__version__"]:
-                    module = top.joinpath(*parts[:2]).with_suffix(".py")
-                    module = module if module.is_file() else top / "layerlib" / "__init__.py"
-                    waiting += [module] if module.is_file() and module not in found else []
-                    found.add(module)
-    return found
-
-
-def _meaning(path: str, text: str) -> str:
-    """What a file does, as text: the same for two versions that differ in prose, comments or docstrings only."""
-    tree = _tree(path, text)
-    if tree is None:
-        return text
-    for node in ast.walk(tree):
-        if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef)) and ast.get_docstring(node) is not None:
-            node.body = node.body[1:]
-    return ast.dump(tree)
-
-
-def _tree(path: str, text: str) -> ast.Module | None:
-    """The code of a module, or of a notebook's cells; None for other files, or what is neither."""
-    with contextlib.suppress(SyntaxError, ValueError, KeyError, TypeError):
-        if path.endswith(".ipynb"):
-            text = "\n".join("".join(cell["source"]) for cell in json.loads(text)["cells"]
-                             if cell["cell_type"] == "code")
-        return ast.parse(text) if path.endswith((".py", ".ipynb")) else None
-    return None
+@lru_cache(maxsize=16)
+def _files_at(commit: str, top: Path) -> dict[str, str]:
+    """Texts of the code and the parameters that a commit holds, by their paths."""
+    listed = _git(top, "ls-tree", "-r", "-z", "--full-tree", commit).decode().split("\0")
+    blobs = {path: line.split()[2] for line, _, path in (entry.partition("\t") for entry in listed)
+             if path.endswith((".py", ".ipynb", ".yaml"))}
+    told = io.BytesIO(_git(top, "cat-file", "--batch", given="\n".join(blobs.values()).encode()))
+    return {path: told.read(int(told.readline().split()[2]) + 1).decode(errors="replace")[:-1] for path in blobs}
 
 
 def device_name(parameters: Mapping[str, object]) -> str:
