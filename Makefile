@@ -11,7 +11,7 @@ PY := .venv/bin/python
 READY := .venv/.ready
 HTML := _build/html/index.html
 
-PACKAGE := $(wildcard layerlib/*.py layerlib/datasets/*.npz)
+PACKAGE := $(shell find layerlib layerbook -name '*.py') $(wildcard layerlib/datasets/*.npz)
 CHAPTERS := $(patsubst book/%.ipynb,%,$(wildcard book/*.ipynb))
 EXECUTED := $(CHAPTERS:%=_build/executed/%.ipynb)
 PAGES := _config.yml _toc.yml $(wildcard book/*.md book/*.bib book/_ext/*.py book/_static_*/* book/records/*.json)

@@ -20,7 +20,7 @@ import torch
 
 import benchmarks
 import layerlib
-from layerlib.records import replacing
+from layerbook.record import replacing
 
 RESULTS = Path(__file__).with_name("results.json")
 

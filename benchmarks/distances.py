@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from benchmarks import seconds
-from layerlib.distances import label_cost, label_distribution, sinkhorn, wasserstein
+from layerlib.distributions.distances import label_cost, label_distribution, sinkhorn, wasserstein
 
 PAIRS, EPSILON, TOLERANCE = 2_000, 0.1, 1e-9
 FEWER = 250  # pairs for the methods that take minutes; their time is scaled

@@ -14,11 +14,11 @@ import numpy as np
 import torch
 
 from benchmarks import seconds
-from layerlib.data import Split
-from layerlib.early_exit import EarlyExit, confident_ratio, exit_layers, mean_at_exit
+from layerlib.data.load import Split
+from layerlib.distributions.early_exit import EarlyExit, confident_ratio, exit_layers, mean_at_exit
+from layerlib.distributions.probes import LayerProbes
+from layerlib.distributions.scores import exact_match, paired_bootstrap, scores
 from layerlib.models import build, taps
-from layerlib.multilabel import exact_match, paired_bootstrap, scores
-from layerlib.probes import LayerProbes
 
 CLASSES, PICTURES, THRESHOLDS = 20, 256, 50
 LAYERS, SAMPLES = 10, 5_000  # of the table; the test set of VOC2007 has 4,952

@@ -16,7 +16,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from layerlib.filters import FilterTracker, filter_change
+from layerlib.filters.change import FilterTracker, filter_change
 from layerlib.models import build
 
 WIDTH, EVERY, STEPS, ROUNDS, THRESHOLD = 0.25, 10, 40, 3, 2e-4

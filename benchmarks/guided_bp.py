@@ -15,11 +15,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from benchmarks import seconds
-from layerlib.data import load
-from layerlib.embedding import separation
-from layerlib.guided_bp import guided_bp_image, targets
+from layerbook.training.fit import as_input
+from layerlib.backward.guided import guided_bp_image, targets
+from layerlib.backward.separation import separation
+from layerlib.data.load import load
 from layerlib.models import MLP
-from layerlib.training import as_input
 
 IMAGES = 500
 REPEATS = 9

@@ -19,12 +19,12 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from benchmarks import seconds
+from layerbook.training.fit import fit
 from layerlib import inspect
-from layerlib.batches import as_input
-from layerlib.data import load
+from layerlib._forward import as_input
+from layerlib.data.load import load
+from layerlib.data.splits import Split
 from layerlib.models import MLP, build
-from layerlib.splits import Split
-from layerlib.training import fit
 
 IMAGES, LARGE, ROUNDS = 800, 2000, 3
 

@@ -17,7 +17,7 @@ from KDEpy import FFTKDE
 from scipy.stats import gaussian_kde
 from sklearn.neighbors import KernelDensity
 
-from layerlib.nodes import NodeClassifiers
+from layerlib.nodes.classifiers import NodeClassifiers
 
 NODES, CLASSES, SAMPLES, QUERIES = 100, 10, 6_000, 10_000
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from benchmarks import seconds
-from layerlib.perplexity import layer_perplexity
+from layerlib.patterns import layer_perplexity
 
 SAMPLES, NODES, CLASSES = 60_000, 100, 10
 

@@ -15,11 +15,11 @@ from statistics import median
 import torch
 from torch import Tensor, nn
 
-from layerlib.data import load
+from layerlib.data.load import load
+from layerlib.data.scenes import make_scenes
+from layerlib.data.splits import Split
+from layerlib.distributions.probes import LayerProbes
 from layerlib.models import build, taps
-from layerlib.probes import LayerProbes
-from layerlib.scenes import make_scenes
-from layerlib.splits import Split
 
 PICTURES, EPOCHS, BATCH, WIDTH, ROUNDS = 384, 10, 128, 0.125, 3
 Start = tuple[Tensor, Tensor]  # first weight and bias of an ``nn.Linear``

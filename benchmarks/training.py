@@ -16,9 +16,9 @@ from torch.utils.data import DataLoader
 from torchvision.datasets import MNIST
 from torchvision.transforms import ToTensor
 
-from layerlib.data import Split, load
+from layerbook.training.fit import error_rate, fit, fit_ensemble
+from layerlib.data.load import Split, load
 from layerlib.models import MLP
-from layerlib.training import error_rate, fit, fit_ensemble
 
 SEEDS, BATCH = (0, 1, 2), 128
 

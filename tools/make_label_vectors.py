@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import wordllama
 
-from layerlib.folders import VOC_CLASSES
+from layerlib.data.folders import VOC_CLASSES
 
 OUT = Path(__file__).resolve().parent.parent / "layerlib" / "datasets" / "label_vectors.npz"
 DIGITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")

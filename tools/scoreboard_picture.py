@@ -5,8 +5,8 @@ from pathlib import Path
 
 import matplotlib.pyplot as plt
 
-from layerlib.records import replacing
-from layerlib.scoreboard import SIDES, Scoreboard, draw
+from layerbook.record import replacing
+from layerbook.scoreboard import SIDES, Scoreboard, draw
 
 ROOT = Path(__file__).resolve().parents[1]
 

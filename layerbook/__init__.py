@@ -1,0 +1,1 @@
+"""The book's machinery: training, statistics, figures, records and the command line."""

@@ -1,0 +1,139 @@
+"""How much brighter a picture is on marked parts of a stroke than on the rest, raw and adjusted for ink (F8).
+
+Units: standard deviations of the picture's brightness over the image's own ink, so that images and networks compare.
+"""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from layerbook.analysis.strokes import Strokes
+
+
+class Interval(NamedTuple):
+    """A mean over images, its bootstrap interval, and how many images it is of."""
+
+    mean: float
+    low: float
+    high: float
+    images: int
+
+
+def standardized(pictures: Tensor, ink: Tensor) -> Tensor:
+    """Brightness on the ink, per image of mean 0 and standard deviation 1.
+
+    Parameters
+    ----------
+    pictures : float, shape (N, H, W) or (N, 1, H, W), such as ``guided_bp_image(model, x, y)``
+    ink : bool, shape (N, H, W)
+
+    Returns
+    -------
+    float64, shape (N, H, W); NaN outside the ink, and for images whose ink is all equally bright
+
+    Raises
+    ------
+    ValueError
+        if the shapes do not fit or a value on the ink is not finite
+    """
+    flat = pictures[:, 0] if pictures.ndim == 4 and pictures.shape[1] == 1 else pictures
+    if ink.dtype != torch.bool or flat.shape != ink.shape or ink.ndim != 3:
+        raise ValueError(f"pictures: expected the shape of ink, bool (N, H, W), got pictures {tuple(pictures.shape)} "
+                         f"and ink {ink.dtype} {tuple(ink.shape)}")
+    ink = ink.to(flat.device)
+    brightness = flat.detach().double().where(ink, torch.nan)
+    if not flat[ink].isfinite().all():
+        raise ValueError("pictures: brightness on the ink is not finite")
+    centred = brightness - brightness.nanmean((1, 2), keepdim=True)
+    spread = centred.square().nanmean((1, 2), keepdim=True).sqrt()
+    return centred / spread.where(spread > 0, torch.nan)
+
+
+def adjusted(brightness: Tensor, strokes: Strokes) -> Tensor:
+    """Brightness less what ink density and the distance from the centre explain, over all images together.
+
+    Least squares over all pixels of ink: brightness on density, distance, their squares and product, and on the marks
+    themselves, each less its mean over the image. The marks are in it so that what belongs to them is not handed to
+    the ink; then the part of ink and place alone is taken off. So the contrast that is left is that between marked
+    and other pixels of the same density and distance.
+
+    Parameters
+    ----------
+    brightness : float64, shape (N, H, W), from ``standardized``
+    strokes : of the same images
+
+    Returns
+    -------
+    float64, shape (N, H, W), in the units of ``brightness``; NaN where that is
+    """
+    device = brightness.device
+    rows, columns = (torch.arange(n, dtype=torch.float64, device=device) - (n - 1) / 2 for n in brightness.shape[1:])
+    distance = (rows[:, None].square() + columns.square()).sqrt().expand_as(brightness) / len(rows)
+    density = strokes.density.to(device).double()
+    place = [density, distance, density.square(), distance.square(), density * distance]
+    known = torch.stack([*place, *(mask.to(device).double() for mask in (strokes.crossings, strokes.turns))], -1)
+    inside = ~brightness.isnan()
+    known = known - known.where(inside[..., None], torch.nan).nanmean((1, 2), keepdim=True)
+    x, b = known[inside], brightness[inside]
+    # a mark that no image has makes the equations singular: lstsq by SVD gives it weight 0
+    weights = torch.linalg.lstsq((x.T @ x).cpu(), (x.T @ b).cpu()[:, None], driver="gelsd").solution[:, 0].to(device)
+    return brightness - known[..., :len(place)].nan_to_num() @ weights[:len(place)]
+
+
+def contrast(brightness: Tensor, marked: Tensor, rest: Tensor) -> Tensor:
+    """Mean brightness on the marked pixels less that on the rest, per image.
+
+    Parameters
+    ----------
+    brightness : float64, shape (N, H, W), from ``standardized`` or ``adjusted``
+    marked, rest : bool, shape (N, H, W), such as ``strokes.crossings`` and ``strokes.rest``
+
+    Returns
+    -------
+    float64, shape (N,); NaN for an image without marked pixels or without any other
+
+    Examples
+    --------
+    >>> strokes = find_strokes(images)
+    >>> brightness = standardized(guided_bp_image(model, as_input(images), labels), strokes.ink)
+    >>> bootstrap_mean(contrast(adjusted(brightness, strokes), strokes.crossings, strokes.rest)).mean
+    """
+    if not brightness.shape == marked.shape == rest.shape:
+        raise ValueError(f"marked, rest: expected the shape {tuple(brightness.shape)} of brightness, "
+                         f"got {tuple(marked.shape)} and {tuple(rest.shape)}")
+    there, elsewhere = (brightness.where(mask.to(brightness.device), torch.nan).nanmean((1, 2))
+                        for mask in (marked, rest))
+    return there - elsewhere
+
+
+def bootstrap_mean(values: Tensor, level: float = 0.95, samples: int = 2000, seed: int = 0) -> Interval:
+    """Mean over images with its percentile bootstrap interval; images with NaN are left out.
+
+    For two pictures of the same images, give the differences of their contrasts: the interval is then paired.
+
+    Parameters
+    ----------
+    values : float, shape (N,)
+
+    Raises
+    ------
+    ValueError
+        if the shape is another, no value is left, or ``level`` is not between 0 and 1
+
+    Examples
+    --------
+    >>> bootstrap_mean(torch.ones(50))
+    Interval(mean=1.0, low=1.0, high=1.0, images=50)
+    """
+    if values.ndim != 1 or values.isnan().all():
+        raise ValueError(f"values: expected shape (N,) with at least one number, got {tuple(values.shape)} "
+                         f"of which {int(values.isnan().sum())} are NaN")
+    if not 0 < level < 1:
+        raise ValueError(f"level: expected between 0 and 1, got {level}")
+    kept = values[~values.isnan()].double().cpu()
+    generator = torch.Generator().manual_seed(seed)
+    means = torch.cat([kept[torch.randint(len(kept), (50, len(kept)), generator=generator)].mean(1)
+                       for _ in range(-(-samples // 50))])[:samples]
+    low, high = means.quantile(torch.tensor([(1 - level) / 2, (1 + level) / 2], dtype=torch.float64)).tolist()
+    return Interval(kept.mean().item(), low, high, len(kept))

@@ -1,0 +1,1 @@
+"""Figures of the chapters: each takes numbers and axes, and returns the axes."""

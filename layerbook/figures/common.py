@@ -1,0 +1,270 @@
+"""Every figure of the book: functions take data and an axes, draw, and return the axes.
+
+One scheme of colours for all chapters, in which a colour means one thing within a figure:
+
+- layers, and networks by depth or width: light to dark, ``depth_colours``
+- classes: ``CLASS_COLOURS``, by class number
+- node systems: ``SYSTEM_COLOURS``
+- two data sets or networks side by side: ``DATA_COLOURS``, the easier set or ResNet first, the harder set or VGG second
+- verdicts: ``VERDICT_COLOURS``
+- controls, such as random labels or random filters: ``CONTROL_COLOUR``
+- what must be beaten, such as label frequencies or bare pixels: ``BASELINE_COLOUR``
+- the target, the whole network, and what a test measured: ``INK``
+- whatever else a figure compares, such as kinds of probe: ``KIND_COLOURS``, which lines without a colour take in turn
+"""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import seaborn as sns
+from matplotlib.axes import Axes
+from matplotlib.colors import to_rgba
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Rectangle
+from matplotlib.ticker import NullLocator
+
+from layerbook.report import COLOURS as VERDICT_COLOURS
+
+CLASS_COLOURS = sns.color_palette("colorblind", 10)
+SYSTEM_COLOURS = dict(zip(("discrete", "continuous", "combined"), CLASS_COLOURS, strict=False))
+DATA_COLOURS = CLASS_COLOURS[0], CLASS_COLOURS[3]
+MARK_COLOURS = {"crossings": CLASS_COLOURS[3], "turns": CLASS_COLOURS[2]}  # red and green, as in Xie & Lai's figure 8
+CONTROL_COLOUR, BASELINE_COLOUR, INK = CLASS_COLOURS[4], "0.5", "0.15"
+# Paul Tol's muted colours, which colour-blind readers can tell apart too: none is a class's
+KIND_COLOURS = sns.color_palette(["#332288", "#44aa99", "#999933", "#88ccee", "#882255"])
+
+
+def use_style() -> None:
+    """The look of the book's figures: seaborn ticks, colour-blind palettes, white ground in either theme."""
+    sns.set_theme(style="ticks", context="notebook", palette=KIND_COLOURS, font_scale=0.85, rc={
+        "figure.dpi": 110, "figure.facecolor": "white", "figure.constrained_layout.use": True,
+        "savefig.facecolor": "white", "axes.spines.top": False, "axes.spines.right": False, "axes.grid": True,
+        "grid.color": "0.92", "legend.frameon": False})
+
+
+def depth_colours(layers: int) -> list:
+    """A colour for each layer (or depth, or width), light to dark from the first to the last, in every chapter."""
+    return sns.color_palette("flare", layers)
+
+
+def spread(x: Sequence[float], values: np.ndarray, ax: Axes, label: str | None = None, **line) -> Axes:
+    """Mean over seeds as a line, the range from smallest to largest seed as a band.
+
+    Parameters
+    ----------
+    x : shape (points,)
+    values : shape (seeds, points); NaN where nothing was measured
+    """
+    values = np.asarray(values, dtype=float)
+    known = ~np.isnan(values).any(0)
+    x, values = np.asarray(x)[known], values[:, known]
+    (drawn,) = ax.plot(x, values.mean(0), label=label, **({"marker": "o", "markersize": 3.5, "linewidth": 1.4} | line))
+    ax.fill_between(x, values.min(0), values.max(0), color=drawn.get_color(), alpha=0.18, linewidth=0)
+    return ax
+
+
+def activation_shares(shares: np.ndarray, layer_sizes: Sequence[int], classes: Sequence[str], ax: Axes) -> Axes:
+    """Share of each class's samples that switches each node on: one dot per node and class (Davel et al., fig. 1).
+
+    Parameters
+    ----------
+    shares : in [0, 1], shape (C, nodes), the nodes of all layers in a row
+    layer_sizes : number of nodes of each layer
+    """
+    shares = 100 * np.asarray(shares, dtype=float)
+    nodes = np.arange(shares.shape[1])
+    order = np.random.default_rng(0).permutation(shares.size)  # so that no class covers the others
+    which, node = np.unravel_index(order, shares.shape)
+    colours = np.array([to_rgba(c) for c in CLASS_COLOURS])[which % len(CLASS_COLOURS)]
+    ax.scatter(nodes[node], shares[which, node], c=colours, s=3, linewidths=0, rasterized=True)
+    edges = np.cumsum([0, *layer_sizes])
+    for edge in edges[1:-1]:
+        ax.axvline(edge - 0.5, color="0.85", linewidth=0.6, zorder=0)
+    centres = (edges[1:] + edges[:-1]) / 2
+    ax.set_xticks(centres, [*map(str, range(1, len(layer_sizes))), "out"])
+    ax.set(xlim=(-5, edges[-1] + 4), ylim=(-3, 103), xlabel="layer", ylabel="samples that switch the node on [%]")
+    ax.grid(False)
+    for name, colour in zip(classes, CLASS_COLOURS, strict=False):
+        ax.scatter([], [], color=colour, s=18, label=name)
+    return ax
+
+
+def per_layer(values: np.ndarray, series: Sequence[int], ax: Axes, title: str) -> Axes:
+    """One line over the layers for each of several networks, light to dark, with the spread over seeds.
+
+    Parameters
+    ----------
+    values : shape (networks, seeds, layers); NaN where a network has no such layer
+    series : what sets the networks apart (depth, width), in the legend under ``title``
+    """
+    colours = depth_colours(len(series))
+    for row, name, colour in zip(values, series, colours, strict=True):
+        spread(np.arange(1, row.shape[-1] + 1), row, ax, label=str(name), color=colour)
+    ax.set_xlabel("layer")
+    ax.xaxis.get_major_locator().set_params(integer=True)
+    ax.legend(title=title, ncols=1 + (len(series) > 6), fontsize="x-small", title_fontsize="x-small")
+    return ax
+
+
+def systems(accuracy: np.ndarray, network: float | None, ax: Axes, first: int = 1) -> Axes:
+    """Accuracy of the three node systems at every layer, and of the network itself as a dotted line.
+
+    Parameters
+    ----------
+    accuracy : in [0, 1], shape (3, seeds, layers), for the discrete, continuous and combined system
+    network : accuracy of the network, or None
+    """
+    accuracy = 100 * np.asarray(accuracy, dtype=float)
+    marks = dict(zip(SYSTEM_COLOURS, "so^", strict=True))
+    for name, rows in zip(SYSTEM_COLOURS, accuracy, strict=True):
+        layers = np.arange(first, first + rows.shape[-1])
+        spread(layers, rows, ax, label=name, color=SYSTEM_COLOURS[name], marker=marks[name])
+    if network is not None:
+        ax.axhline(100 * network, color=INK, linestyle=":", linewidth=1.2, label="network")
+    ax.set_xlabel("layer")
+    ax.xaxis.get_major_locator().set_params(integer=True)
+    return ax
+
+
+def class_histograms(counts: np.ndarray, edges: np.ndarray, classes: Sequence[str], ax: Axes) -> Axes:
+    """Number of samples of each class by pre-activation value at one node (Davel et al., fig. 11).
+
+    Parameters
+    ----------
+    counts : shape (C, bins)
+    edges : shape (bins + 1,)
+    """
+    for row, name, colour in zip(counts, classes, CLASS_COLOURS, strict=False):
+        ax.stairs(row, edges, color=colour, label=name, linewidth=1.2)
+    ax.axvline(0, color="0.4", linestyle="--", linewidth=1)
+    ax.set(xlabel="pre-activation value z", ylabel="samples per bin")
+    return ax
+
+
+def evenly(items: int, at_most: int) -> list[int]:
+    """Indices of at most ``at_most`` of ``items`` things, evenly spread from the first to the last."""
+    return np.linspace(0, items - 1, min(items, at_most)).round().astype(int).tolist()
+
+
+def cloud(points: np.ndarray, labels: np.ndarray, ax: Axes, title: str = "") -> Axes:
+    """Points in the plane, coloured by class; a plane of t-SNE has no axes to read.
+
+    Parameters
+    ----------
+    points : shape (N, 2); rows with NaN are left out
+    labels : class numbers, shape (N,)
+    """
+    points, labels = np.asarray(points, dtype=float), np.asarray(labels)
+    known = ~np.isnan(points).any(1)
+    colours = np.array([to_rgba(c) for c in CLASS_COLOURS])[labels[known] % len(CLASS_COLOURS)]
+    ax.scatter(*points[known].T, c=colours, s=4, linewidths=0, rasterized=True)
+    ax.set(xticks=[], yticks=[])
+    ax.spines[:].set(visible=True, color="0.85")
+    ax.set_title(title, fontsize="small")
+    return ax
+
+
+def class_legend(figure: Figure, classes: Sequence[str]) -> None:
+    """One legend for all clouds of a figure, under them."""
+    handles = [Line2D([], [], linestyle="", marker="o", markersize=5, color=colour)
+               for colour, _ in zip(CLASS_COLOURS, classes, strict=False)]
+    figure.legend(handles, classes, loc="outside lower center", ncols=len(handles), fontsize="x-small",
+                  handletextpad=0.1, columnspacing=0.8)
+
+
+def over_training(iterations: Sequence[int], values: np.ndarray, ax: Axes, **line) -> Axes:
+    """One line over the iterations for each layer, light to dark, with the spread over seeds.
+
+    ``values`` have shape (iterations, seeds, layers); layers are labelled where the line has no style of its own.
+    """
+    values = np.asarray(values, dtype=float)
+    for layer, colour in enumerate(depth_colours(values.shape[2])):
+        label = None if line else str(layer + 1)
+        spread(iterations, values[:, :, layer].T, ax, label=label, color=colour, **line)
+    ax.set_xscale("symlog", linthresh=10)
+    ax.set_xlabel("iteration")
+    ax.xaxis.set_minor_locator(NullLocator())
+    return ax
+
+
+def pictures(strip: np.ndarray, ax: Axes, label: str, colours: str = "RdBu_r") -> Axes:
+    """Pictures in a row, each on its own scale around 0: with the default colours red is above 0 and blue below.
+
+    Parameters
+    ----------
+    strip : shape (N, H, W)
+    """
+    strip = np.asarray(strip, dtype=float)
+    largest = np.abs(strip).max((1, 2), keepdims=True)
+    scaled = np.pad(strip / np.where(largest > 0, largest, 1), ((0, 0), (1, 1), (1, 1)), constant_values=np.nan)
+    lowest = 0 if colours != "RdBu_r" and strip.min() >= 0 else -1
+    ax.imshow(np.concatenate(scaled, 1), cmap=colours, vmin=lowest, vmax=1, interpolation="nearest")
+    ax.set(xticks=[], yticks=[])
+    ax.set_ylabel(label, rotation=0, ha="right", va="center", fontsize="small")
+    ax.spines[:].set_visible(False)
+    ax.grid(False)
+    return ax
+
+
+def marked(image: np.ndarray, crossings: Sequence[tuple], turns: Sequence[tuple], ax: Axes) -> Axes:
+    """A drawn image with boxes: red, solid around crossings; green, dashed around turns (Xie & Lai, fig. 8).
+
+    Parameters
+    ----------
+    image : shape (H, W)
+    crossings, turns : (top, left, height, width) in pixels, as ``strokes.boxes`` gives them
+    """
+    ax.imshow(image, cmap="gray_r", interpolation="nearest")
+    for boxes, colour, style in zip((crossings, turns), MARK_COLOURS.values(), ("-", "--"), strict=True):
+        for top, left, height, width in boxes:
+            ax.add_patch(Rectangle((left - 0.5, top - 0.5), width, height, fill=False, ec=colour, ls=style, lw=1.5))
+    ax.set(xticks=[], yticks=[])
+    ax.spines[:].set_visible(False)
+    ax.grid(False)
+    return ax
+
+
+def intervals(rows: Mapping[str, Sequence[float]], ax: Axes, **dot) -> Axes:
+    """A mean and its interval for each row, one below the other.
+
+    Parameters
+    ----------
+    rows : name -> (mean, low, high)
+    """
+    values = np.array([row[:3] for row in rows.values()], dtype=float)
+    height = -np.arange(len(rows)) + dot.pop("shift", 0)
+    errors = [values[:, 0] - values[:, 1], values[:, 2] - values[:, 0]]
+    ax.errorbar(values[:, 0], height, xerr=errors, **({"ls": "", "marker": "o", "ms": 5, "capsize": 2} | dot))
+    ax.axvline(0, color="0.5", linewidth=0.8, zorder=0)
+    ax.set_yticks(-np.arange(len(rows)), list(rows))
+    ax.grid(axis="y", visible=False)
+    return ax
+
+
+def trials(rows: Sequence[tuple], ax: Axes) -> Axes:
+    """Claims against their controls: what was measured, what the control gives, the threshold, and the verdict.
+
+    Parameters
+    ----------
+    rows : (claim in words, measured, control or None, name of the control, threshold, +1 or -1, verdict), where the
+        claim asks for more (+1) or less (-1) than the threshold
+    """
+    def beside(text: str, x: float, y: float, **look) -> None:
+        ax.annotate(text, (x, y), xycoords=("axes fraction", "data"), va="center", fontsize="small", **look)
+
+    beside("control", 1.02, -0.9, color="0.35")
+    beside("verdict", 1.24, -0.9, color="0.35")
+    for y, (_, value, control, name, threshold, side, verdict) in enumerate(rows):
+        ax.plot([threshold] * 2, [y - 0.35, y + 0.35], color="0.35", linewidth=1.5)
+        ax.annotate("", (threshold + side * 0.09, y - 0.3), (threshold, y - 0.3),
+                    arrowprops={"arrowstyle": "->", "color": "0.35"})
+        ax.plot(value, y, "o", color=INK, markersize=8)
+        if control is not None:
+            ax.plot(control, y, "D", color=CONTROL_COLOUR, markersize=8, fillstyle="none", markeredgewidth=1.8)
+            beside(name, 1.02, y, color=CONTROL_COLOUR)
+        beside(verdict, 1.24, y, color=VERDICT_COLOURS[verdict], fontweight="bold")
+    ax.set_yticks(range(len(rows)), [row[0] for row in rows])
+    ax.set_ylim(len(rows) - 0.4, -0.6)
+    ax.axvline(0, color="0.8", linewidth=0.8, zorder=0)
+    return ax

@@ -1,0 +1,123 @@
+"""Where a record came from: device, versions, date and commit; and whether the code has changed since."""
+
+import contextlib
+import io
+import os
+import platform
+import subprocess
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from functools import lru_cache
+from importlib import metadata
+from pathlib import Path
+
+from layerbook.digest import files_in, reached
+
+_PACKAGES = (
+    *("layerlib", "torch", "torchvision", "numpy", "scipy", "scikit-learn", "scikit-image", "openTSNE", "POT"),
+    "papermill",
+)
+# What was measured does not hang on how an older record is read and dated.
+_OF_RECORDS = {"read_record", "recorded_by"}
+
+
+def _git(folder: str | os.PathLike, *arguments: str, given: bytes = b"") -> bytes:
+    # Inside a git hook these variables would point at the hook's repository, not at this folder's.
+    env = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
+    command = ["git", "-C", str(folder), *arguments]
+    return subprocess.run(command, check=True, capture_output=True, input=given, env=env).stdout
+
+
+def git_state(folder: str | os.PathLike) -> dict:
+    """Commit of the repository around ``folder``, and whether its tree differs from it.
+
+    Changes in ``book/records`` do not count: they are what a run writes.
+
+    Returns
+    -------
+    dict with ``commit`` and ``dirty``; both None outside git or before the first commit
+    """
+    try:
+        commit = _git(folder, "rev-parse", "--verify", "HEAD").decode().strip()
+        changes = _git(folder, "status", "--porcelain", "--", ":/", ":(top,exclude)book/records")
+    except (OSError, subprocess.CalledProcessError):
+        return {"commit": None, "dirty": None}
+    return {"commit": commit, "dirty": bool(changes)}
+
+
+def changed_since(commit: str | None, chapter: str, records: str | os.PathLike) -> bool | None:
+    """Whether a chapter does something else now than at a commit.
+
+    What counts is its code, its full-size parameters, and each definition that it reaches in the packages, wherever
+    that lies (see `layerbook.digest`). Prose, comments, docstrings and imports do not, nor does how records are read.
+
+    Parameters
+    ----------
+    commit : of the record's ``provenance``
+    chapter : name of the notebook, without ``.ipynb``
+    records : the folder of the records, in the book's
+
+    Returns
+    -------
+    bool; None where it cannot be told: no commit, no git, or a commit that is not in this copy's history
+    """
+    if commit is None:
+        return None
+    book = Path(records).resolve().parent
+    try:
+        top = Path(_git(book, "rev-parse", "--show-toplevel").decode().strip())
+        then = _files_at(commit, top)
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    own = [book / f"{chapter}.ipynb", book / "parameters" / f"{chapter}.yaml"]
+    notebook, parameters = (path.read_text(encoding="utf-8") if path.is_file() else "" for path in own)
+    notebook_then, parameters_then = (then.get(path.relative_to(top).as_posix(), "") for path in own)
+    if parameters.strip() != parameters_then.strip():
+        return True
+    return reached(notebook, files_in(top), _OF_RECORDS) != reached(notebook_then, then, _OF_RECORDS)
+
+
+@lru_cache(maxsize=16)
+def _files_at(commit: str, top: Path) -> dict[str, str]:
+    """Texts of the code and the parameters that a commit holds, by their paths."""
+    listed = _git(top, "ls-tree", "-r", "-z", "--full-tree", commit).decode().split("\0")
+    blobs = {path: line.split()[2] for line, _, path in (entry.partition("\t") for entry in listed)
+             if path.endswith((".py", ".ipynb", ".yaml"))}
+    told = io.BytesIO(_git(top, "cat-file", "--batch", given="\n".join(blobs.values()).encode()))
+    return {path: told.read(int(told.readline().split()[2]) + 1).decode(errors="replace")[:-1] for path in blobs}
+
+
+def device_name(parameters: Mapping[str, object]) -> str:
+    """Return the device a run had: the GPU's name, or the CPU where there is none or it was asked for."""
+    import torch
+
+    if torch.cuda.is_available() and not str(parameters.get("device", "auto")).startswith("cpu"):
+        return torch.cuda.get_device_name()
+    return f"CPU ({platform.machine()}, {os.cpu_count()} cores)"
+
+
+def provenance(git: Mapping, parameters: Mapping[str, object], duration_s: float) -> dict:
+    """Where a run came from: device, versions, duration, the time now in UTC, commit.
+
+    Parameters
+    ----------
+    git : what `git_state` said when the run began
+    parameters : the values that the chapter ran with
+    duration_s : seconds the run took
+
+    Returns
+    -------
+    dict, the ``provenance`` of a record
+    """
+    versions = {"python": platform.python_version()}
+    for package in _PACKAGES:
+        with contextlib.suppress(metadata.PackageNotFoundError):
+            versions[package] = metadata.version(package)
+    return {
+        "device": device_name(parameters),
+        "versions": versions,
+        "duration_s": round(duration_s, 1),
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        "commit": git["commit"],
+        "dirty": git["dirty"],
+    }

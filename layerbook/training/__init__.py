@@ -1,0 +1,1 @@
+"""One training loop, seeds side by side, resumable."""

@@ -1,0 +1,239 @@
+"""What the decoder draws: pictures by bp-DNN and guided-bp-DNN (Xie & Lai 2018, eqs. 3 and 11).
+
+Every picture ascends the evidence for the label. In bp-DNN it is -z̃_0, with the error p - y or, for the label alone,
+-y at the top. Eq. 11 puts +y at the top, so there the picture is z̃_0 as printed: the same direction.
+"""
+
+import re
+
+import torch
+from torch import Tensor, nn
+from torch.autograd.function import BackwardCFunction
+from torch.nn import functional as F
+from torch.overrides import TorchFunctionMode
+
+from layerlib.backward.direct_losses import alignment, decoded, direct_loss_bp, direct_loss_fp, gradient_gaps
+from layerlib.backward.targets import check_batch, check_logits, evaluating, label_error, ordinary, propagate, targets
+
+__all__ = ["alignment", "bp_image", "decoded", "direct_loss_bp", "direct_loss_fp", "gradient_gaps", "guided_bp_image",
+           "propagate", "targets"]
+
+GUIDED = ("celu", "elu", "expit", "gelu", "hardsigmoid", "hardswish", "hardtanh", "leaky_relu", "log_sigmoid",
+          "logsigmoid", "mish", "prelu", "relu", "relu6", "rrelu", "selu", "sigmoid", "silu", "softplus", "softsign",
+          "special_expit", "tanh", "tanhshrink", "threshold")
+# steps, as autograd names them, by which an activation can be written by hand or that bend more than one entry
+BENDING = re.compile(r"Abs|Atan\w*|Celu|Clamp\w*|CopySlices|Cosh?|Elu|Erfc?|Exp2?|Expm1|Gelu|Glu|Hard\w+|IndexPut\w*|"
+                     r"LeakyRelu\w*|Log\w*|Masked\w+|Maximum|Minimum|Mish|Pow|Prelu\w*|Reciprocal|Relu\w*|Rrelu\w*|"
+                     r"R?sqrt|Scaled\w+|Sigmoid|Sign|Silu|Sinh?|Soft\w+|Sqrt|Tanh?|Threshold|Where|Xlog\w+|"
+                     r"\w*(?:Rnn|Lstm|Gru)\w*")
+MERGING = ("Add", "Sub", "Cat", "Stack")
+
+
+def _functions(*names: str) -> frozenset:
+    spaces = (torch, F, Tensor, torch._C._nn, torch._C._special)
+    found = (getattr(space, name + ending, None) for space in spaces for name in names for ending in ("", "_"))
+    return frozenset(function for function in found if function is not None)
+
+
+ACTIVATIONS = _functions(*GUIDED)
+RELUS = _functions("relu", "relu6")
+
+
+def bp_image(model: nn.Module, x: Tensor, y: Tensor, seed: str = "error") -> Tensor:
+    """The decoder's picture -z̃_0, what bp-DNN puts out at the input (Xie & Lai 2018, eq. 3).
+
+    With seed "error" it is the gradient of log p_y in x, with "label" that of the logit z_{L,y}: both ascend the
+    evidence for the label. Pass and restoring are as in ``targets``.
+
+    Parameters
+    ----------
+    model : puts out logits, shape (N, K)
+    x : float, shape (N, …), of the model's dtype and device
+    y : int64, shape (N,), the label of each sample, or any other class whose picture is wanted
+    seed : "error", z̃_L = p - y as in eq. 3; or "label", z̃_L = -y, the seed of eq. 11 in the sign of eq. 3
+
+    Returns
+    -------
+    the shape of x
+
+    Raises
+    ------
+    ValueError
+        if the shapes, dtypes, devices or class numbers do not fit, ``seed`` is another word, the logits do not depend
+        on x, batch norm has no running statistics, or the model puts out probabilities instead of logits
+
+    Examples
+    --------
+    >>> bp_image(MLP((784, 100, 10)), torch.rand(5, 1, 28, 28), torch.arange(5)).shape
+    torch.Size([5, 1, 28, 28])
+    """
+    if seed not in ("error", "label"):
+        raise ValueError(f"seed: expected 'error' or 'label', got {seed!r}")
+    _check(model, x, y)
+    with evaluating(model):
+        start = ordinary(x).requires_grad_()
+        logits = model(start.clone())
+        y = check_logits(logits, y)
+        evidence = -label_error(logits.detach(), y) if seed == "error" else F.one_hot(y, logits.shape[1]).to(logits)
+        return _gradient(logits, start, evidence)
+
+
+def guided_bp_image(model: nn.Module, x: Tensor, y: Tensor, mask_input: bool = True) -> Tensor:
+    """The picture of guided-bp-DNN (Xie & Lai 2018, eq. 11), for any element-wise activation.
+
+    At each activation an entry of z̃ is kept where z and z̃ are both above 0 or both below 0, z being what came into
+    the activation; then σ'(z) multiplies. Where σ' is negative (GELU, SiLU and Mish, for some z < 0) a kept entry thus
+    changes its sign. With ReLU this is guided back-propagation (Springenberg et al. 2014).
+
+    Modules and functional calls (F.relu, torch.tanh, x.sigmoid(), in place or not) are guided alike, without a hook:
+    activations are caught as they are called. Pass and restoring are as in ``targets``.
+
+    Parameters
+    ----------
+    model : puts out logits, shape (N, K); feed-forward, its activations among those of ``GUIDED``
+    x : float, shape (N, …), of the model's dtype and device
+    y : int64, shape (N,), the label of each sample, or any other class whose picture is wanted
+    mask_input : guide at l = 0 too, by the sign of x. Where x is in [0, 1] this blanks the background.
+
+    Returns
+    -------
+    the shape of x
+
+    Raises
+    ------
+    ValueError
+        as ``bp_image``; and, naming the module, where a step bends what it gets and cannot be guided: an activation
+        written by hand (clamp, where, x * (x > 0)), a custom autograd function, a gate or attention
+
+    Examples
+    --------
+    >>> guided_bp_image(MLP((784, 100, 10)), torch.rand(5, 1, 28, 28), torch.arange(5)).shape
+    torch.Size([5, 1, 28, 28])
+    """
+    _check(model, x, y)
+    with evaluating(model):
+        start = ordinary(x).requires_grad_()
+        entry = start.clone()
+        origin = entry.grad_fn
+        with Guide() as guide:
+            logits = model(entry)
+        y = check_logits(logits, y)
+        if _unguided(logits, origin, guide.steps):
+            raise ValueError(_culprit(model, start.clone()))
+        picture = _gradient(logits, start, F.one_hot(y, logits.shape[1]).to(logits))
+    return picture * (picture.sign() == x.detach().sign()) if mask_input else picture
+
+
+class Guide(TorchFunctionMode):
+    """Within the context, the gradient that comes into an activation loses the entries that do not match its input.
+
+    Attributes
+    ----------
+    steps : autograd's step of each activation -> that of its input
+    """
+
+    def __init__(self):
+        super().__init__()
+        self.steps: dict = {}
+
+    def __torch_function__(self, function, types, args=(), kwargs=None):
+        kwargs = kwargs or {}
+        if function not in ACTIVATIONS:
+            return function(*args, **kwargs)
+        z = args[0] if args else kwargs["input"]
+        if not z.requires_grad:
+            return function(*args, **kwargs)
+        before, version = z.grad_fn, z._version
+        kept = z.detach()
+        # ReLU's derivative removes z <= 0 by itself, and needs no copy of z
+        if function not in RELUS and (function.__name__.endswith("_") or kwargs.get("inplace")):
+            kept = kept.clone()
+            version = kept._version
+        output = function(*args, **kwargs)
+        if output.requires_grad:  # not within no_grad
+            output.register_hook(_relu_guide if function in RELUS else _sign_guide(kept, version))
+            self.steps[output.grad_fn] = before
+        return output
+
+
+def _relu_guide(gradient: Tensor) -> Tensor:
+    return gradient.clamp(min=0)
+
+
+def _sign_guide(z: Tensor, version: int):
+    def keep(gradient: Tensor) -> Tensor:
+        if z._version != version:
+            raise ValueError("model: the input of an activation was overwritten in place after it ran; write that step "
+                             "without in-place")
+        return gradient * (gradient.sign() == z.sign())
+    return keep
+
+
+def _unguided(output: Tensor, origin, guided: dict) -> str | None:
+    """The first step between ``origin``, autograd's step of the input, and ``output`` that bends and is not guided."""
+    depends = {origin: True}
+    stack = [(output.grad_fn, False)]
+    while stack:
+        node, seen = stack.pop()
+        if node is None or (not seen and node in depends):
+            continue
+        before = [guided[node]] if node in guided else [step for step, _ in node.next_functions]
+        if not seen:
+            depends[node] = False
+            stack += [(node, True), *((step, False) for step in before)]
+            continue
+        reaching = sum(depends.get(step, False) for step in before)
+        depends[node] = reaching > 0
+        if reaching and node not in guided and (word := _bends(node, reaching)):
+            return word
+    return None
+
+
+def _bends(node, reaching: int) -> str | None:
+    name = node.name().rsplit(".", 1)[-1].split("Backward")[0]
+    by_mask = False
+    if name == "Mul" and reaching == 1:
+        factors = [getattr(node, f"_saved_{which}", None) for which in ("self", "other")]
+        full = tuple(node._input_metadata[0].shape)
+        # x * (x > 0): a factor of its own for every sample and entry
+        by_mask = any(f is not None and not f.requires_grad and tuple(f.shape) == full for f in factors)
+    if isinstance(node, BackwardCFunction) or BENDING.fullmatch(name) or by_mask:
+        return name
+    return name if reaching > 1 and name not in MERGING else None
+
+
+def _culprit(model: nn.Module, entry: Tensor) -> str:
+    """What to say of the innermost module that holds a step that cannot be guided."""
+    found: list[str] = []
+    origin = entry.grad_fn
+
+    def look(name: str):
+        def hook(module: nn.Module, args: tuple, output: Tensor | tuple) -> None:
+            output = output[0] if isinstance(output, tuple) else output
+            if not found and isinstance(output, Tensor) and (step := _unguided(output, origin, guide.steps)):
+                found.append(f"model: {name!r} ({type(module).__name__}) uses {step.lower()}, which cannot be guided; "
+                             "change it to an element-wise activation such as nn.ReLU(), F.gelu or torch.sigmoid")
+        return hook
+
+    handles = [module.register_forward_hook(look(name)) for name, module in model.named_modules()
+               if not isinstance(module, torch.jit.ScriptModule)]
+    try:
+        with Guide() as guide:
+            model(entry)
+    finally:
+        for handle in handles:
+            handle.remove()
+    return found[0] if found else f"model: {type(model).__name__} is a script, whose activations cannot be guided"
+
+
+def _gradient(logits: Tensor, start: Tensor, evidence: Tensor) -> Tensor:
+    picture = torch.autograd.grad(logits, start, evidence, allow_unused=True)[0] if logits.requires_grad else None
+    if picture is None:
+        raise ValueError("model: its logits do not depend on x by back-propagation (detach or no_grad on the way?)")
+    return picture
+
+
+def _check(model: nn.Module, x: Tensor, y: Tensor) -> None:
+    check_batch(model, x, y)
+    if not x.is_floating_point():
+        raise ValueError(f"x: expected floating point, got {x.dtype}: a picture is a gradient in x")

@@ -1,0 +1,1 @@
+"""Data as the instruments take them: named sets, splits, folders, scenes."""

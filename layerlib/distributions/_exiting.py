@@ -1,0 +1,165 @@
+"""A network that stops computing for every sample that has left it early."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Sequence
+from typing import Protocol
+
+import torch
+from torch import Tensor, fx, nn
+
+from layerlib._forward import modes_kept
+from layerlib.distributions._rules import ConfidentRatio, Rule
+from layerlib.layers.capture import capture
+
+
+class Probes(Protocol):
+    """Classifiers of a network's taps, such as ``layerlib.distributions.probes.LayerProbes``."""
+
+    names: Sequence[str]
+    """The taps, in the order in which they run."""
+
+    def probability(self, name: str, output: Tensor) -> Tensor:
+        """Probabilities (n, K), given the output (n, ...) of tap ``name``."""
+
+
+class EarlyExit(nn.Module):
+    """A network that stops computing for every sample that has left (Cao et al. 2022, algorithm 3).
+
+    At each tap the internal classifier's probabilities are read, samples that satisfy the rule leave with them,
+    and the rest of the batch goes on without these. At the last tap all leave. The network runs in evaluation
+    mode and is afterwards as it was; gradients flow unless the caller forbids them. Forward hooks of modules that
+    contain a tap do not run.
+
+    Parameters
+    ----------
+    model : network whose forward takes one tensor, batch first, and that torch.fx can follow between the taps;
+        what lies inside a tap or beside them may be anything
+    probes : classifiers of its taps, with the ``names`` and the ``probability`` of ``Probes``
+    s2, rho, s1, strict : thresholds of ``ConfidentRatio``; ``EarlyExit.by`` takes any other rule
+
+    Raises
+    ------
+    ValueError
+        if torch.fx cannot follow the model, a name is not a layer or runs other than once and in order, more than
+        its output is needed after a tap (inside a residual block, say), or a threshold is out of its range
+
+    Examples
+    --------
+    >>> early = EarlyExit(model, probes, s2=0.9, rho=0.8)
+    >>> probabilities, layers = early.exit(torch.zeros(5, 1, 64, 64))
+    >>> probabilities.shape, layers.shape
+    (torch.Size([5, 20]), torch.Size([5]))
+    """
+
+    def __init__(self, model: nn.Module, probes: Probes, s2: float, rho: float, s1: float = 0.5,
+                 strict: bool = True):
+        super().__init__()
+        self.model, self.probes = model, probes
+        self.rule: Rule = ConfidentRatio(s2, rho, s1, strict)
+        self._graph, self._segments = _segments(model, tuple(probes.names))
+
+    @classmethod
+    def by(cls, model: nn.Module, probes: Probes, rule: Rule) -> EarlyExit:
+        """The same with any rule: a callable that takes probabilities (n, K) and gives bool (n,)."""
+        early = cls(model, probes, s2=1.0, rho=1.0)
+        early.rule = rule
+        return early
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Probabilities at the exit of each sample, shape (N, K), of inputs (N, ...) as the network takes them."""
+        return self.exit(x)[0]
+
+    def exit(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Probabilities (N, K), and the numbers of the taps at which the samples left, int64 (N,), from 0."""
+        walk = fx.Interpreter(self.model, graph=self._graph)
+        # a segment needs the output of the tap before, and parameters that the forward reads by itself
+        fixed = {node: node.args[0] if node.op == "placeholder" else walk.run_node(node)
+                 for node in self._graph.nodes if _is_fixed(node)}
+        kept, rows = x, torch.arange(len(x), device=x.device)
+        left: list[tuple[Tensor, Tensor, Tensor]] = []
+        with modes_kept(self):
+            self.eval()
+            for number, (start, nodes, name) in enumerate(self._segments):
+                walk.env = fixed | {start: kept}
+                for node in nodes:
+                    walk.env[node] = walk.run_node(node)
+                kept = walk.env[nodes[-1]]
+                probabilities = self.probes.probability(name, kept)
+                leaves = self._leaves(probabilities, last=number == len(self._segments) - 1)
+                gone, going_on = leaves.nonzero()[:, 0], (~leaves).nonzero()[:, 0]
+                left.append((rows[gone], probabilities[gone], torch.full_like(gone, number)))
+                if not len(going_on):
+                    break
+                if len(gone):
+                    rows, kept = rows[going_on], kept[going_on]
+        order, probabilities, layers = map(torch.cat, zip(*left, strict=True))
+        back = order.argsort()
+        return probabilities[back], layers[back]
+
+    def _leaves(self, probabilities: Tensor, last: bool) -> Tensor:
+        if last:
+            return torch.ones(len(probabilities), dtype=torch.bool, device=probabilities.device)
+        leaves = self.rule(probabilities)
+        if leaves.dtype != torch.bool or leaves.shape != probabilities.shape[:1]:
+            raise ValueError(f"rule: expected it to give bool, shape {tuple(probabilities.shape[:1])}, "
+                             f"got {leaves.dtype} {tuple(leaves.shape)}")
+        return leaves
+
+
+class _UpToTaps(fx.Tracer):
+    """Follows the forward of modules that contain a tap; every other module is one step."""
+
+    def __init__(self, names: tuple[str, ...]):
+        super().__init__()
+        self.names = names
+
+    def is_leaf_module(self, module: nn.Module, name: str) -> bool:
+        return not any(tap.startswith(f"{name}.") for tap in self.names)
+
+
+def _segments(model: nn.Module, names: tuple[str, ...]) -> tuple[fx.Graph, list[tuple[fx.Node, list[fx.Node], str]]]:
+    """The traced graph, and for each tap the node to start from, the nodes to run, and the tap's name."""
+    with capture(model, names):
+        pass  # refuses a name that is no layer
+    inside = [(tap, name) for tap in names for name in names if tap.startswith(f"{name}.")]
+    if inside:
+        raise ValueError("names: expected taps beside one another, got {!r} inside {!r}".format(*inside[0]))
+    with modes_kept(model):
+        model.eval()
+        try:
+            inputs = inspect.signature(model.forward).parameters.values()
+            defaults = {given.name: given.default for given in inputs if given.default is not given.empty}
+            graph = _UpToTaps(names).trace(model, concrete_args=defaults or None)
+        except Exception as error:
+            raise ValueError(f"model: torch.fx cannot follow the forward of {type(model).__name__} between its taps "
+                             f"({error})") from error
+    nodes = [node for node in graph.nodes if not _is_fixed(node) and node.op != "output"]
+    if [node.op for node in nodes].count("placeholder") != 1:
+        raise ValueError(f"model: expected a forward of one input without a default, "
+                         f"got {[node.target for node in graph.nodes if node.op == 'placeholder']}")
+    at = [[i for i, node in enumerate(nodes) if node.op == "call_module" and node.target == name] for name in names]
+    for name, runs in zip(names, at, strict=True):
+        if len(runs) != 1:
+            raise ValueError(f"names: expected layer {name!r} to run once in a forward pass, got {len(runs)} runs")
+    places = [runs[0] for runs in at]
+    if sorted(set(places)) != places:
+        raise ValueError(f"names: expected the taps in the order in which they run, got {list(names)}")
+    for name, place in zip(names[:-1], places[:-1], strict=True):
+        _check_cut(nodes[:place], set(nodes[place + 1 : places[-1] + 1]), name)
+    starts = [0, *places[:-1]]
+    return graph, [(nodes[start], nodes[start + 1 : place + 1], name)
+                   for start, place, name in zip(starts, places, names, strict=True)]
+
+
+def _check_cut(before: list[fx.Node], after: set[fx.Node], name: str) -> None:
+    """Raise if the nodes ``after`` tap ``name`` need, besides its output, what ran ``before`` it."""
+    needed = [node.name for node in before if after.intersection(node.users)]
+    if needed:
+        raise ValueError(f"names: after tap {name!r} the network needs more than its output ({', '.join(needed)}); "
+                         "choose a tap whose output is all that goes on, such as the whole block around it")
+
+
+def _is_fixed(node: fx.Node) -> bool:
+    return node.op == "get_attr" or (node.op == "placeholder" and bool(node.args))

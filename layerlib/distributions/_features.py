@@ -1,0 +1,91 @@
+"""What internal classifiers read: the outputs of a network's taps, pooled, side by side, in memory or in a file."""
+
+import shutil
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from layerlib._forward import as_input, modes_kept
+from layerlib.layers.capture import capture
+
+
+@dataclass(frozen=True)
+class Features:
+    """What the taps gave for a split, pooled: all that probes need of the network.
+
+    Attributes
+    ----------
+    pooled : shape (probes, N, F), F the largest number of features; the rest of a smaller layer's is zero
+    output : logits of the network itself, shape (N, K), where its output is one of the taps, else None
+    labels : those of the split, on the device of ``pooled``
+    sizes : number of features of each probe
+    """
+
+    pooled: Tensor
+    output: Tensor | None
+    labels: Tensor
+    sizes: tuple[int, ...]
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def __getitem__(self, index) -> "Features":
+        """The samples at ``index`` (a slice, a mask or a tensor of indices)."""
+        return Features(self.pooled[:, index], None if self.output is None else self.output[index],
+                        self.labels[index], self.sizes)
+
+
+def pooled_features(x: Tensor, pool: int) -> Tensor:
+    """Features of a tap's output: convolutions averaged over places, tokens over all of them; shape (n, F)."""
+    if x.ndim == 4:
+        return F.adaptive_avg_pool2d(x, pool).flatten(1)
+    return x.mean(1) if x.ndim == 3 else x.flatten(1)
+
+
+# in inference mode captured outputs are copies, and the network's own would not be known for what it is
+@torch.inference_mode(False)
+@torch.no_grad()
+def read_taps(model: nn.Module, names: Sequence[str], images: Tensor, pool: int) -> tuple[list[Tensor], Tensor | None]:
+    """Run ``model`` in evaluation mode on ``images``, uint8 (n, C, H, W), and pool what its taps put out.
+
+    Returns
+    -------
+    features of every tap, (n, F) each, without a last one that is the network's own output; and that, or None
+    """
+    parameter = next(model.parameters())
+    with modes_kept(model), capture(model, names) as seen:
+        model.eval()
+        final = model(as_input(images.to(parameter.device), parameter.dtype))
+        outputs = [seen[name] for name in names]
+    own = outputs[-1] is final
+    return [pooled_features(x, pool) for x in outputs[: len(outputs) - own]], final if own else None
+
+
+def fill(place: Tensor, each: Sequence[Tensor]) -> None:
+    """Copy the features of every tap, (n, its F), to the front of its rows of ``place``, shape (probes, n, F)."""
+    for rows, values in zip(place, each, strict=True):
+        rows[:, : values.shape[1]] = values
+
+
+def room(shape: tuple[int, ...], like: Tensor, memory: float) -> Tensor:
+    """Zeros of ``shape``, on the device of ``like``; beyond ``memory`` bytes in a nameless file, which ends with them.
+
+    Raises
+    ------
+    ValueError
+        if the file has no room either
+    """
+    needed = torch.Size(shape).numel() * like.element_size()
+    if needed <= memory:
+        return torch.zeros(shape, dtype=like.dtype, device=like.device)
+    folder = tempfile.gettempdir()
+    # the file takes its space only as it is written, and a disk that is full then would end the whole process
+    if needed > (free := shutil.disk_usage(folder).free):
+        raise ValueError(f"memory: expected features of up to {memory:.2g} bytes, or {free:.2g}, the room left in "
+                         f"{folder}, got {needed:.2g}; take fewer pictures or a smaller pool")
+    with tempfile.NamedTemporaryFile(dir=folder) as file:
+        return torch.from_file(file.name, shared=True, size=torch.Size(shape).numel(), dtype=like.dtype).view(shape)

@@ -1,0 +1,143 @@
+"""The rules by which a sample leaves a network early: what a layer's probabilities must show."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from layerlib.distributions.scores import check_probabilities
+
+TOLERANCE = 1e-6  # relative, so that 2/3 reaches 2/3 in float32 too; ratios of up to 1,000 labels differ by more
+Rule = Callable[[Tensor], Tensor]
+
+
+def confident_ratio(probabilities: Tensor, s2: float | Tensor, s1: float = 0.5, strict: bool = True) -> Tensor:
+    """Share of the predicted labels that are predicted with confidence, ρ = m / n (Cao et al. 2022, eq. 8).
+
+    n counts the probabilities above ``s1``, m those of them that are also above ``s2``.
+
+    Parameters
+    ----------
+    probabilities : float in [0, 1], shape (..., K)
+    s2 : number, or thresholds, shape (S,); each in [s1, 1]
+    s1 : in [0, 1)
+    strict : False lets a probability equal to ``s2`` pass too, which a saturated sigmoid needs at s2 = 1
+
+    Returns
+    -------
+    float32, shape (...) or (S, ...); NaN where no label is predicted
+
+    Raises
+    ------
+    ValueError
+        if a probability is NaN or not in [0, 1], or a threshold out of its range
+    """
+    check_probabilities(probabilities)
+    levels = torch.as_tensor(s2, dtype=torch.float64)
+    if not 0 <= s1 < 1:
+        raise ValueError(f"s1: expected a number in [0, 1), got {s1}")
+    if levels.ndim > 1 or not bool(((levels >= s1) & (levels <= 1)).all()):
+        raise ValueError(f"s2: expected a number or a row of them, each from s1 = {s1} to 1, got {levels.tolist()}")
+    predicted = probabilities > s1
+    n = predicted.sum(-1).float()
+    passes = torch.gt if strict else torch.ge
+    # one level at a time: all at once would need (S, ..., K)
+    m = [(predicted & passes(probabilities, level)).sum(-1) for level in levels.reshape(-1).tolist()]
+    ratio = n.new_empty((len(m), *n.shape)) if not m else torch.stack(m) / n
+    return ratio if levels.ndim else ratio[0]
+
+
+def confidence(probabilities: Tensor) -> Tensor:
+    """Probability that a layer gives to its own answer: Π max(p, 1 - p) over the labels.
+
+    Shallow-Deep Networks (Kaya et al. 2019) leave by the largest softmax value, the probability of the predicted
+    class. With independent sigmoids the answer is a set of labels, and this product is its probability. (A mean
+    over labels would be carried by the many absent ones; a minimum would ignore how many are in doubt.)
+
+    Parameters
+    ----------
+    probabilities : float in [0, 1], shape (..., K)
+
+    Returns
+    -------
+    float, shape (...)
+
+    Raises
+    ------
+    ValueError
+        if a probability is NaN or not in [0, 1]
+    """
+    check_probabilities(probabilities)
+    return torch.maximum(probabilities, 1 - probabilities).prod(-1)
+
+
+@dataclass(frozen=True)
+class ConfidentRatio:
+    """The rule of Algorithm 3 (Cao et al. 2022): leave where ``confident_ratio`` is at least ``rho``.
+
+    A sample without a predicted label stays. Called with probabilities (..., K) it gives bool (...).
+
+    Parameters
+    ----------
+    s2, s1, strict : as of ``confident_ratio``
+    rho : in (0, 1]
+
+    Raises
+    ------
+    ValueError
+        if a threshold is out of its range
+    """
+
+    s2: float
+    rho: float
+    s1: float = 0.5
+    strict: bool = True
+
+    def __post_init__(self):
+        check_rho(self.rho)
+        confident_ratio(torch.zeros(1, 1), float(self.s2), self.s1, self.strict)
+
+    def __call__(self, probabilities: Tensor) -> Tensor:
+        return confident_ratio(probabilities, float(self.s2), self.s1, self.strict) >= least(float(self.rho))
+
+
+@dataclass(frozen=True)
+class Confident:
+    """Leave where ``confidence`` is at least ``threshold``: the rule of Kaya et al. (2019) for several labels.
+
+    Called with probabilities (..., K) it gives bool (...).
+
+    Parameters
+    ----------
+    threshold : in [0, 1]
+
+    Raises
+    ------
+    ValueError
+        if the threshold is not in [0, 1]
+    """
+
+    threshold: float
+
+    def __post_init__(self):
+        if not 0 <= self.threshold <= 1:
+            raise ValueError(f"threshold: expected a number in [0, 1], got {self.threshold}")
+
+    def __call__(self, probabilities: Tensor) -> Tensor:
+        return confidence(probabilities) >= least(float(self.threshold))
+
+
+def check_rho(rho: float | Tensor) -> Tensor:
+    """``rho`` as float64; ValueError unless it is a number or a row of them, each in (0, 1]."""
+    ratios = torch.as_tensor(rho, dtype=torch.float64)
+    if ratios.ndim > 1 or not bool(((ratios > 0) & (ratios <= 1)).all()):
+        raise ValueError(f"rho: expected a number or a row of them, each above 0 and at most 1, got {ratios.tolist()}")
+    return ratios
+
+
+def least(threshold: float | Tensor) -> float | Tensor:
+    """The least score that reaches ``threshold``: its value, less what rounding may take."""
+    return threshold - TOLERANCE * abs(threshold)

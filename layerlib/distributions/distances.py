@@ -1,0 +1,265 @@
+"""Label distributions of layers, and how far they are from their targets (Cao et al. 2022).
+
+Distributions are the last axis; the axes before it broadcast, as L layers (L, N, K) against one target (N, K). All
+is computed in float64 and returned in the wider of the two dtypes, without gradients.
+"""
+
+import math
+
+import torch
+from torch import Tensor
+
+from layerlib.distributions import _transport as transport
+
+TOLERANCE = {torch.float32: 1e-4, torch.float64: 1e-6}
+METHODS = ("exact", "sinkhorn")
+
+
+def label_distribution(scores: Tensor) -> Tensor:
+    """Each row of scores divided by its sum (Cao et al. 2022, sec. 3.2).
+
+    Parameters
+    ----------
+    scores : probabilities or a multi-hot target, shape (..., K), not negative
+
+    Returns
+    -------
+    shape (..., K), every row of sum 1; float64 for float64, float32 for any other dtype
+
+    Raises
+    ------
+    ValueError
+        if a score is negative or not finite, or a row holds none above 0 (a sample without labels: leave it out)
+
+    Examples
+    --------
+    >>> label_distribution(torch.tensor([[1, 0, 1, 0], [0, 0, 3, 1]]))
+    tensor([[0.5000, 0.0000, 0.5000, 0.0000],
+            [0.0000, 0.0000, 0.7500, 0.2500]])
+    """
+    if scores.ndim < 1 or scores.shape[-1] == 0 or scores.is_complex():
+        raise ValueError(f"scores: expected real numbers of shape (..., K), got {scores.dtype} {tuple(scores.shape)}")
+    mass = scores.detach().double()
+    _masses("scores", mass)
+    total = mass.sum(-1, keepdim=True)
+    if (total == 0).any():
+        raise ValueError(f"scores: {int((total == 0).sum())} of {total.numel()} rows hold no score above 0; "
+                         "leave samples without labels out, and count them")
+    return (mass / total).to(torch.float64 if scores.dtype == torch.float64 else torch.float32)
+
+
+def label_cost(labels: int | Tensor) -> Tensor:
+    """Cost of moving mass from one label to another, between 0 and 1.
+
+    A number of classes gives the uniform cost, 1 between any two labels. Vectors for the labels give the squared
+    Euclidean distance between them, divided by the largest (Cao et al. 2022, their code).
+
+    Parameters
+    ----------
+    labels : the number of classes K, or label vectors, float, shape (K, D)
+
+    Returns
+    -------
+    float64, shape (K, K), symmetric, 0 on the diagonal
+
+    Raises
+    ------
+    ValueError
+        if there is no class, or the vectors are not finite or all the same
+    """
+    if not isinstance(labels, Tensor):
+        if not isinstance(labels, int) or isinstance(labels, bool) or labels < 1:
+            raise ValueError(f"labels: expected a number of classes or vectors of shape (K, D), got {labels!r}")
+        return 1 - torch.eye(labels, dtype=torch.float64)
+    if labels.ndim != 2 or not labels.is_floating_point() or not labels.isfinite().all():
+        raise ValueError("labels: expected finite float vectors of shape (K, D), "
+                         f"got {labels.dtype} {tuple(labels.shape)}, {int((~labels.isfinite()).sum())} not finite")
+    vectors = labels.detach().double()
+    # by differences: equal vectors cost exactly 0
+    squared = torch.cdist(vectors, vectors, compute_mode="donot_use_mm_for_euclid_dist") ** 2
+    if not squared.any():
+        raise ValueError(f"labels: expected vectors that differ, got {len(labels)} times the same")
+    return squared / squared.max()
+
+
+def wasserstein(p: Tensor, q: Tensor, cost: Tensor, method: str = "exact", epsilon: float = 0.01, debias: bool = False,
+                max_iterations: int = 1000, tolerance: float = 1e-6) -> Tensor:
+    """Least cost ⟨T, C⟩ of moving the mass of each row of ``p`` to that of ``q`` (Cao et al. 2022, eqs. 1-3).
+
+    ``"exact"`` solves the linear programme, and is fastest where each row of ``q`` holds few labels: rows with three
+    or more go to POT on the CPU, unless the cost is uniform. ``"sinkhorn"`` gives ⟨T, C⟩ of the entropic coupling,
+    which is larger; see ``sinkhorn``, which also tells how far it converged.
+
+    Parameters
+    ----------
+    p, q : float32 or float64, shapes (..., K) that broadcast, rows of sum 1; zeros are welcome
+    cost : shape (K, K), from the labels of ``p`` to those of ``q``, finite, not negative
+    method : "exact" or "sinkhorn"
+    epsilon : weight ε of the entropy, in the units of the cost; sinkhorn only
+    debias : return ⟨T_pq, C⟩ - ½⟨T_pp, C⟩ - ½⟨T_qq, C⟩, which is 0 for p = q; sinkhorn only
+    max_iterations, tolerance : sinkhorn only
+
+    Returns
+    -------
+    shape (...), in the units of the cost
+
+    Raises
+    ------
+    ValueError
+        if a row does not sum to 1 (within 1e-4 in float32, 1e-6 in float64; they are normalised), a mass or cost is
+        negative or not finite, shapes or devices do not go together, or an option is not as above
+    RuntimeError
+        if POT's solver does not finish
+
+    Examples
+    --------
+    >>> target = label_distribution(torch.tensor([[1, 0, 1, 0]]))
+    >>> layers = label_distribution(torch.rand(9, 1, 4))
+    >>> wasserstein(layers, target, label_cost(4)).shape
+    torch.Size([9, 1])
+    """
+    if method not in METHODS:
+        raise ValueError(f"method: expected one of {METHODS}, got {method!r}")
+    if method == "sinkhorn":
+        options = epsilon, max_iterations, tolerance
+        distance = sinkhorn(p, q, cost, *options)[0]
+        if debias:
+            distance = distance - (sinkhorn(p, p, cost, *options)[0] + sinkhorn(q, q, cost, *options)[0]) / 2
+        return distance
+    if debias:
+        raise ValueError('debias: expected method="sinkhorn", the exact distance has no such bias')
+    return _transport(transport.exact, p, q, cost)[0]
+
+
+def sinkhorn(p: Tensor, q: Tensor, cost: Tensor, epsilon: float = 0.01, max_iterations: int = 1000,
+             tolerance: float = 1e-6) -> tuple[Tensor, Tensor]:
+    """Entropic transport of each row, its plan rounded to the marginals, and how far it was from them.
+
+    min ⟨T, C⟩ - ε H(T) (Cao et al. 2022, eq. 3, whose 1/α is ε here, as in their code). Iterations end at
+    ``tolerance``, looked at every five, or at ``max_iterations``; the plan is then rounded (Altschuler et al. 2017), so
+    that the cost is that of a coupling, and never below the exact one.
+
+    Parameters
+    ----------
+    p, q, cost, epsilon : as in ``wasserstein``
+    max_iterations : at least 1
+    tolerance : L1 error of the marginals at which a row is done
+
+    Returns
+    -------
+    cost ⟨T, C⟩ : shape (...)
+    error : shape (...), the L1 error of the marginals before rounding
+
+    Raises
+    ------
+    ValueError
+        as ``wasserstein``
+    """
+    for name, value in (("epsilon", epsilon), ("tolerance", tolerance)):
+        if not (math.isfinite(value) and value >= 0) or (name == "epsilon" and value == 0):
+            raise ValueError(f"{name}: expected a finite number {'above' if name == 'epsilon' else 'of at least'} 0, "
+                             f"got {value}")
+    if max_iterations < 1:
+        raise ValueError(f"max_iterations: expected at least 1, got {max_iterations}")
+    return _transport(lambda *rows: transport.entropic(*rows, epsilon, max_iterations, tolerance), p, q, cost)
+
+
+def total_variation(p: Tensor, q: Tensor) -> Tensor:
+    """Half the sum of the absolute differences of each row, shape (...). Raises as ``wasserstein``.
+
+    It is the transport cost where any move costs 1.
+    """
+    p, q, dtype = _distributions(p, q)
+    return ((p - q).abs().sum(-1) / 2).to(dtype)
+
+
+def chebyshev(p: Tensor, q: Tensor) -> Tensor:
+    """Largest absolute difference of each row, shape (...) (Cao et al. 2022, fig. 5). Raises as ``wasserstein``."""
+    p, q, dtype = _distributions(p, q)
+    return (p - q).abs().amax(-1).to(dtype)
+
+
+def kl(p: Tensor, q: Tensor, floor: float = 0.0) -> Tensor:
+    """Σ p ln(p / (q + floor)) of each row, in nats (Cao et al. 2022, fig. 5).
+
+    A term with p = 0 is 0; one with p > 0 where q + floor = 0 is infinite. The paper's code has
+    ``kl(output, target, floor=1e-10)``: about 23 nats times the mass off the target's labels, as -ln 1e-10 = 23.
+    ``kl(target, output)`` is finite wherever the output is positive.
+
+    Parameters
+    ----------
+    p, q : as in ``wasserstein``
+    floor : added to ``q``, which is not normalised again
+
+    Returns
+    -------
+    shape (...)
+
+    Raises
+    ------
+    ValueError
+        as ``wasserstein``, or if ``floor`` is negative
+    """
+    if not (math.isfinite(floor) and floor >= 0):
+        raise ValueError(f"floor: expected a finite number of at least 0, got {floor}")
+    p, q, dtype = _distributions(p, q)
+    return _kl(p, q + floor).to(dtype)
+
+
+def js(p: Tensor, q: Tensor) -> Tensor:
+    """Jensen-Shannon divergence ½ KL(p‖m) + ½ KL(q‖m), m = (p + q) / 2, of each row (Cao et al. 2022, fig. 5).
+
+    In nats, between 0 and ln 2, shape (...). A term with no mass is 0. Raises as ``wasserstein``.
+    """
+    p, q, dtype = _distributions(p, q)
+    middle = (p + q) / 2
+    return ((_kl(p, middle) + _kl(q, middle)) / 2).clamp(0, math.log(2)).to(dtype)
+
+
+def _kl(p: Tensor, q: Tensor) -> Tensor:
+    return (torch.special.xlogy(p, p) - torch.special.xlogy(p, q)).sum(-1)
+
+
+def _transport(solve, p: Tensor, q: Tensor, cost: Tensor) -> tuple[Tensor, ...]:
+    """``solve`` on all rows laid out flat, its answers in the rows' shape and dtype."""
+    p, q, dtype = _distributions(p, q)
+    cost = _cost(cost, p.shape[-1]).to(p.device)
+    p, q = torch.broadcast_tensors(p, q)
+    found = solve(p.reshape(-1, p.shape[-1]), q.reshape(-1, q.shape[-1]), cost)
+    return tuple(x.view(p.shape[:-1]).to(dtype) for x in (found if isinstance(found, tuple) else (found,)))
+
+
+def _distributions(p: Tensor, q: Tensor) -> tuple[Tensor, Tensor, torch.dtype]:
+    """Both checked, in float64 and normalised to the last digit, and the dtype to answer in."""
+    for name, rows in (("p", p), ("q", q)):
+        if not isinstance(rows, Tensor) or rows.dtype not in TOLERANCE or rows.ndim < 1 or rows.shape[-1] == 0:
+            raise ValueError(f"{name}: expected a float32 or float64 tensor of shape (..., K), got "
+                             f"{getattr(rows, 'dtype', type(rows).__name__)} {tuple(getattr(rows, 'shape', ()))}")
+        _masses(name, rows)
+        off = (rows.sum(-1, dtype=torch.float64) - 1).abs()
+        if (off > TOLERANCE[rows.dtype]).any():
+            raise ValueError(f"{name}: expected rows of sum 1, got {int((off > TOLERANCE[rows.dtype]).sum())} of "
+                             f"{off.numel()} off by up to {off.max():.2g}; see label_distribution")
+    if p.device != q.device:
+        raise ValueError(f"q: expected on {p.device} as p, got {q.device}")
+    leading = zip(reversed(p.shape[:-1]), reversed(q.shape[:-1]), strict=False)
+    if p.shape[-1] != q.shape[-1] or any(a != b and 1 not in (a, b) for a, b in leading):
+        raise ValueError(f"q: expected a shape that broadcasts with {tuple(p.shape)} of p, got {tuple(q.shape)}")
+    dtype = torch.promote_types(p.dtype, q.dtype)
+    p, q = (rows.detach().double() for rows in (p, q))
+    return p / p.sum(-1, keepdim=True), q / q.sum(-1, keepdim=True), dtype
+
+
+def _masses(name: str, mass: Tensor) -> None:
+    wrong = ~mass.isfinite() | (mass < 0)
+    if wrong.any():
+        raise ValueError(f"{name}: expected finite numbers of at least 0, got {mass[wrong][0]:.4g} "
+                         f"and {int(wrong.sum()) - 1} more like it")
+
+
+def _cost(cost: Tensor, classes: int) -> Tensor:
+    if not isinstance(cost, Tensor) or cost.shape != (classes, classes) or cost.is_complex():
+        raise ValueError(f"cost: expected real numbers of shape ({classes}, {classes}), one for each pair of labels, "
+                         f"got {tuple(getattr(cost, 'shape', ()))} {getattr(cost, 'dtype', type(cost).__name__)}")
+    _masses("cost", cost)
+    return cost.detach().double()

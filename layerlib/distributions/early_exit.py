@@ -1,0 +1,276 @@
+"""Early exit judged on the probabilities of all layers, and which samples could gain from it (Cao et al. 2022)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from layerlib.distributions._exiting import EarlyExit
+from layerlib.distributions._rules import Confident, ConfidentRatio, check_rho, confidence, confident_ratio, least
+from layerlib.distributions.scores import check_probabilities, exact_match
+
+__all__ = ["KINDS", "Confident", "ConfidentRatio", "ConfusedShares", "EarlyExit", "at_exit", "calibrated", "confidence",
+           "confident_ratio", "confused_shares", "difficulty", "exit_layers", "first_exit", "mean_at_exit",
+           "temperatures"]
+
+KINDS = ("easy", "ordinary", "hard", "confused")
+COLDEST, HOTTEST = 0.01, 100.0
+
+
+def exit_layers(probabilities: Tensor, s2: float | Tensor, rho: float | Tensor, s1: float = 0.5,
+                strict: bool = True) -> Tensor:
+    """The layer at which each sample leaves: the first whose ``confident_ratio`` is at least ``rho``, or the last.
+
+    Algorithm 3 of Cao et al. (2022), where a layer that predicts no label (n = 0) lets nobody leave but the last.
+    Rows of thresholds give every pair in one pass, in time S·L·N·K + S·R·N·log L, and in memory the result
+    and L·N·K.
+
+    Parameters
+    ----------
+    probabilities : float in [0, 1], shape (L, N, K)
+    s2 : number, or thresholds, shape (S,); each in [s1, 1]
+    rho : number, or ratios, shape (R,); each in (0, 1]
+    s1, strict : as of ``confident_ratio``
+
+    Returns
+    -------
+    int64, shape (N,), layers counted from 0; (S, N), (R, N) or (S, R, N) where ``s2``, ``rho`` or both are rows
+
+    Raises
+    ------
+    ValueError
+        if the shape is another, a probability is NaN or not in [0, 1], or a threshold out of its range
+    """
+    _check_layers(probabilities)
+    ratios, levels = check_rho(rho), torch.as_tensor(s2, dtype=torch.float64)
+    confident_ratio(probabilities[:1, :1], levels, s1, strict)  # refuses bad thresholds before any work
+    samples, last = probabilities.shape[1], len(probabilities) - 1
+    thresholds = least(ratios.reshape(-1)).float().to(probabilities.device).repeat(samples, 1)
+    layers = thresholds.new_empty((levels.numel(), ratios.numel(), samples), dtype=torch.int64)
+    for row, level in zip(layers, levels.reshape(-1).tolist(), strict=True):
+        best = confident_ratio(probabilities, level, s1, strict).nan_to_num(-1).cummax(0).values
+        # the layers whose best ratio so far is too low come before the exit
+        found = torch.searchsorted(best.T.contiguous(), thresholds)
+        torch.clamp(found.T, max=last, out=row)
+    return layers.view(*levels.shape, *ratios.shape, samples)
+
+
+def first_exit(leaves: Tensor) -> Tensor:
+    """The first layer at which each sample may leave, the last where there is none.
+
+    Of what a rule says, as ``rule = Confident(0.9)`` does in ``rule(probabilities)``, it is where samples leave by
+    that rule; of ``exact_match(probabilities, labels)`` it is the oracle: no choice of exits is right more often.
+
+    Parameters
+    ----------
+    leaves : bool, shape (..., L, N)
+
+    Returns
+    -------
+    int64, shape (..., N), layers counted from 0
+    """
+    if leaves.dtype != torch.bool or leaves.ndim < 2 or leaves.shape[-2] == 0:
+        raise ValueError(f"leaves: expected bool, shape (..., L, N), got {leaves.dtype} {tuple(leaves.shape)}")
+    return leaves.byte().argmax(-2).where(leaves.any(-2), leaves.shape[-2] - 1)
+
+
+def at_exit(values: Tensor, layers: Tensor) -> Tensor:
+    """``values[layers[i], i]`` for every sample i: what each sample leaves with.
+
+    Parameters
+    ----------
+    values : shape (L, N, ...), such as probabilities (L, N, K)
+    layers : int64, shape (N,), from ``exit_layers`` or ``first_exit``
+
+    Returns
+    -------
+    shape (N, ...)
+    """
+    if layers.shape != values.shape[1:2]:
+        raise ValueError(f"layers: expected shape {tuple(values.shape[1:2])}, one a sample, got {tuple(layers.shape)}")
+    return values[layers, torch.arange(len(layers), device=values.device)]
+
+
+def mean_at_exit(scores: Tensor, thresholds: Tensor, values: Tensor) -> Tensor:
+    """Mean of ``values`` at the exit, for every threshold that the first layer's score must reach.
+
+    With ``scores = confident_ratio(probabilities, s2)``, ``thresholds = rho`` and the exact matches as values it is
+    table 4 of Cao et al. (2022); with ``scores = confidence(probabilities)`` the accuracy curve of that rule; with
+    each layer's cost as values, the mean cost. In time and memory of ``scores``, whatever the number of thresholds.
+
+    Parameters
+    ----------
+    scores : float, shape (..., L, N); NaN never reaches a threshold
+    thresholds : float, shape (R,)
+    values : shape (L, N), such as ``exact_match(probabilities, labels)``; or (L, 1), the same for all samples
+
+    Returns
+    -------
+    float64, shape (..., R)
+
+    Raises
+    ------
+    ValueError
+        if the shapes do not fit, there are no samples, or a threshold is NaN
+    """
+    if scores.ndim < 2 or 0 in scores.shape[-2:]:
+        raise ValueError(f"scores: expected shape (..., L, N) with layers and samples, got {tuple(scores.shape)}")
+    layers, samples = scores.shape[-2:]
+    if thresholds.ndim != 1 or thresholds.isnan().any():
+        raise ValueError(f"thresholds: expected shape (R,) without NaN, got {tuple(thresholds.shape)}")
+    if values.shape not in ((layers, samples), (layers, 1)):
+        raise ValueError(f"values: expected shape {(layers, samples)} or {(layers, 1)}, got {tuple(values.shape)}")
+    values = values.double().expand(layers, samples)
+    rising, order = least(thresholds.double()).to(scores).sort()
+    best = scores.nan_to_num(-torch.inf).cummax(-2).values[..., :-1, :]
+    # a sample goes on past layer l under the thresholds from this number on: there the value changes to the next
+    passed = torch.searchsorted(rising, best.contiguous(), right=True).reshape(scores.shape[:-2].numel(), -1)
+    change = values.diff(dim=0).flatten().expand(len(passed), -1)
+    steps = change.new_zeros(len(passed), len(rising) + 1).scatter_add_(1, passed, change)
+    sums = (values[0].sum() + steps.cumsum(1)[:, :-1])[:, order.argsort()]
+    return (sums / samples).view(*scores.shape[:-2], len(rising))
+
+
+@dataclass(frozen=True)
+class ConfusedShares:
+    """Shares of the samples, float64, shape (L,): right at the last layer (last entry), or only before it."""
+
+    shares: Tensor
+
+    @property
+    def ideal(self) -> float:
+        """Share that is right at some layer: the accuracy of a perfect choice of exits."""
+        return float(self.shares.sum())
+
+
+def confused_shares(probabilities: Tensor, labels: Tensor, threshold: float = 0.5) -> ConfusedShares:
+    """Samples wrong at the last layer and right before it, by the first such layer (Cao et al. 2022, tables 1-2).
+
+    Parameters
+    ----------
+    probabilities : float in [0, 1], shape (L, N, K)
+    labels : 0 or 1, shape (N, K)
+    threshold : above which a label is predicted
+
+    Returns
+    -------
+    ConfusedShares, whose entries add up to ``ideal``, since each sample counts once
+
+    Raises
+    ------
+    ValueError
+        as ``exact_match``, and if there are no samples
+    """
+    _check_layers(probabilities)
+    right = exact_match(probabilities, labels, threshold)
+    layers, samples = right.shape
+    if not samples:
+        raise ValueError("probabilities: expected at least one sample, got none")
+    layer = first_exit(right).where(~right[-1], layers - 1)[right.any(0)]
+    return ConfusedShares(layer.bincount(minlength=layers).double() / samples)
+
+
+def difficulty(distances: Tensor, baseline: Tensor, near: float = 0.2, far: float = 0.5) -> Tensor:
+    """Kind of each sample by its distance to the target, layer by layer (Cao et al. 2022, sec. 6.5 and fig. 9).
+
+    With w the distance divided by the baseline, and a third of the layers ⌊L/3⌋ of them:
+
+    - *confused*: w <= ``near`` at some layer before the last, and w > ``far`` at the last;
+    - *easy*: w <= ``near`` at some layer of the first third and at every later one;
+    - *hard*: w <= ``near`` nowhere, or for the first time in the last third;
+    - *ordinary*: the rest.
+
+    Confused is asked first: a sample that comes near in the last third and leaves again is confused, not hard.
+
+    Parameters
+    ----------
+    distances : float >= 0, shape (L, N), at least three layers
+    baseline : float > 0, shape (N,) or (): the distance of predicting the label frequencies
+    near, far : 0 <= near <= far
+
+    Returns
+    -------
+    int64, shape (N,), numbers into ``KINDS``
+
+    Raises
+    ------
+    ValueError
+        if shapes or values are not as above
+    """
+    if distances.ndim != 2 or len(distances) < 3 or not bool((distances >= 0).all()):
+        raise ValueError(f"distances: expected values >= 0, shape (L, N) with L >= 3, got {tuple(distances.shape)} "
+                         f"with {int((~(distances >= 0)).sum())} values that are negative or NaN")
+    if baseline.shape not in ((), distances.shape[1:]) or not bool(((baseline > 0) & baseline.isfinite()).all()):
+        raise ValueError(f"baseline: expected finite values > 0, shape {tuple(distances.shape[1:])} or (), "
+                         f"got {tuple(baseline.shape)}")
+    if not 0 <= near <= far:
+        raise ValueError(f"near, far: expected 0 <= near <= far, got {near} and {far}")
+    layers, third = len(distances), len(distances) // 3
+    w = distances / baseline
+    close = w <= near
+    # near from layer third - 1 on is near from some layer of the first third on
+    easy = close[third - 1 :].all(0)
+    hard = ~close[: layers - third].any(0)
+    confused = close.any(0) & (w[-1] > far)
+    kinds = torch.full(easy.shape, KINDS.index("ordinary"), device=distances.device)
+    for name, mask in (("easy", easy), ("hard", hard), ("confused", confused)):
+        kinds[mask] = KINDS.index(name)
+    return kinds
+
+
+def temperatures(probabilities: Tensor, labels: Tensor) -> Tensor:
+    """One temperature a layer, under which its probabilities predict held-out labels best (Guo et al. 2017).
+
+    Divides the logits by T, which minimises the binary cross-entropy; above 1 the layer was too sure. In 1/T that
+    loss is convex, so halving the interval of T between 0.01 and 100 finds it, for all layers at once.
+
+    Parameters
+    ----------
+    probabilities : float in [0, 1], shape (L, N, K), on samples that the classifiers were not fitted to
+    labels : 0 or 1, shape (N, K)
+
+    Returns
+    -------
+    float64, shape (L,), in [0.01, 100]: the ends are for labels that are separated, or that the layer tells no better
+    than a guess
+
+    Raises
+    ------
+    ValueError
+        as ``exact_match``
+    """
+    _check_layers(probabilities)
+    exact_match(probabilities, labels)
+    logits, labels = _logits(probabilities), labels.to(probabilities.dtype)
+    cold, hot = (torch.full((len(logits),), end, dtype=torch.float64, device=logits.device).log()
+                 for end in (COLDEST, HOTTEST))
+    for _ in range(50):
+        middle = (cold + hot) / 2
+        scaled = logits * (-middle).exp()[:, None, None].to(logits.dtype)
+        # the slope of the loss in 1/T: below zero, or rounded to it by saturation, a larger 1/T is better
+        colder = ((scaled.sigmoid() - labels) * logits).sum((1, 2), dtype=torch.float64) <= 0
+        cold, hot = cold.where(colder, middle), middle.where(colder, hot)
+    return ((cold + hot) / 2).exp()
+
+
+def calibrated(probabilities: Tensor, temperature: Tensor) -> Tensor:
+    """Probabilities (L, N, K) with each layer's logits divided by its temperature (L,)."""
+    _check_layers(probabilities)
+    if temperature.shape != probabilities.shape[:1] or not bool((temperature > 0).all()):
+        raise ValueError(f"temperature: expected values > 0, shape {tuple(probabilities.shape[:1])}, one a layer, "
+                         f"got {tuple(temperature.shape)}")
+    return (_logits(probabilities) / temperature[:, None, None].to(probabilities)).sigmoid()
+
+
+def _logits(probabilities: Tensor) -> Tensor:
+    # a saturated sigmoid has no finite logit: keep one rounding away from 0 and 1
+    return probabilities.logit(eps=torch.finfo(probabilities.dtype).eps)
+
+
+def _check_layers(probabilities: Tensor) -> None:
+    check_probabilities(probabilities)
+    if probabilities.ndim != 3 or not len(probabilities):
+        raise ValueError(f"probabilities: expected shape (L, N, K) with at least one layer, "
+                         f"got {tuple(probabilities.shape)}")

@@ -1,0 +1,1 @@
+"""How filters evolve (Hu et al. 2018)."""

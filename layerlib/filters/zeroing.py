@@ -1,0 +1,125 @@
+"""Filters set to zero for a while, and what a network loses without them (Hu et al. 2018, sec. IV-E)."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, nn
+
+from layerbook.training.fit import as_input, modes_kept
+from layerlib.data.load import Split
+from layerlib.layers.capture import named_layers
+
+
+@contextmanager
+def zeroed(model: nn.Module, name: str, filters: Sequence[int] | Tensor, also: Sequence[str] = ()) -> Iterator[None]:
+    """Within the context ``filters`` of layer ``name`` are zero, weights and bias; afterwards as before, to the bit.
+
+    A batch norm that follows still shifts a zeroed channel: it puts out bias - weight * running mean / deviation, a
+    constant, unless its name is in ``also``. Then its weight and bias of these channels are zero, too, and so is its
+    output. Restored after an exception as well.
+
+    Parameters
+    ----------
+    model : any module
+    name : of a layer with a weight whose first dimension counts the filters, as ``model.named_modules()`` gives it
+    filters : whole numbers from 0, or bool of shape (filters,)
+    also : names of layers, batch norms as a rule, whose entries of the same numbers are zeroed along
+
+    Raises
+    ------
+    ValueError
+        for an unknown layer (with the closest names), one without a weight, or a filter that is not there
+
+    Examples
+    --------
+    >>> with zeroed(model, "features.28", [3, 17]):
+    ...     error = error_rate(model, test)
+    """
+    names = (name, *([also] if isinstance(also, str) else also))
+    layers = [layer(model, each) for each in names]
+    weights = [own_weight(each, label) for each, label in zip(layers, names, strict=True)]
+    for weight, label in zip(weights, names, strict=True):
+        if len(weight) != len(weights[0]):
+            raise ValueError(f"also: expected {len(weights[0])} channels, as {name!r} has filters, got {label!r} with "
+                             f"{len(weight)}")
+    rows = _rows(filters, len(weights[0]))
+    biases = [each._parameters.get("bias") for each in layers]
+    tensors = [tensor for tensor in (*weights, *biases) if tensor is not None]
+    kept = [(tensor, tensor.detach()[rows.to(tensor.device)]) for tensor in tensors]
+    try:
+        with torch.no_grad():
+            for tensor in tensors:
+                tensor[rows.to(tensor.device)] = 0
+        yield
+    finally:
+        with torch.no_grad():
+            for tensor, before in kept:
+                tensor[rows.to(tensor.device)] = before
+
+
+@torch.no_grad()
+def accuracy_without(model: nn.Module, name: str, choices: Sequence[Sequence[int] | Tensor], split: Split,
+                     also: Sequence[str] = (), best: Sequence[int] = (1, 5), batch_size: int = 1000) -> Tensor:
+    """Accuracy while filters of layer ``name`` are zero, for each of several choices of them; in evaluation mode.
+
+    Parameters
+    ----------
+    choices : which filters, as for `zeroed`; an empty choice gives the network as it is
+    split : images and class numbers, such as a test set
+    also : as for `zeroed`
+    best : a sample counts as right if its class is among that many largest logits
+
+    Returns
+    -------
+    float64, shape (choices, len(best)), shares of the samples, on the CPU
+
+    Raises
+    ------
+    ValueError
+        as `zeroed`; and if ``split`` has other labels than class numbers or ``best`` exceeds the classes
+
+    Examples
+    --------
+    >>> whole, without = accuracy_without(model, "features.28", [[], [3, 17]], data.test)
+    """
+    if split.labels.ndim != 1:
+        raise ValueError(f"split: expected class numbers as labels, got multi-hot {tuple(split.labels.shape)}")
+    parameter = next(model.parameters())
+    right = torch.zeros(len(choices), len(best), dtype=torch.int64, device=parameter.device)
+    with modes_kept(model):
+        model.eval()
+        for images, labels in zip(split.images.split(batch_size), split.labels.split(batch_size), strict=True):
+            x, y = as_input(images.to(parameter.device), parameter.dtype), labels.to(parameter.device)
+            for number, filters in enumerate(choices):
+                with zeroed(model, name, filters, also):
+                    logits = model(x)
+                if not 1 <= min(best) <= max(best) <= logits.shape[1]:
+                    raise ValueError(f"best: expected 1 to {logits.shape[1]}, the number of classes, got {best}")
+                hits = (logits.topk(max(best)).indices == y[:, None]).cumsum(1).sum(0)
+                right[number] += hits[torch.tensor(best, device=hits.device) - 1]
+    return right.cpu().double() / len(split)
+
+
+def layer(model: nn.Module, name: str) -> nn.Module:
+    """The layer called ``name``, also of a compiled model (ValueError with the closest names if there is none)."""
+    return named_layers(getattr(model, "_orig_mod", model), name, "name")[name]
+
+
+def own_weight(module: nn.Module, name: str) -> nn.Parameter:
+    """The parameter ``weight`` of the layer called ``name`` (ValueError if it has none of its own)."""
+    weight = module._parameters.get("weight")
+    if weight is None:
+        raise ValueError(f"name: expected a layer with a weight of its own, got {name!r}, a {type(module).__name__}")
+    return weight
+
+
+def _rows(filters: Sequence[int] | Tensor, count: int) -> Tensor:
+    rows = torch.as_tensor(filters) if len(filters) else torch.empty(0, dtype=torch.int64)
+    if rows.dtype == torch.bool and rows.shape == (count,):
+        return rows.nonzero()[:, 0]
+    whole = not rows.is_floating_point() and rows.dtype != torch.bool and rows.ndim == 1
+    if not whole or (rows.numel() and not 0 <= int(rows.min()) <= int(rows.max()) < count):
+        raise ValueError(f"filters: expected whole numbers from 0 to {count - 1}, or bool of shape ({count},), "
+                         f"got {filters}")
+    return rows.long()

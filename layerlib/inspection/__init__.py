@@ -1,0 +1,1 @@
+"""All instruments on one network."""

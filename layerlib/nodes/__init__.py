@@ -1,0 +1,1 @@
+"""Nodes as classifiers (Davel et al. 2020)."""

@@ -1,0 +1,247 @@
+"""Every node of a layer as a classifier: the discrete, continuous and combined systems (Davel et al. 2020, sec. 5)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+import torch
+from torch import Tensor
+
+from layerlib.nodes._kde import Histograms, LogDensities
+from layerlib.nodes._moments import Moments, is_on, row_blocks
+
+SYSTEMS = ("discrete", "continuous", "combined")
+
+
+class NodeClassifiers:
+    """The nodes of a layer, each an independent estimate of P(z | class) (Davel et al. 2020, sec. 5.1, eq. 11).
+
+    With z the pre-activation of a node, and a node on when z > 0 (for a sigmoid: activation > 0.5),
+
+    - *discrete*: the share of the class's training samples that turn the node on, where it is on; one minus
+      that where it is off. Shares are kept within [1/(2 N_c), 1 - 1/(2 N_c)], N_c the samples of the class;
+    - *continuous*: the Gaussian kernel density of the class's training values;
+    - *combined*: discrete where z <= 0, continuous otherwise. All classes take the same branch at one node and
+      sample, so the units of the density cancel: it is the likelihood of the ReLU's output.
+
+    Logs are summed over the nodes, with the log of the class's share of the training samples. Densities come
+    from linear-binned histograms, so memory does not grow with the samples. A log density is at least
+    30 nats below the node's highest over all classes. Made by :meth:`fit` or :meth:`fit_batches`.
+
+    Attributes
+    ----------
+    nodes, classes : int
+    bandwidth : float64, shape (nodes, C), the kernel's standard deviation, as used
+    log_prior : float64, shape (C,); -inf for a class without samples, which is never predicted
+    log_on, log_off : float64, shape (nodes, C), the discrete system's log shares
+
+    Examples
+    --------
+    >>> z, labels = torch.randn(1000, 20), torch.randint(10, (1000,))
+    >>> classifiers = NodeClassifiers.fit(z, labels)
+    >>> classifiers.predict(z, "combined").shape, classifiers.log_posteriors(z).shape
+    (torch.Size([1000]), torch.Size([3, 1000, 10]))
+    """
+
+    def __init__(self, moments: Moments, histograms: Histograms, dtype: torch.dtype) -> None:
+        self._moments, self._histograms, self._dtype = moments, histograms, dtype
+        self.nodes, self.classes = moments.nodes, moments.classes
+        self.bandwidth = histograms.bandwidth
+        self.log_prior = (moments.count / moments.count.sum()).log()
+        least = 0.5 / moments.count.clamp(min=1)
+        share = torch.clamp(moments.on / moments.count.clamp(min=1), least, 1 - least)
+        self.log_on, self.log_off = share.log(), (1 - share).log()
+        self._densities = LogDensities(histograms, dtype)
+
+    @classmethod
+    @torch.no_grad()
+    def fit(cls, z: Tensor, labels: Tensor, bandwidth: str | float | Tensor = "scott",
+            classes: int | None = None) -> NodeClassifiers:
+        """Estimate every node's likelihoods from training samples.
+
+        Parameters
+        ----------
+        z : float, shape (N, nodes), pre-activations
+        labels : int64, shape (N,), classes 0 .. C-1
+        bandwidth : "scott", "silverman", a number, or a tensor that broadcasts to (nodes, C)
+            the rules are those of scipy.stats.gaussian_kde, per node and class: n^(-1/5) times the standard
+            deviation (ddof=1), and (3n/4)^(-1/5) times it. A class with one sample takes the node's standard
+            deviation. No bandwidth is below 1/4096 of the class's range, 1e-4 of the node's standard
+            deviation, and 8 roundings of its largest value (1e-6 where all values are 0): the floor for
+            constant values.
+        classes : int, the C where labels may leave out the last ones; by default the largest label + 1
+
+        Returns
+        -------
+        NodeClassifiers, on the device of z
+
+        Raises
+        ------
+        ValueError
+            if shapes or types are not as above, there are no samples, a value of z is NaN or infinite, a label is
+            not a class, or the bandwidth is unknown, not > 0, or of another shape
+        """
+        if classes is None:
+            classes = max(int(labels.max()) + 1, 1) if _whole_numbers(labels) and labels.numel() else 1
+        return cls.fit_batches([(z, labels)], classes, bandwidth)
+
+    @classmethod
+    @torch.no_grad()
+    def fit_batches(cls, batches: Iterable[tuple[Tensor, Tensor]], classes: int,
+                    bandwidth: str | float | Tensor = "scott") -> NodeClassifiers:
+        """Estimate every node's likelihoods from batches, in memory that does not grow with their number.
+
+        The batches are gone through twice, in any order: for ranges and moments, then for histograms on the
+        grids that these ask for. The result is that of :meth:`fit` on all of them together.
+
+        Parameters
+        ----------
+        batches : iterable that can be gone through twice (a list, a DataLoader; no generator) of (z, labels)
+        classes : int
+        bandwidth : as for :meth:`fit`
+
+        Raises
+        ------
+        ValueError
+            as :meth:`fit`, and if the second pass does not bring the samples of the first
+        """
+        if isinstance(batches, Iterator):
+            raise ValueError("batches: expected an iterable that can be gone through twice, got an iterator")
+        if classes < 1:
+            raise ValueError(f"classes: expected at least 1, got {classes}")
+        moments = None
+        for z, labels in _checked(batches, classes, None):
+            moments = moments or Moments(z.shape[1], classes, z.device)
+            moments.update(z, labels)
+            dtype = z.dtype
+        if moments is None or not moments.count.sum():
+            raise ValueError("z: expected at least one sample, got none")
+        if not moments.finite:
+            raise ValueError("z: expected finite values with finite squares, got NaN, infinity or larger")
+        histograms = Histograms(moments.low, moments.high, moments.bandwidth(bandwidth, dtype), dtype)
+        for z, labels in _checked(batches, classes, moments.nodes):
+            histograms.update(z.to(dtype), labels)
+        seen = histograms.samples
+        if not torch.allclose(seen, moments.count, rtol=1e-5, atol=0.01):
+            raise ValueError(f"batches: expected the same samples in both passes, got {moments.count.tolist()} "
+                             f"a class in the first and {[round(n) for n in seen.tolist()]} in the second")
+        return cls(moments, histograms, dtype)
+
+    @torch.no_grad()
+    def with_bandwidth(self, bandwidth: str | float | Tensor) -> NodeClassifiers:
+        """The same training samples with another bandwidth, without going through them again.
+
+        Raises
+        ------
+        ValueError
+            if the bandwidth is not as :meth:`fit` takes it, or is narrower than two bins of the histograms of
+            this fit (a fit at "scott" reaches down to half of that and often a quarter): fit with the narrowest
+        """
+        wanted = self._moments.bandwidth(bandwidth, self._dtype)
+        return type(self)(self._moments, self._histograms.rebinned(wanted), self._dtype)
+
+    def predict(self, z: Tensor, system: str = "combined") -> Tensor:
+        """Most probable class of each sample, int64, shape (N,); arguments as :meth:`log_posterior`."""
+        return self.log_posterior(z, system).argmax(1)
+
+    def log_posterior(self, z: Tensor, system: str = "combined") -> Tensor:
+        """Log posterior of each class given the layer's nodes (Davel et al. 2020, eq. 11).
+
+        Parameters
+        ----------
+        z : float, shape (N, nodes), pre-activations
+        system : "discrete", "continuous" or "combined"
+
+        Returns
+        -------
+        float64, shape (N, C); -inf for a class without training samples
+
+        Raises
+        ------
+        ValueError
+            if the system is unknown, z has another shape or type, or a value of z is NaN or infinite
+        """
+        if system not in SYSTEMS:
+            raise ValueError(f"system: expected one of {SYSTEMS}, got {system!r}")
+        return self._log_posteriors(z, (system,))[0]
+
+    def log_posteriors(self, z: Tensor) -> Tensor:
+        """:meth:`log_posterior` of the three `SYSTEMS`, in their order, float64, shape (3, N, C), in one pass."""
+        return self._log_posteriors(z, SYSTEMS)
+
+    @torch.no_grad()
+    def _log_posteriors(self, z: Tensor, systems: tuple[str, ...]) -> Tensor:
+        z = self._values(z)
+        scores = self.log_prior.new_empty(len(systems), len(z), self.classes)
+        for z_block, out in row_blocks(z, scores.transpose(0, 1), width=self.nodes):
+            on = is_on(z_block)
+            off = 1 - on.double()
+            if systems != ("discrete",):
+                rows, weights = self._densities.locate(z_block)
+            for number, system in enumerate(systems):
+                if system == "discrete":
+                    out[:, number] = off @ (self.log_off - self.log_on) + self.log_on.sum(0)
+                elif system == "continuous":
+                    out[:, number] = self._densities.sum(rows, weights)
+                else:
+                    out[:, number] = self._densities.sum(rows, weights * on[:, None]) + off @ self.log_off
+        return (scores + self.log_prior).log_softmax(2)
+
+    @torch.no_grad()
+    def log_density(self, z: Tensor) -> Tensor:
+        """Log density of each value at its node under each class, shape (N, nodes, C): the continuous system."""
+        return self._densities.at(self._values(z))
+
+    @torch.no_grad()
+    def log_likelihood(self, z: Tensor, labels: Tensor) -> Tensor:
+        """Mean log density of held-out samples under their own class, float64, shape (nodes,).
+
+        What a bandwidth sweep compares: it is highest where the density estimate predicts unseen values best.
+        """
+        z, labels = _check(self._values(z), labels, self.classes, self.nodes)
+        total = torch.zeros(self.nodes, dtype=torch.float64, device=z.device)
+        for z_block, label_block in row_blocks(z, labels, width=self.nodes):
+            rows, weights = self._densities.locate(z_block)
+            own = self._densities.table[rows, label_block[:, None, None]]
+            total += (own * weights).sum((0, 1), dtype=torch.float64)
+        return total / len(z)
+
+    def _values(self, z: Tensor) -> Tensor:
+        z = _check_values(z, self.nodes).to(self._dtype)
+        if z.numel() and not bool(torch.stack(z.aminmax()).isfinite().all()):
+            raise ValueError("z: expected finite values, got NaN or infinity")
+        return z
+
+
+def _whole_numbers(labels: Tensor) -> bool:
+    return isinstance(labels, Tensor) and labels.dtype == torch.int64
+
+
+def _check_values(z: Tensor, nodes: int | None) -> Tensor:
+    if not isinstance(z, Tensor) or not z.is_floating_point():
+        got = z.dtype if isinstance(z, Tensor) else type(z).__name__
+        raise ValueError(f"z: expected a float tensor, got {got}")
+    if z.ndim != 2 or z.shape[1] == 0 or z.shape[1] != (nodes or z.shape[1]):
+        raise ValueError(f"z: expected shape (N, {nodes or 'nodes'}), got {tuple(z.shape)}")
+    return z if z.dtype == torch.float64 else z.float()
+
+
+def _check(z: Tensor, labels: Tensor, classes: int, nodes: int | None) -> tuple[Tensor, Tensor]:
+    z = _check_values(z, nodes)
+    if not _whole_numbers(labels):
+        got = labels.dtype if isinstance(labels, Tensor) else type(labels).__name__
+        raise ValueError(f"labels: expected an int64 tensor, got {got}")
+    if labels.shape != z.shape[:1]:
+        raise ValueError(f"labels: expected shape ({len(z)},), got {tuple(labels.shape)}: one label per row of z")
+    if len(labels) and not 0 <= int(labels.min()) <= int(labels.max()) < classes:
+        raise ValueError(f"labels: expected classes 0 .. {classes - 1}, "
+                         f"got {int(labels.min())} .. {int(labels.max())}")
+    return z, labels.to(z.device)
+
+
+def _checked(batches: Iterable[tuple[Tensor, Tensor]], classes: int,
+             nodes: int | None) -> Iterator[tuple[Tensor, Tensor]]:
+    for z, labels in batches:
+        z, labels = _check(z, labels, classes, nodes)
+        nodes = z.shape[1]
+        yield z, labels

@@ -1,0 +1,140 @@
+"""Every page of the built book, opened from disk in a browser as a reader would."""
+
+import os
+import time
+from pathlib import Path
+
+import pytest
+from browser import browser_page, find_browser
+
+ROOT = Path(__file__).parents[2]
+HTML = ROOT / "_build" / "html"
+PAGES = sorted(
+    path.relative_to(HTML).as_posix() for path in HTML.rglob("*.html") if "_static" not in path.relative_to(HTML).parts
+)
+CHAPTERS = sorted(path.stem for path in (ROOT / "book").glob("*.ipynb"))
+LOCAL = ("file:", "data:", "blob:", "about:")
+
+# What a look at the page gives. Text in code is left out: there, dollars and backticks are meant.
+# MathJax sets a command that it does not know in red, without an error.
+LOOK = r"""(() => {
+    const article = document.querySelector("article, .bd-article, main").cloneNode(true);
+    article.querySelectorAll("pre, code, script, style, mjx-container").forEach((node) => node.remove());
+    const root = document.documentElement;
+    const all = (selector) => [...document.querySelectorAll(selector)];
+    const scrolls = (node) => getComputedStyle(node).overflowX === "auto"
+        && node.getBoundingClientRect().right <= root.clientWidth + 1;
+    return {
+        theme: root.dataset.theme,
+        formulas: all(".math").length,
+        unset: all(".math").filter((node) => !node.querySelector("mjx-container")).map((node) => node.textContent),
+        faulty: all("merror, mjx-container [fill=red]").map((node) => node.closest("mjx-container").textContent),
+        raw: article.textContent.match(/\$\$|\\\(|\\\[|\{[a-z:]+\}`/g) || [],
+        missing: all("img").filter((image) => image.naturalWidth === 0).map((image) => image.src),
+        unnamed: all("article img").filter((image) => !image.alt).map((image) => image.src),
+        overflow: Math.max(root.scrollWidth, document.body.scrollWidth) - root.clientWidth,
+        wide: all("article *").filter((node) => node.getBoundingClientRect().right > root.clientWidth + 1
+            && !node.closest("mjx-container, .highlight, table, .math, [style*=overflow]")
+            && !(node.matches("figure > img") && scrolls(node.parentElement)))
+            .map((node) => node.outerHTML.slice(0, 120)).slice(0, 3),
+    };
+})()"""
+
+
+def cannot(reason: str):
+    """Skip on a reader's machine; fail where the whole suite must run."""
+    (pytest.fail if os.environ.get("CI") else pytest.skip)(reason)
+
+
+@pytest.fixture(scope="session")
+def page():
+    if not PAGES:
+        cannot("the book is not built: make book")
+    if find_browser() is None:
+        cannot("no Chromium found: install chromium to test the built book's pages")
+    with browser_page() as opened:
+        yield opened
+
+
+def address(name: str) -> str:
+    return (HTML / name).as_uri()
+
+
+def test_the_book_has_a_page_for_every_chapter():
+    if not PAGES:
+        cannot("the book is not built: make book")
+    pages = ["intro", "api", "glossary", "performance", "references", "registration"]
+    expected = [f"book/{name}.html" for name in [*CHAPTERS, *pages]]
+    assert not set(expected) - set(PAGES)
+
+
+def outside(page) -> list[str]:
+    return [url for url in page.requests() if not url.startswith(LOCAL)]
+
+
+def until(condition, failure: str, seconds: float = 20):
+    deadline = time.monotonic() + seconds
+    while not (value := condition()):
+        assert time.monotonic() < deadline, failure
+        time.sleep(0.05)
+    return value
+
+
+def test_opening_the_index_leads_to_the_introduction(page):
+    page.open(address("index.html"))
+    until(lambda: page.evaluate("location.pathname").endswith("/book/intro.html"), "index.html leads nowhere")
+    until(lambda: page.evaluate("document.readyState") == "complete", "the introduction did not load")
+
+
+@pytest.mark.parametrize("width", [1400, 400], ids=["wide", "narrow"])
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("name", [name for name in PAGES if name != "index.html"])
+def test_page_is_whole_and_stays_on_this_machine(page, name, theme, width):
+    page.visit(address(name), width, theme)
+    seen = page.evaluate(LOOK)
+    assert outside(page) == []
+    assert page.complaints() == []
+    assert seen["theme"] == theme
+    assert seen["unset"] == [] and seen["faulty"] == [] and seen["raw"] == []
+    assert seen["missing"] == [] and seen["unnamed"] == []
+    assert seen["overflow"] <= 0 and seen["wide"] == []
+    if Path(name).stem in set(CHAPTERS) - {"scoreboard"}:
+        assert seen["formulas"] > 0
+
+
+def test_the_scoreboard_leads_to_what_it_names(page):
+    page.visit(address("book/scoreboard.html"), 1400, "light")
+    links = page.evaluate('[...document.querySelectorAll("article table a")].map((link) => link.getAttribute("href"))')
+    assert links
+    for name, _, anchor in (link.partition("#") for link in links):
+        text = (HTML / "book" / name).read_text(encoding="utf-8")
+        assert not anchor or f'id="{anchor}"' in text, f"{name}: no {anchor}"
+
+
+def test_the_scoreboard_sorts_by_a_column_with_keys_alone(page):
+    page.visit(address("book/scoreboard.html"), 1400, "light")
+    column = """((column) => {
+        const table = document.querySelector("table.sortable");
+        return {
+            sorted: [...table.tHead.rows[0].cells].map((head) => head.getAttribute("aria-sort")),
+            keys: [...table.tBodies[0].rows].map((row) => Number(row.cells[column].dataset.sort)),
+        };
+    })(5)"""
+    before = page.evaluate(column)
+    assert set(before["sorted"]) == {None} and before["keys"] != sorted(before["keys"])
+    for direction, reverse in (("ascending", False), ("descending", True)):
+        page.evaluate('document.querySelectorAll("table.sortable th button")[5].focus()')
+        enter = {"key": "Enter", "code": "Enter", "windowsVirtualKeyCode": 13, "text": "\r"}
+        for kind in ("keyDown", "keyUp"):
+            page.send("Input.dispatchKeyEvent", type=kind, **enter)
+        after = page.evaluate(column)
+        assert after["sorted"] == [None] * 5 + [direction] + [None] * 2
+        assert after["keys"] == sorted(before["keys"], reverse=reverse)
+
+
+def test_search_finds_a_word_from_disk(page):
+    page.visit(address("search.html") + "?q=perplexity")
+    links = '[...document.querySelectorAll("#search-results li a")].map((link) => link.href)'
+    found = until(lambda: page.evaluate(links), "search found nothing")
+    assert any("/book/glossary.html" in link for link in found)
+    assert outside(page) == [] and page.complaints() == []

@@ -1,0 +1,44 @@
+"""Figures that lay several instruments side by side."""
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+
+from layerbook.analysis.agreement import LENSES, agreement
+from layerbook.figures import four_lenses as lens_plots
+
+
+@pytest.fixture
+def ax():
+    figure, ax = plt.subplots()
+    yield ax
+    plt.close(figure)
+
+
+def test_the_map_shows_the_first_layer_at_the_bottom(ax):
+    values = np.arange(6.0).reshape(2, 3)  # two moments, three layers
+    lens_plots.reading_map(values, [0, 4000], ax, top=5)
+    [image] = ax.images
+    assert image.get_array().tolist() == values.T.tolist() and image.origin == "lower"
+    assert [tick.get_text() for tick in ax.get_yticklabels()] == ["1", "2", "out"]
+
+
+def test_times_draw_only_layers_that_all_seeds_have_made_up(ax):
+    when = np.full((2, len(LENSES), 3), np.nan)
+    when[:, 0] = [[0, 4, 20], [0, np.nan, 30]]
+    lens_plots.times(when, 100, ax)
+    line = ax.lines[0]
+    assert line.get_label() == LENSES[0]
+    shown = line.get_xdata()
+    assert shown[0] == 0 and np.isnan(shown[1]) and 20 < shown[2] < 30
+    assert ax.get_xlim()[1] > 100
+
+
+def test_agreements_put_each_pair_in_its_row_with_every_seed(ax):
+    readings = np.random.default_rng(0).random((2, len(LENSES), 4, 6))
+    found = agreement(readings)
+    lens_plots.agreements({"MLP": found, "plain CNN": found}, "rest", ax)
+    names = [tick.get_text() for tick in ax.get_yticklabels()]
+    assert len(names) == 10 and names[0] == "distance – patterns"
+    means = [line for line in ax.lines if line.get_label() == "MLP"][0]
+    assert means.get_xdata()[0] == pytest.approx(found["rest"][:, 0, 1].mean())

@@ -1,0 +1,202 @@
+"""The scoreboard: what it reads from executed chapters and records, counts, and shows."""
+
+import re
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import nbformat
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
+from PIL import Image
+
+from layerbook.record import MIME, VERDICTS, Claim, write_record
+from layerbook.report import Report
+from layerbook.scoreboard import SIDES, Scoreboard, draw
+from layerbook.trials import PAPERS, read_trial
+
+DAVEL, XIE, CAO, HU = PAPERS
+BOOK = Path(__file__).parents[2] / "book"
+
+
+def claim(item: str, holds: str, here: str = "h", **more: str) -> Claim:
+    return Claim(item, f"says {item}", f"paper {item}", here, holds, **more)
+
+
+def ran(folder: Path, chapter: str, *claims: Claim, **papermill: object) -> None:
+    """An executed notebook whose last cell shows a report of the claims, with a figure and an equation."""
+    report = Report(chapter, paper_size=False)
+    for each in claims:
+        report.claim(each)
+    data, metadata = report._repr_mimebundle_()
+    shown = new_output("display_data", data=data, metadata=metadata)
+    figure = {"mystnb": {"figure": {"name": "toy-f2", "caption": "Share of $D_t$. More."}}}
+    cells = [
+        new_markdown_cell("# Toy\n\n## Sums\n\n$$a = b$$ (toy-e10)"),
+        new_code_cell("plot", metadata=figure),
+        new_code_cell("report", outputs=[shown]),
+    ]
+    state = {"exception": None, "end_time": "2026-01-01T00:00:00"} | papermill
+    folder.mkdir(exist_ok=True)
+    nbformat.write(new_notebook(cells=cells, metadata={"papermill": state}), folder / f"{chapter}.ipynb")
+
+
+def recorded(folder: Path, chapter: str, *claims: Claim) -> None:
+    origin = {
+        "device": "H200", "versions": {"python": "3.11"}, "duration_s": 1.0, "date": "2025-01-02T03:04:05+00:00",
+        "commit": "0123456789" * 4, "dirty": False,
+    }  # fmt: skip
+    payload = Report(chapter, paper_size=True).payload()
+    payload["claims"] = [vars(each) for each in claims]
+    write_record({"schema": 1, **payload, "parameters": {}, "provenance": origin}, folder / f"{chapter}.json")
+
+
+@pytest.fixture
+def folders(tmp_path, monkeypatch):
+    """One chapter with run and record, one with a record and a failed run, one with a run, one with nothing."""
+    monkeypatch.chdir(tmp_path)
+    executed, records = tmp_path / "executed", tmp_path / "records"
+    ran(executed, DAVEL, claim("10", "not at this size"), claim("2", "holds", "x < 1", test="x < 2", figure="toy-f2"),
+        claim("10b", "holds", figure="equation-toy-e10"))
+    recorded(records, DAVEL, claim("2", "holds in part", "x = 3"), claim("10", "fails"))
+    ran(executed, XIE, claim("20", "holds"), exception=True)
+    recorded(records, XIE, claim("20", "holds"))
+    ran(executed, HU, claim("40", "fails"))
+    return executed, records
+
+
+@pytest.fixture
+def board(folders):
+    return Scoreboard(*folders)
+
+
+def test_a_row_has_what_run_and_record_say(board):
+    rows = board.rows()
+    assert rows["claim"].tolist() == ["2", "10", "10b", "20", "", "40"]
+    assert rows["paper"].tolist() == [PAPERS[name] for name in (DAVEL, DAVEL, DAVEL, XIE, CAO, HU)]
+    first = rows.iloc[0]
+    assert first[["says", "paper's value", "test", "anchor"]].tolist() == ["says 2", "paper 2", "x < 2", "toy-f2"]
+    assert [first[name] for side in SIDES for name in (side, f"{side}: measured")] == [
+        "holds in part", "x = 3", "holds", "x < 1",
+    ]  # fmt: skip
+
+
+def test_what_is_missing_is_said(board):
+    seen = {row["claim"]: (row[SIDES[0]], row[SIDES[1]]) for row in board.rows().to_dict("records")}
+    assert seen["10b"] == ("not yet recorded", "holds")
+    assert seen["20"] == ("holds", "the run failed")
+    assert seen[""] == ("not yet recorded", "no report yet")
+    assert seen["40"] == ("not yet recorded", "fails")
+
+
+def test_a_run_that_was_killed_has_failed(folders):
+    ran(folders[0], HU, claim("40", "holds"), end_time=None)
+    assert Scoreboard(*folders).rows().iloc[-1][SIDES[1]] == "the run failed"
+
+
+def test_a_chapter_without_a_report_has_none_yet(folders):
+    nbformat.write(new_notebook(metadata={"papermill": {"end_time": "now"}}), folders[0] / f"{HU}.ipynb")
+    assert Scoreboard(*folders).rows().iloc[-1][SIDES[1]] == "no report yet"
+
+
+def test_the_last_report_shown_is_the_one(folders):
+    ran(folders[0], HU, claim("40", "fails"))
+    path = folders[0] / f"{HU}.ipynb"
+    notebook = nbformat.read(path, as_version=4)
+    first = notebook.cells[-1].outputs[0].copy()
+    first.metadata = {MIME: {"claims": [vars(claim("41", "holds"))], "paper_size": True}}
+    notebook.cells[0] = new_code_cell("report", outputs=[first])
+    nbformat.write(notebook, path)
+    assert Scoreboard(*folders).rows()["claim"].tolist()[-1] == "40"
+
+
+def test_only_claims_fixed_beforehand_count(board):
+    full, here = (board.counts(side) for side in SIDES)
+    assert list(full.columns) == list(VERDICTS) and list(full.index) == list(PAPERS.values())
+    assert full.loc[PAPERS[DAVEL]].tolist() == [0, 1, 1, 0]
+    assert here.loc[PAPERS[DAVEL]].tolist() == [1, 0, 0, 1]
+    assert full.loc[PAPERS[XIE]].sum() == 1 and here.loc[PAPERS[XIE]].sum() == 0
+    assert here.loc[PAPERS[CAO]].sum() == 0
+    with pytest.raises(ValueError, match="side: expected one of full-size record, this run, got 'today'"):
+        board.counts("today")
+
+
+def test_the_table_links_to_figures_and_sorts_verdicts_by_rank(board):
+    page = board._repr_html_()
+    assert f'<a href="{DAVEL}.html#toy-f2">F2</a>' in page
+    assert f'<a href="{DAVEL}.html#equation-toy-e10">E10</a>' in page
+    assert f'<a href="{DAVEL}.html">chapter</a>' in page
+    assert f"{CAO}.html" not in page
+    assert "x &lt; 1" in page and "x < 1" not in page
+    body = re.findall(r"<tr>(.*?)</tr>", page)[1:]
+    assert len(body) == len(board.rows())
+    for line in body:
+        keys = re.findall(r'<td data-sort="(\d)"><strong[^>]*>([^<]+)<', line)
+        assert all(VERDICTS[int(key)] == word for key, word in keys)
+        assert len(re.findall("<td", line)) == 8
+
+
+def test_the_plain_text_and_the_origins_name_commit_and_size(board):
+    told = repr(board)
+    assert "Davel et al. 2020 2: full-size record: holds in part; this run: holds\n" in told
+    assert "Cao et al. 2022: full-size record: not yet recorded; this run: no report yet\n" in told
+    origin = "Davel et al. 2020. Full-size record: 2025-01-02, H200, commit 0123456. This run: below the paper's size."
+    assert board.origins()[0] == origin
+
+
+def test_the_summary_tells_counts_in_words(board):
+    page = board.summary().data
+    assert "holds in part: 1 · fails: 1" in page and "holds: 1 · not at this size: 1" in page
+    assert "no report yet" in page and "the run failed" in page
+
+
+def test_places_are_figures_and_equations_with_their_claims(board):
+    places = board.places()
+    mine = places[places["chapter"] == DAVEL]
+    assert mine[["item", "what", "claims"]].to_numpy().tolist() == [
+        ["E10", "Sums", "10b"], ["F2", "Share of D_t. More.", "2"],
+    ]  # fmt: skip
+    assert CAO not in set(places["chapter"])
+    assert ">Share of D_t.<" in board.places_table().data
+
+
+def test_the_figure_has_a_bar_as_long_as_its_counts(board):
+    figure, axes = plt.subplots(1, 2)
+    draw(board, SIDES, axes)
+    for ax, side in zip(axes, SIDES, strict=True):
+        assert ax.get_title() == side
+        ends = {}
+        for bar in ax.patches:
+            ends[round(bar.get_y() + 0.4)] = max(ends.get(round(bar.get_y() + 0.4), 0), bar.get_x() + bar.get_width())
+        assert list(ends.values()) == board.counts(side).sum(axis=1).tolist()
+    assert {"no report yet", "the run failed"} <= {text.get_text() for text in axes[1].texts}
+    plt.close(figure)
+
+
+@settings(max_examples=25, deadline=None)
+@given(holds=st.lists(st.sampled_from(VERDICTS), max_size=12))
+def test_counts_add_up_to_the_claims(tmp_path_factory, holds):
+    folder = tmp_path_factory.mktemp("board")
+    ran(folder, XIE, *(claim(str(item), verdict) for item, verdict in enumerate(holds)))
+    counts = Scoreboard(folder, folder).counts("this run").loc[PAPERS[XIE]]
+    assert counts.tolist() == [holds.count(verdict) for verdict in VERDICTS]
+
+
+@pytest.mark.parametrize("text", ["<html>", "{}", '{"metadata": {}, "cells": []}'])
+def test_a_file_that_is_no_executed_notebook_is_named(tmp_path, text):
+    (tmp_path / f"{HU}.ipynb").write_text(text)
+    with pytest.raises(ValueError, match=f"{HU}.ipynb: expected a notebook that papermill ran"):
+        read_trial(HU, tmp_path, tmp_path)
+
+
+def test_a_damaged_record_is_named(tmp_path):
+    (tmp_path / f"{HU}.json").write_text("{}")
+    with pytest.raises(ValueError, match=f"{HU}.json: schema is missing"):
+        read_trial(HU, tmp_path, tmp_path)
+
+
+def test_the_picture_of_the_readme_shows_the_records_as_they_are(tmp_path):
+    # Otherwise: python tools/scoreboard_picture.py book/_static_book/scoreboard.png
+    drawn = Image.open(BOOK / "_static_book" / "scoreboard.png").text["Description"]
+    assert drawn == Scoreboard(tmp_path, BOOK / "records").counts("full-size record").to_csv()

@@ -1,0 +1,468 @@
+import copy
+import io
+import itertools
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.metrics import top_k_accuracy_score
+from torch import nn
+from torch.nn import functional as F
+
+from layerbook.training.fit import as_input, cross_entropy, fit
+from layerlib.data.load import Split
+from layerlib.filters.change import FilterTracker, filter_change, zeroed
+from layerlib.filters.zeroing import accuracy_without
+
+LAYERS = ["0", "2", "7"]
+
+
+def small_network(seed: int = 0) -> nn.Sequential:
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        return nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Conv2d(4, 6, 3, bias=False), nn.BatchNorm2d(6),
+                             nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(6, 5))
+
+
+def pictures() -> Split:
+    generator = torch.Generator().manual_seed(0)
+    return Split(torch.randint(256, (40, 3, 12, 12), generator=generator, dtype=torch.uint8),
+                 torch.randint(5, (40,), generator=generator))
+
+
+def train_step(model, optimizer, seed: int, autocast: bool = False) -> None:
+    generator = torch.Generator().manual_seed(seed)
+    x, y = torch.rand(8, 3, 12, 12, generator=generator), torch.randint(5, (8,), generator=generator)
+    with torch.autocast("cpu", torch.bfloat16, enabled=autocast):
+        loss = F.cross_entropy(model(x), y)
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+
+
+def literal(before: np.ndarray, after: np.ndarray, threshold: float):
+    """Eqs. 1-3 of the paper as they are printed, index by index; arrays are (filters, channels, h, w)."""
+    n, channels, height, width = before.shape
+    distances, significant, still = [], 0.0, 0.0
+    for i in range(n):
+        distances.append(np.linalg.norm((after[i] - before[i]).ravel()) ** 2)
+        count, unmoved = 0, 0
+        for c in range(channels):
+            r = 0
+            for j, k in itertools.product(range(height), range(width)):
+                r += int(abs(after[i, c, j, k] - before[i, c, j, k]) > threshold)
+            count += r
+            unmoved += int(r == 0)
+        significant += count / (height * width * channels) / n
+        still += unmoved / channels / n
+    return np.array(distances), significant, still
+
+
+def pair(seed: int, shape: tuple, dtype=torch.float64):
+    generator = torch.Generator().manual_seed(seed)
+    before = torch.randn(shape, generator=generator, dtype=torch.float64)
+    moved = torch.randn(shape, generator=generator, dtype=torch.float64)
+    moved *= torch.rand(shape[:2], generator=generator)[(..., *[None] * (len(shape) - 2))] ** 3
+    return before.to(dtype), (before + moved).to(dtype)
+
+
+@settings(deadline=None, max_examples=40)
+@given(seed=st.integers(0, 10**6), filters=st.integers(1, 4), channels=st.integers(1, 4), height=st.integers(1, 3),
+       width=st.integers(1, 3), threshold=st.floats(0.01, 1.5))
+def test_change_equals_the_formulas_as_printed(seed, filters, channels, height, width, threshold):
+    before, after = pair(seed, (filters, channels, height, width))
+    distances, significant, still = literal(before.numpy(), after.numpy(), threshold)
+    change = filter_change(before, after, threshold)
+    np.testing.assert_allclose(change.per_filter, distances, rtol=1e-12)
+    np.testing.assert_allclose(change.distance, distances.mean(), rtol=1e-12)
+    np.testing.assert_allclose(change.per_weight, distances.mean() / (channels * height * width), rtol=1e-12)
+    np.testing.assert_allclose([change.significant, change.still], [significant, still], rtol=0, atol=1e-12)
+
+
+@settings(deadline=None, max_examples=20)
+@given(seed=st.integers(0, 10**6), threshold=st.floats(0.01, 1.5))
+def test_change_does_not_depend_on_direction_or_order(seed, threshold):
+    before, after = pair(seed, (5, 4, 3, 3))
+    change, back = filter_change(before, after, threshold), filter_change(after, before, threshold)
+    generator = torch.Generator().manual_seed(seed)
+    filters, channels = torch.randperm(5, generator=generator), torch.randperm(4, generator=generator)
+    mixed = filter_change(before[filters][:, channels].flip(2), after[filters][:, channels].flip(2), threshold)
+    for other in (back, mixed):
+        torch.testing.assert_close(torch.stack([other.distance, other.significant, other.still]),
+                                   torch.stack([change.distance, change.significant, change.still]))
+    torch.testing.assert_close(mixed.per_filter, change.per_filter[filters])
+
+
+@settings(deadline=None, max_examples=20)
+@given(seed=st.integers(0, 10**6), low=st.floats(0.01, 1), more=st.floats(0, 1))
+def test_a_higher_threshold_finds_no_more_movement(seed, low, more):
+    before, after = pair(seed, (3, 4, 3, 3))
+    loose, strict = filter_change(before, after, low), filter_change(before, after, low + more)
+    assert strict.significant <= loose.significant and strict.still >= loose.still
+    # a channel that is not still holds at least one weight that moved, and at most nine
+    moved, channels = round(loose.significant.item() * 108), round((1 - loose.still.item()) * 12)
+    assert channels <= moved <= 9 * channels
+
+
+def test_nothing_moved_is_still_everywhere():
+    weight = torch.randn(4, 3, 3, 3)
+    change = filter_change(weight, weight.clone(), 1e-9)
+    assert (change.distance, change.significant, change.still) == (0, 0, 1)
+
+
+def test_a_weight_that_moved_by_the_threshold_itself_has_not_moved_by_more():
+    change = filter_change(torch.zeros(2, 2, 1, 2), torch.tensor([0.5, 0.75]).expand(2, 2, 1, 2), 0.5)
+    assert (change.significant, change.still) == (0.5, 0)
+    assert filter_change(torch.zeros(2, 2, 1, 2), torch.full((2, 2, 1, 2), -0.5), 0.5).still == 1
+
+
+def test_a_linear_layer_is_a_1x1_convolution():
+    before, after = pair(0, (6, 5))
+    flat = filter_change(before, after, 0.3)
+    square = filter_change(before[..., None, None], after[..., None, None], 0.3)
+    assert torch.equal(flat.per_filter, square.per_filter)
+    assert (flat.significant, flat.still, flat.weights) == (square.significant, square.still, 5)
+    assert flat.still == 1 - flat.significant
+
+
+def test_half_precision_is_measured_in_single():
+    before, after = pair(1, (4, 3, 3, 3), torch.bfloat16)
+    found, expected = filter_change(before, after, 0.1), filter_change(before.float(), after.float(), 0.1)
+    assert torch.equal(found.per_filter, expected.per_filter)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs CUDA")
+def test_cuda_equals_cpu():
+    before, after = pair(2, (64, 32, 3, 3), torch.float32)
+    expected, found = filter_change(before, after, 0.1), filter_change(before.cuda(), after.cuda(), 0.1)
+    assert found.per_filter.is_cuda
+    torch.testing.assert_close(found.per_filter.cpu(), expected.per_filter)
+    assert (found.significant.cpu(), found.still.cpu()) == (expected.significant, expected.still)
+
+
+GOOD = torch.zeros(4, 3, 3, 3)
+
+
+@pytest.mark.parametrize("change, message", [
+    (dict(before=GOOD[0]), r"before: expected float \(filters, channels, h, w\).*got torch.float32 \(3, 3, 3\)"),
+    (dict(after=GOOD[:3]), r"after: expected the shape \(4, 3, 3, 3\) of before, got \(3, 3, 3, 3\)"),
+    (dict(after=GOOD.long()), "after: expected float .* got torch.int64"),
+    (dict(after=GOOD / 0), "after: expected finite"),
+    (dict(before=GOOD[:, :0]), "before: expected float"),
+    (dict(threshold=0), "threshold: expected a number above 0, got 0"),
+    (dict(threshold=float("nan")), "threshold: expected a number above 0"),
+])
+def test_bad_weights_raise(change, message):
+    with pytest.raises(ValueError, match=message):
+        filter_change(**{"before": GOOD, "after": GOOD, "threshold": 0.1, **change})
+
+
+# Tracking
+
+
+def by_checkpoints(model, steps: int, every: int, thresholds, **how):
+    """The same from copies of the model kept every so many steps: per snapshot and layer the metrics of the tracker."""
+    copies = {0: copy.deepcopy(model)}
+    optimizer = torch.optim.Adam(model.parameters(), 1e-2)
+    for step in range(1, steps + 1):
+        train_step(model, optimizer, step, **how)
+        if step % every == 0:
+            copies[step] = copy.deepcopy(model)
+    rows, changes = [], {name: [] for name in LAYERS}
+    for step in range(every, steps + 1, every):
+        for name in LAYERS:
+            before, after = (copies[s].get_submodule(name).weight.detach() for s in (step - every, step))
+            found = [filter_change(before, after, each(step)) for each in thresholds]
+            rows.append([step, found[0].distance, found[0].per_weight,
+                         *[value for each in found for value in (each.significant, each.still)]])
+            changes[name].append(found[0].per_filter)
+    return np.array(rows, dtype=float), {name: torch.stack(each).mean(0) for name, each in changes.items()}
+
+
+@pytest.mark.parametrize("compiled, autocast", [(False, False), (False, True), (True, False)])
+def test_tracking_equals_comparing_checkpoints(compiled, autocast):
+    thresholds = {"fixed": 1e-2, "falling": lambda step: 1e-2 * 0.9**step}
+    reference, means = by_checkpoints(small_network(), 23, 5, [lambda step: 1e-2, thresholds["falling"]],
+                                      autocast=autocast)
+    model = small_network()
+    running = torch.compile(model, backend="eager") if compiled else model
+    tracker = FilterTracker(running, LAYERS, every=5, threshold=thresholds)
+    optimizer = torch.optim.Adam(running.parameters(), 1e-2)
+    tracker(0, running)
+    for step in range(1, 24):
+        train_step(running, optimizer, step, autocast)
+        tracker(step, running)
+    frame = tracker.to_frame()
+    assert list(frame.columns) == ["step", "layer", "distance", "per_weight", "significant_fixed", "still_fixed",
+                                   "significant_falling", "still_falling"]
+    assert frame.layer.tolist() == LAYERS * 4
+    np.testing.assert_allclose(frame.drop(columns="layer").to_numpy(dtype=float), reference, rtol=1e-6)
+    for name in LAYERS:
+        torch.testing.assert_close(tracker.mean_distance(name), means[name])
+
+
+def test_a_plain_loop_gives_what_the_callback_gives():
+    frames = []
+    for plain in (False, True):
+        model = small_network()
+        tracker = FilterTracker(model, LAYERS, every=3)
+        optimizer = torch.optim.Adam(model.parameters(), 1e-2)
+        for step in range(1, 10):
+            train_step(model, optimizer, step)
+            tracker.step() if plain else tracker(step, model)
+        frames.append(tracker.to_frame())
+    assert len(frames[0]) == 9 and frames[0].equals(frames[1])
+
+
+def test_fit_takes_a_tracker_and_trains_the_same_network():
+    split = pictures()
+    with_it, without = small_network(), small_network()
+    tracker = FilterTracker(with_it, LAYERS, every=2)
+    how = dict(epochs=3, batch_size=8, loss=cross_entropy, device="cpu")
+    fit(with_it, split, callbacks=[tracker], **how)
+    fit(without, split, **how)
+    assert tracker.to_frame().step.unique().tolist() == [2, 4, 6, 8, 10, 12, 14]
+    assert all(torch.equal(a, b) for a, b in zip(with_it.parameters(), without.parameters(), strict=True))
+
+
+def falling(step: int) -> float:
+    return 1e-3 / step
+
+
+def test_a_stored_run_is_read_back_with_what_was_tracked(tmp_path):
+    frames = []
+    for _ in range(2):
+        model = small_network()
+        tracker = FilterTracker(model, LAYERS, every=2, threshold={"fixed": 1e-3, "falling": falling})
+        fit(model, pictures(), epochs=2, batch_size=8, loss=cross_entropy, callbacks=[tracker], store=tmp_path)
+        frames.append(tracker.to_frame())
+    assert len(list(tmp_path.iterdir())) == 1
+    assert len(frames[0]) == 15 and frames[0].equals(frames[1])
+    assert repr(tracker) == "FilterTracker(['0', '2', '7'], every=2, threshold={'fixed': 0.001, 'falling': 'falling'})"
+    assert repr(FilterTracker(model, ["0"])) == "FilterTracker(['0'], every=10, threshold=0.0002)"
+
+
+@pytest.mark.parametrize("stop", [6, 8])
+def test_a_resumed_run_gives_what_an_uninterrupted_one_gives(stop):
+    def run(model, optimizer, tracker, steps):
+        for step in steps:
+            train_step(model, optimizer, step)
+            tracker(step, model)
+
+    model = small_network()
+    optimizer, tracker = torch.optim.Adam(model.parameters(), 1e-2), FilterTracker(model, LAYERS, every=3)
+    run(model, optimizer, tracker, range(1, stop + 1))
+    file = io.BytesIO()
+    torch.save([each.state_dict() for each in (model, optimizer, tracker)], file)
+    run(model, optimizer, tracker, range(stop + 1, 16))
+    file.seek(0)
+    again = small_network(seed=1)
+    optimizer, resumed = torch.optim.Adam(again.parameters(), 1e-2), FilterTracker(again, LAYERS, every=3)
+    for each, state in zip((again, optimizer, resumed), torch.load(file, weights_only=True), strict=True):
+        each.load_state_dict(state)
+    run(again, optimizer, resumed, range(stop + 1, 16))
+    assert len(resumed.to_frame()) == 15 and resumed.to_frame().equals(tracker.to_frame())
+    for name in LAYERS:
+        assert torch.equal(resumed.mean_still(name), tracker.mean_still(name))
+
+
+def test_a_gap_is_not_measured():
+    model = small_network()
+    tracker = FilterTracker(model, ["0"], every=3)
+    for step in (1, 2, 3, 7, 8, 9, 10, 11, 12):
+        tracker(step, model)
+    assert tracker.to_frame().step.tolist() == [3, 12]
+
+
+def test_step_0_begins_anew_from_the_weights_as_they_are():
+    model = small_network()
+    tracker = FilterTracker(model, ["0"], every=1)
+    with torch.no_grad():
+        model[0].weight += 1
+    tracker(0, model)
+    tracker(1, model)
+    assert tracker.to_frame().distance.tolist() == [0]
+
+
+def test_means_are_over_all_measurements():
+    model = small_network()
+    tracker = FilterTracker(model, ["0"], every=1, threshold={"low": 0.1, "high": 0.3})
+    assert tracker.mean_distance("0").isnan().all() and len(tracker.to_frame()) == 0
+    for size in (0.2, 0.4):
+        with torch.no_grad():
+            model[0].weight[1] += size
+        tracker.step()
+    torch.testing.assert_close(tracker.mean_distance("0"), torch.tensor([0, 27 * 0.1, 0, 0], dtype=torch.float64))
+    assert tracker.mean_still("0").tolist() == [1, 0, 1, 1]
+    assert tracker.mean_still("0", "high").tolist() == [1, 0.5, 1, 1]
+
+
+def test_only_one_copy_of_the_tracked_weights_is_held():
+    model = small_network()
+    tracker = FilterTracker(model, LAYERS, every=1)
+    for _ in range(50):
+        tracker.step()
+    held = sum(t.numel() for t in tracker.state_dict()["copy"].values())
+    assert held == sum(model.get_submodule(name).weight.numel() for name in LAYERS)
+    assert tracker.state_dict()["rows"].shape == (50, 3, 4)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs CUDA")
+def test_measuring_never_waits_for_the_device():
+    model = small_network().cuda()
+    tracker = FilterTracker(model, LAYERS, every=2)
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        for _ in range(6):
+            tracker.step()
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
+    assert len(tracker.to_frame()) == 9
+
+
+@pytest.mark.parametrize("change, message", [
+    (dict(names=["0", "1"]), "expected a layer with a weight of its own, got '1', a ReLU"),
+    (dict(names=["3"]), r"names: expected weights \(filters, .* got \(6,\) of '3'"),
+    (dict(names=["00"]), "has no layer '00'; closest are .*'0'"),
+    (dict(names=["0", "0"]), "names: expected at least one layer, each once"),
+    (dict(names=[]), "names: expected at least one layer"),
+    (dict(every=0), "every: expected at least 1 step, got 0"),
+    (dict(threshold=0.0), "threshold: expected a number above 0"),
+    (dict(threshold={}), "threshold: expected at least one, got none"),
+])
+def test_bad_trackers_raise(change, message):
+    with pytest.raises(ValueError, match=message):
+        FilterTracker(**{"model": small_network(), "names": ["0"], **change})
+
+
+def test_replaced_parameters_raise():
+    model = small_network()
+    tracker = FilterTracker(model, ["2"], every=1)
+    model[2].weight = nn.Parameter(model[2].weight.detach().clone())
+    with pytest.raises(ValueError, match="the weight of '2' was replaced"):
+        tracker.step()
+
+
+def test_another_model_raises():
+    tracker = FilterTracker(small_network(), ["2"], every=1)
+    with pytest.raises(ValueError, match="expected the one whose layers are tracked, got another Sequential"):
+        tracker(1, small_network())
+
+
+def test_a_threshold_that_falls_to_zero_raises():
+    tracker = FilterTracker(small_network(), ["2"], every=1, threshold=lambda step: 1 - step)
+    with pytest.raises(ValueError, match="threshold: expected a number above 0, got 0"):
+        tracker.step()
+
+
+def test_anothers_state_raises():
+    state = FilterTracker(small_network(), ["0"]).state_dict()
+    with pytest.raises(ValueError, match="state: expected every 5, got 10"):
+        FilterTracker(small_network(), ["0"], every=5).load_state_dict(state)
+    with pytest.raises(ValueError, match=r"state: expected names \['2'\], got \['0'\]"):
+        FilterTracker(small_network(), ["2"]).load_state_dict(state)
+    other = nn.Sequential(nn.Conv2d(3, 5, 3))
+    with pytest.raises(ValueError, match=r"state: expected '0' of shape \(5, 3, 3, 3\), got \(4, 3, 3, 3\)"):
+        FilterTracker(other, ["0"]).load_state_dict(state)
+
+
+def test_unknown_means_raise():
+    tracker = FilterTracker(small_network(), ["0"], threshold={"fixed": 0.1})
+    with pytest.raises(ValueError, match=r"name: expected one of the layers tracked, \['0'\], got '2'"):
+        tracker.mean_distance("2")
+    with pytest.raises(ValueError, match=r"threshold: expected one of \['fixed'\], got 'low'"):
+        tracker.mean_still("0", "low")
+
+
+# Zeroing
+
+
+def bits(model) -> list[bytes]:
+    return [t.detach().numpy().tobytes() for t in model.state_dict().values()]
+
+
+@pytest.mark.parametrize("filters", [[1, 3], torch.tensor([3, 1, 1]), np.array([1, 3]),
+                                     torch.tensor([False, True, False, True])])
+def test_zeroed_filters_put_out_nothing_and_come_back_to_the_bit(filters):
+    model, x = small_network(), torch.rand(2, 3, 12, 12)
+    with torch.no_grad():
+        model[0].weight[1, 0, 0, 0] = -0.0
+    before, plain = bits(model), model[0](x)
+    with zeroed(model, "0", filters):
+        inside = model[0](x)
+        assert (inside[:, [1, 3]] == 0).all() and (model[0].bias[[1, 3]] == 0).all()
+        assert torch.equal(inside[:, [0, 2]], plain[:, [0, 2]])
+    assert bits(model) == before
+
+
+def test_zeroed_restores_after_an_exception_and_within_inference():
+    model = small_network()
+    before = bits(model)
+    with pytest.raises(KeyError), torch.inference_mode(), zeroed(model, "2", [0, 5]):
+        raise KeyError
+    assert bits(model) == before
+    assert model[2].weight.requires_grad
+
+
+def test_a_batch_norm_still_shifts_a_zeroed_channel_unless_it_is_zeroed_along():
+    model, x = small_network().eval(), torch.rand(2, 3, 12, 12)
+    with torch.no_grad():
+        model[3].running_mean.fill_(-1)
+        model[3].bias.fill_(0.5)
+    before = bits(model)
+    with zeroed(model, "2", [4]):
+        shifted = model[:4](x)[:, 4]
+    with zeroed(model, "2", [4], also=["3"]):
+        silent = model[:4](x)
+    torch.testing.assert_close(shifted, torch.full_like(shifted, 1.5), rtol=1e-4, atol=0)
+    assert (silent[:, 4] == 0).all() and (silent[:, 3] != 0).any()
+    assert bits(model) == before
+
+
+def test_no_filters_change_nothing():
+    model = small_network()
+    before = bits(model)
+    with zeroed(model, "0", []):
+        assert bits(model) == before
+
+
+@pytest.mark.parametrize("arguments, message", [
+    (("0", [4]), r"filters: expected whole numbers from 0 to 3, or bool of shape \(4,\), got \[4\]"),
+    (("0", [-1]), "filters: expected whole numbers from 0 to 3"),
+    (("0", [0.5]), "filters: expected whole numbers"),
+    (("0", torch.tensor([True, False])), "filters: expected whole numbers"),
+    (("1", [0]), "expected a layer with a weight of its own, got '1', a ReLU"),
+    (("8", [0]), "has no layer '8'"),
+    (("0", [0], ["3"]), "also: expected 4 channels, as '0' has filters, got '3' with 6"),
+    (("2", [0], "9"), "has no layer '9'"),
+])
+def test_bad_zeroing_raises_and_changes_nothing(arguments, message):
+    model = small_network()
+    before = bits(model)
+    with pytest.raises(ValueError, match=message), zeroed(model, *arguments):
+        pass
+    assert bits(model) == before
+
+
+def test_accuracy_without_filters_equals_scikit_learns_of_a_network_that_never_had_them():
+    model, split = small_network(3), pictures()
+    choices, before = [[], [1], torch.tensor([True, False, True, True])], bits(model)
+    found = accuracy_without(model, "0", choices, split, best=(1, 2, 4), batch_size=15)
+    for filters, row in zip(choices, found, strict=True):
+        other = copy.deepcopy(model).eval()
+        with torch.no_grad():
+            other[0].weight[filters], other[0].bias[filters] = 0, 0
+            logits = other(as_input(split.images))
+        expected = [top_k_accuracy_score(split.labels, logits, k=k) for k in (1, 2, 4)]
+        np.testing.assert_allclose(row, expected, rtol=0, atol=1e-12)
+    assert bits(model) == before and model.training
+
+
+def test_accuracy_that_has_no_meaning_raises():
+    model, split = small_network(), pictures()
+    with pytest.raises(ValueError, match="best: expected 1 to 5, the number of classes, got"):
+        accuracy_without(model, "0", [[]], split, best=(1, 6))
+    with pytest.raises(ValueError, match=r"split: expected class numbers as labels, got multi-hot \(40, 2\)"):
+        accuracy_without(model, "0", [[]], Split(split.images, torch.zeros(40, 2)))

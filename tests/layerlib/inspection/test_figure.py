@@ -1,0 +1,142 @@
+"""The figure of an inspection: what is drawn, what is grey, and what is said where nothing could be read."""
+
+import matplotlib
+import numpy as np
+import pytest
+import torch
+from matplotlib import pyplot as plt
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from networks import NETWORKS
+
+from layerlib import inspect
+from layerlib.inspection._figure import NAMES, figure
+from layerlib.inspection._lenses import QUANTITIES
+from layerlib.inspection.inspect import Inspection
+
+ALL = [quantity for quantities in QUANTITIES.values() for quantity in quantities]
+
+
+def made(layers=7, missing=None, channels=1, pictures=True, changed=True, names=None):
+    """An inspection with numbers of its own, without a network; ``missing``: instrument -> which layers."""
+    random = torch.Generator().manual_seed(0)
+    values = {quantity: torch.rand(layers, generator=random, dtype=torch.float64) for quantity in ALL}
+    values["perplexity"] = 1 + 20 * values["perplexity"]
+    names = tuple(names or (f"layer{i}" for i in range(layers)))
+    missing = (missing or {}) | ({} if changed else {"filters": range(layers)})
+    reasons = {(names[i], instrument): f"{instrument} cannot be read" for instrument, which in missing.items()
+               for i in which}
+    for (name, instrument) in reasons:
+        for quantity in QUANTITIES[instrument]:
+            values[quantity][names.index(name)] = torch.nan
+    images = torch.randint(256, (8, channels, 12, 12), dtype=torch.uint8, generator=random)
+    if not pictures:
+        reasons["input", "pictures"] = "model: 'gate' cannot be guided"
+    return Inspection(names, names, values, reasons, {"distance": 0.9, "accuracy": 0.1}, 0.8, images,
+                      torch.randn(8, channels, 12, 12, generator=random) if pictures else None)
+
+
+def panels(fig):
+    """Axes of the panels by the first word beside them."""
+    return {ax.get_ylabel().split()[0]: ax for ax in fig.axes if ax.get_ylabel()}
+
+
+def texts(ax):
+    return " ".join([text.get_text() for text in ax.texts] + [ax.get_title(loc="left")]).replace("\n", " ")
+
+
+def lines(ax):
+    return {line.get_label(): np.asarray(line.get_ydata()) for line in ax.lines if not line.get_label().startswith("_")}
+
+
+def bands(ax):
+    return sorted((p.get_x(), p.get_x() + p.get_width()) for p in ax.patches if p.get_width() == 1)
+
+
+def test_each_panel_draws_the_numbers_of_its_instrument():
+    inspection = made()
+    drawn = panels(figure(inspection))
+    assert list(drawn) == ["images", "guided-", "distance", "perplexity", "accuracy", "silhouette", "relative"]
+    for panel, label, quantity, scale in (
+            ("distance", "layer's probe", "distance", 1), ("perplexity", "mean over classes", "perplexity", 1),
+            ("accuracy", "discrete", "discrete", 100), ("accuracy", "combined", "combined", 100),
+            ("silhouette", "targets", "target_silhouette", 1), ("silhouette", "outputs", "feature_silhouette", 1),
+            ("relative", "weights", "relative_change", 1)):
+        np.testing.assert_allclose(lines(drawn[panel])[label], scale * inspection.values[quantity])
+    assert set(lines(drawn["distance"])["class frequencies"]) == {0.9}
+    assert set(lines(drawn["accuracy"])["network"]) == {80}
+    assert drawn["perplexity"].get_yscale() == "log"
+    assert [label.get_text() for label in drawn["relative"].get_xticklabels()] == list(inspection.layers)
+
+
+def test_without_a_change_there_is_no_panel_of_it():
+    assert "relative" not in panels(figure(made(changed=False)))
+
+
+def test_layers_that_could_not_be_read_are_grey():
+    drawn = panels(figure(made(missing={"patterns": [2, 5], "targets": [0]})))
+    assert bands(drawn["perplexity"]) == [(1.5, 2.5), (4.5, 5.5)] and bands(drawn["silhouette"]) == [(-0.5, 0.5)]
+    assert not bands(drawn["distance"])
+    assert "not read" in [text.get_text() for text in drawn["perplexity"].get_legend().get_texts()]
+
+
+def test_a_panel_without_any_number_says_why():
+    drawn = panels(figure(made(missing={"nodes": range(7)}, pictures=False)))
+    assert "Not read: nodes cannot be read." in texts(drawn["accuracy"]) and not drawn["accuracy"].lines
+    assert drawn["accuracy"].get_legend() is None
+
+
+def test_missing_pictures_are_told_in_words():
+    fig = figure(made(pictures=False))
+    assert any("No guided pictures: model: 'gate' cannot be guided." in texts(ax) for ax in fig.axes)
+    assert "guided-" not in panels(fig)
+
+
+def test_targets_alone_missing_are_told_above_the_panel():
+    inspection = made()
+    inspection.values["target_silhouette"][:] = torch.nan
+    inspection.reasons.update({(name, "targets"): "model: expected logits" for name in inspection.layers})
+    ax = panels(figure(inspection))["silhouette"]
+    assert "targets not read: model: expected logits" in texts(ax) and list(lines(ax)) == ["outputs"]
+
+
+@pytest.mark.parametrize(("layers", "shown"), [(1, 1), (33, 17), (121, 31)])
+def test_names_of_many_layers_are_thinned_out_and_within_the_figure(layers, shown):
+    names = [f"features.{i}.block.0.convolution.with.a.long.name" for i in range(layers)]
+    fig = figure(made(layers, names=names))
+    labels = [label for label in panels(fig)["relative"].get_xticklabels() if label.get_text()]
+    assert len(labels) == shown <= NAMES and all(len(label.get_text()) <= 30 for label in labels)
+    FigureCanvasAgg(fig).draw()
+    boxes = [label.get_window_extent() for label in labels]
+    assert min(box.y0 for box in boxes) >= 0 and fig.get_size_inches().max() < 14
+    assert all(left.x1 <= right.x0 + 1 for left, right in zip(boxes, boxes[1:], strict=False))
+
+
+def test_legends_are_outside_the_data():
+    fig = figure(made())
+    FigureCanvasAgg(fig).draw()
+    for name in ("distance", "perplexity", "accuracy", "silhouette", "relative"):
+        ax = panels(fig)[name]
+        assert ax.get_legend().get_window_extent().x0 >= ax.get_window_extent().x1
+        assert ax.get_legend().get_window_extent().x1 <= fig.bbox.x1
+
+
+@pytest.mark.parametrize("channels", [2, 3])
+def test_images_of_any_number_of_channels_are_drawn(channels):
+    assert len(panels(figure(made(3, channels=channels)))["images"].images) == 1
+
+
+def test_the_style_and_the_open_figures_are_left_as_they_were():
+    with plt.rc_context({"grid.color": "red", "figure.dpi": 50}):
+        before, numbers = dict(matplotlib.rcParams), plt.get_fignums()
+        figure(made(3))
+        assert dict(matplotlib.rcParams) == before and plt.get_fignums() == numbers
+
+
+@pytest.mark.parametrize("name", ["vit", "borrowed weights", "not finite"])
+def test_figures_of_networks_have_no_panel_without_words(name):
+    torch.manual_seed(0)
+    model, split, _ = NETWORKS[name]()
+    fig = inspect(model, split).figure()
+    FigureCanvasAgg(fig).draw()
+    for ax in fig.axes:
+        assert ax.images or lines(ax) or texts(ax).strip()

@@ -1,0 +1,251 @@
+"""Reading layers: what is seen is what the layers put out, and the model is afterwards as it was."""
+
+import copy
+import gc
+import weakref
+
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from layerlib.layers.capture import capture, outputs
+from layerlib.models import MLP
+
+
+def convolutional(inplace):
+    """Two blocks with batch norm, as in torchvision's networks."""
+    torch.manual_seed(0)
+    return nn.Sequential(
+        nn.Sequential(nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4), nn.ReLU(inplace)),
+        nn.Sequential(nn.Conv2d(4, 4, 3), nn.Hardswish(inplace), nn.Dropout(0.5, inplace)),
+        nn.Flatten(), nn.Linear(4 * 4 * 4, 3))
+
+
+class Functional(nn.Module):
+    """Activations as functions, which no hook sees."""
+
+    def __init__(self, activation):
+        super().__init__()
+        self.first, self.second, self.activation = nn.Linear(4, 5), nn.Linear(5, 3), activation
+
+    def forward(self, x):
+        return self.second(self.activation(self.first(x)))
+
+
+class Twice(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layer, self.unused = nn.Linear(4, 4), nn.Linear(4, 4)
+
+    def forward(self, x):
+        return self.layer(self.layer(x))
+
+
+def hooks(model):
+    return sum(len(m._forward_hooks) + len(m._forward_pre_hooks) for m in model.modules())
+
+
+def modes(model):
+    return [m.training for m in model.modules()]
+
+
+def test_what_is_seen_is_what_each_layer_puts_out():
+    model, x = MLP((4, 5, 6, 3), activation="sigmoid"), torch.rand(7, 4)
+    with capture(model, ["linear1", "sigmoid1", "linear3"]) as seen:
+        logits = model(x)
+    assert torch.equal(seen["linear1"], model.linear1(x))
+    assert torch.equal(seen["sigmoid1"], model.linear1(x).sigmoid())
+    assert seen["linear3"] is logits
+    assert list(seen) == ["linear1", "sigmoid1", "linear3"] and len(seen) == 3
+
+
+def test_gradients_reach_what_is_seen():
+    model, x = MLP((4, 5, 3)), torch.rand(7, 4)
+    with capture(model, ["linear1"]) as seen:
+        loss = model(x).square().sum()
+    gradient, = torch.autograd.grad(loss, seen["linear1"])
+    assert torch.equal(gradient != 0, seen["linear1"] > 0)
+
+
+@pytest.mark.parametrize("mode", [torch.enable_grad, torch.no_grad, torch.inference_mode])
+def test_pre_activations_are_true_where_the_activation_works_in_place(mode):
+    x = torch.randn(6, 1, 8, 8, generator=torch.Generator().manual_seed(1))
+    names = ["0.0", "0.1", "0.2", "1.0", "1.1", "3"]
+    in_place, plain = convolutional(True).eval(), convolutional(False).eval()
+    with mode(), capture(in_place, names) as seen, capture(plain, names) as expected:
+        assert torch.equal(in_place(x), plain(x))
+    for name in names:
+        assert torch.equal(seen[name], expected[name])
+    assert (seen["0.1"] < 0).any()
+    assert in_place[0][2].inplace and in_place[1][1].inplace and not plain[0][2].inplace
+
+
+def test_nested_layers_are_named_with_dots():
+    model = nn.ModuleDict({"body": MLP((4, 5, 3))})
+    model.forward = lambda x: model.body(x)
+    with capture(model, ["body.linear1", "body"]) as seen:
+        out = model(torch.rand(2, 4))
+    assert seen["body"] is out and seen["body.linear1"].shape == (2, 5)
+
+
+def test_one_name_may_be_given_as_a_string():
+    model = MLP((4, 5, 3))
+    with capture(model, "linear1") as seen:
+        model(torch.rand(2, 4))
+    assert list(seen) == ["linear1"]
+
+
+def test_an_unknown_layer_is_refused_with_the_closest_names():
+    model = MLP((4, 5, 6, 3))
+    with pytest.raises(ValueError, match=r"names: MLP has no layer 'liner2'; closest are \['linear2'"), \
+         capture(model, ["linear1", "liner2"]):
+        pass
+    with pytest.raises(ValueError, match=r"has no layer 'zzz'; closest are \['flatten'"), capture(model, ["zzz"]):
+        pass
+    with pytest.raises(ValueError, match="has no layer ''"), capture(model, [""]):
+        pass
+    with pytest.raises(ValueError, match="names: expected at least one layer, got none"), capture(model, []):
+        pass
+    assert hooks(model) == 0
+
+
+def test_a_layer_that_was_not_asked_for_is_not_given():
+    model = MLP((4, 5, 3))
+    with capture(model, ["linear1"]) as seen, pytest.raises(KeyError, match="'linear2' is not captured; captured are"):
+        seen["linear2"]
+
+
+def test_a_layer_that_did_not_run_is_an_error_and_no_older_output():
+    model = Twice()
+    with capture(model, ["layer", "unused"]) as seen:
+        with pytest.raises(RuntimeError, match="'layer' did not run in the last forward pass"):
+            seen["layer"]
+        model(torch.rand(2, 4))
+        with pytest.raises(RuntimeError, match="'unused' did not run in the last forward pass"):
+            seen["unused"]
+        model.layer.register_forward_pre_hook(lambda *_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            model(torch.rand(2, 4))
+        with pytest.raises(RuntimeError, match="'layer' did not run in the last forward pass"):
+            seen["layer"]
+    assert list(seen) == []
+
+
+def test_of_a_layer_that_runs_twice_the_last_output_is_seen():
+    model, x = Twice(), torch.rand(2, 4)
+    with capture(model, ["layer"]) as seen:
+        model(x)
+    assert torch.equal(seen["layer"], model.layer(model.layer(x)))
+
+
+@pytest.mark.parametrize("activation", [F.relu_, lambda z: F.relu(z, inplace=True), lambda z: z.mul_(2),
+                                        lambda z: F.relu_(z.view(-1, 5))])
+def test_an_overwritten_output_is_an_error_and_no_wrong_picture(activation):
+    model, x = Functional(activation), torch.randn(8, 4)
+    with torch.no_grad(), capture(model, ["first", "second"]) as seen:
+        model(x)
+    with pytest.raises(RuntimeError, match="layer 'first': its output was overwritten in place after it ran"):
+        seen["first"]
+    assert seen["second"].shape == (8, 3)
+
+
+def test_in_inference_mode_an_output_is_seen_as_it_was_before_it_was_overwritten():
+    model, x = Functional(F.relu_), torch.randn(8, 4)
+    with torch.inference_mode(), capture(model, ["first"]) as seen:
+        model(x)
+        assert torch.equal(seen["first"], model.first(x)) and (seen["first"] < 0).any()
+
+
+def test_a_functional_activation_out_of_place_is_no_error():
+    model, x = Functional(F.relu), torch.randn(8, 4)
+    with capture(model, ["first"]) as seen:
+        model(x)
+    assert torch.equal(seen["first"], model.first(x))
+
+
+def test_a_layer_that_puts_out_no_tensor_is_refused_by_name():
+    model = nn.Sequential(nn.LSTM(3, 4))
+    with capture(model, ["0"]), pytest.raises(TypeError, match="layer '0': expected a tensor as its output, got tuple"):
+        model(torch.rand(2, 3))
+    assert hooks(model) == 0
+
+
+def test_the_model_is_as_before_also_after_an_exception():
+    model = convolutional(True)
+    before, state = modes(model), copy.deepcopy(model.state_dict())
+    with pytest.raises(ZeroDivisionError), capture(model.eval(), ["0.0", "1.1"]):
+        model(torch.rand(2, 1, 8, 8))
+        raise ZeroDivisionError
+    model.train()
+    assert hooks(model) == 0 and modes(model) == before
+    assert all(m.inplace for m in model.modules() if hasattr(m, "inplace"))
+    assert all(torch.equal(t, state[name]) for name, t in model.state_dict().items())
+
+
+def test_captures_may_be_open_inside_one_another():
+    model, x = convolutional(True).eval(), torch.rand(2, 1, 8, 8)
+    with capture(model, ["0.0"]) as outer:
+        with capture(model, ["0.0", "1.0"]) as inner:
+            model(x)
+        assert torch.equal(outer["0.0"], inner["0.0"])
+        model(2 * x)
+        assert torch.equal(outer["0.0"], model[0][0](2 * x))
+        assert torch.equal(inner["0.0"], model[0][0](x))
+    assert hooks(model) == 0 and model[0][2].inplace
+
+
+def test_only_the_last_pass_is_held_and_nothing_once_seen_is_gone():
+    model = MLP((4, 5, 3))
+    with capture(model, ["linear1"]) as seen:
+        model(torch.rand(2, 4))
+        first = weakref.ref(seen["linear1"])
+        model(torch.rand(2, 4))
+        gc.collect()
+        assert first() is None
+        second = weakref.ref(seen["linear1"])
+    assert second() is seen["linear1"]
+    del seen
+    gc.collect()
+    assert second() is None
+
+
+@pytest.mark.parametrize("batch_size", [1, 7, 20, 2000])
+def test_outputs_are_those_of_one_direct_pass_in_evaluation_mode(batch_size):
+    model = convolutional(True).double()
+    model(torch.rand(9, 1, 8, 8).double())  # running statistics that differ from those of a batch
+    model[1].eval()
+    before, state, random = modes(model), copy.deepcopy(model.state_dict()), torch.get_rng_state()
+    images = torch.randint(256, (20, 1, 8, 8), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    read = outputs(model, ["0.1", "3"], images, batch_size)
+    assert modes(model) == before and hooks(model) == 0 and torch.equal(torch.get_rng_state(), random)
+    assert all(torch.equal(t, state[name]) for name, t in model.state_dict().items())
+    plain = convolutional(False).double().eval()
+    plain.load_state_dict(state)
+    exact = images.double() / 255
+    torch.testing.assert_close(read["0.1"], plain[0][:2](exact).detach(), rtol=1e-12, atol=1e-12)
+    torch.testing.assert_close(read["3"], plain(exact).detach(), rtol=1e-12, atol=1e-12)
+    assert not read["3"].requires_grad
+
+
+def test_modes_come_back_when_reading_outputs_fails():
+    model = convolutional(False).train()
+    model[0].eval()
+    before = modes(model)
+    with pytest.raises(ValueError, match="has no layer '9'"):
+        outputs(model, ["9"], torch.zeros(2, 1, 8, 8, dtype=torch.uint8))
+    with pytest.raises(RuntimeError):
+        outputs(model, ["3"], torch.zeros(2, 3, 8, 8, dtype=torch.uint8))
+    assert modes(model) == before and hooks(model) == 0
+
+
+def test_pixels_that_are_not_bytes_are_refused_and_left_alone():
+    images = torch.ones(2, 1, 2, 2)
+    with pytest.raises(ValueError, match="images: expected uint8 pixels, 0 to 255, got torch.float32"):
+        outputs(MLP((4, 3)), ["linear1"], images)
+    assert torch.equal(images, torch.ones(2, 1, 2, 2))
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_outputs_stay_on_the_device_of_the_model():
+    assert outputs(MLP((4, 3)).cuda(), ["linear1"], torch.zeros(2, 1, 2, 2, dtype=torch.uint8))["linear1"].is_cuda
