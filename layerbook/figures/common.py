@@ -1,16 +1,11 @@
 """Every figure of the book: functions take data and an axes, draw, and return the axes.
 
-One scheme of colours for all chapters, in which a colour means one thing within a figure:
+One scheme of colours for all chapters, in which a colour means one thing within a figure: that of ``layerlib.palette``,
+and
 
 - layers, and networks by depth or width: light to dark, ``depth_colours``
-- classes: ``CLASS_COLOURS``, by class number
-- node systems: ``SYSTEM_COLOURS``
 - two data sets or networks side by side: ``DATA_COLOURS``, the easier set or ResNet first, the harder set or VGG second
 - verdicts: ``VERDICT_COLOURS``
-- controls, such as random labels or random filters: ``CONTROL_COLOUR``
-- what must be beaten, such as label frequencies or bare pixels: ``BASELINE_COLOUR``
-- the target, the whole network, and what a test measured: ``INK``
-- whatever else a figure compares, such as kinds of probe: ``KIND_COLOURS``, which lines without a colour take in turn
 """
 
 from collections.abc import Mapping, Sequence
@@ -25,22 +20,25 @@ from matplotlib.patches import Rectangle
 from matplotlib.ticker import NullLocator
 
 from layerbook.report import COLOURS as VERDICT_COLOURS
+from layerlib.palette import (
+    BASELINE_COLOUR,
+    CLASS_COLOURS,
+    CONTROL_COLOUR,
+    INK,
+    KIND_COLOURS,
+    SYSTEM_COLOURS,
+    bare,
+    pictures,
+    use_style,
+)
 
-CLASS_COLOURS = sns.color_palette("colorblind", 10)
-SYSTEM_COLOURS = dict(zip(("discrete", "continuous", "combined"), CLASS_COLOURS, strict=False))
+__all__ = ["BASELINE_COLOUR", "CLASS_COLOURS", "CONTROL_COLOUR", "DATA_COLOURS", "INK", "KIND_COLOURS", "MARK_COLOURS",
+           "SYSTEM_COLOURS", "VERDICT_COLOURS", "activation_shares", "class_histograms", "class_legend", "cloud",
+           "depth_colours", "evenly", "intervals", "marked", "over_training", "per_layer", "pictures", "spread",
+           "systems", "trials", "use_style"]
+
 DATA_COLOURS = CLASS_COLOURS[0], CLASS_COLOURS[3]
 MARK_COLOURS = {"crossings": CLASS_COLOURS[3], "turns": CLASS_COLOURS[2]}  # red and green, as in Xie & Lai's figure 8
-CONTROL_COLOUR, BASELINE_COLOUR, INK = CLASS_COLOURS[4], "0.5", "0.15"
-# Paul Tol's muted colours, which colour-blind readers can tell apart too: none is a class's
-KIND_COLOURS = sns.color_palette(["#332288", "#44aa99", "#999933", "#88ccee", "#882255"])
-
-
-def use_style() -> None:
-    """The look of the book's figures: seaborn ticks, colour-blind palettes, white ground in either theme."""
-    sns.set_theme(style="ticks", context="notebook", palette=KIND_COLOURS, font_scale=0.85, rc={
-        "figure.dpi": 110, "figure.facecolor": "white", "figure.constrained_layout.use": True,
-        "savefig.facecolor": "white", "axes.spines.top": False, "axes.spines.right": False, "axes.grid": True,
-        "grid.color": "0.92", "legend.frameon": False})
 
 
 def depth_colours(layers: int) -> list:
@@ -188,25 +186,6 @@ def over_training(iterations: Sequence[int], values: np.ndarray, ax: Axes, **lin
     return ax
 
 
-def pictures(strip: np.ndarray, ax: Axes, label: str, colours: str = "RdBu_r") -> Axes:
-    """Pictures in a row, each on its own scale around 0: with the default colours red is above 0 and blue below.
-
-    Parameters
-    ----------
-    strip : shape (N, H, W)
-    """
-    strip = np.asarray(strip, dtype=float)
-    largest = np.abs(strip).max((1, 2), keepdims=True)
-    scaled = np.pad(strip / np.where(largest > 0, largest, 1), ((0, 0), (1, 1), (1, 1)), constant_values=np.nan)
-    lowest = 0 if colours != "RdBu_r" and strip.min() >= 0 else -1
-    ax.imshow(np.concatenate(scaled, 1), cmap=colours, vmin=lowest, vmax=1, interpolation="nearest")
-    ax.set(xticks=[], yticks=[])
-    ax.set_ylabel(label, rotation=0, ha="right", va="center", fontsize="small")
-    ax.spines[:].set_visible(False)
-    ax.grid(False)
-    return ax
-
-
 def marked(image: np.ndarray, crossings: Sequence[tuple], turns: Sequence[tuple], ax: Axes) -> Axes:
     """A drawn image with boxes: red, solid around crossings; green, dashed around turns (Xie & Lai, fig. 8).
 
@@ -219,10 +198,7 @@ def marked(image: np.ndarray, crossings: Sequence[tuple], turns: Sequence[tuple]
     for boxes, colour, style in zip((crossings, turns), MARK_COLOURS.values(), ("-", "--"), strict=True):
         for top, left, height, width in boxes:
             ax.add_patch(Rectangle((left - 0.5, top - 0.5), width, height, fill=False, ec=colour, ls=style, lw=1.5))
-    ax.set(xticks=[], yticks=[])
-    ax.spines[:].set_visible(False)
-    ax.grid(False)
-    return ax
+    return bare(ax)
 
 
 def intervals(rows: Mapping[str, Sequence[float]], ax: Axes, **dot) -> Axes:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from layerbook.training.fit import as_input
+from layerlib._forward import as_input
 from layerlib.data.load import Split
 from layerlib.filters.zeroing import own_weight
 from layerlib.layers.capture import capture

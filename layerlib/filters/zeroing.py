@@ -6,7 +6,7 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
-from layerbook.training.fit import as_input, modes_kept
+from layerlib._forward import as_input, modes_kept
 from layerlib.data.load import Split
 from layerlib.layers.capture import named_layers
 

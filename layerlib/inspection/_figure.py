@@ -12,8 +12,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullLocator
 
-from layerbook.figures.common import BASELINE_COLOUR, INK, KIND_COLOURS, SYSTEM_COLOURS, pictures, use_style
 from layerlib.nodes.classifiers import SYSTEMS
+from layerlib.palette import BASELINE_COLOUR, INK, KIND_COLOURS, SYSTEM_COLOURS, bare, pictures, use_style
 
 if TYPE_CHECKING:
     from layerlib.inspection.inspect import Inspection
@@ -67,10 +67,7 @@ def _pictures(inspection: Inspection, axes: np.ndarray) -> None:
     row = np.moveaxis(np.concatenate(beside, -1), 0, -1)
     axes[0].imshow(row[..., :3] if row.shape[-1] >= 3 else row[..., 0], cmap="gray", vmin=0, vmax=1,
                    interpolation="nearest")
-    axes[0].set(xticks=[], yticks=[])
-    axes[0].set_ylabel("images", rotation=0, ha="right", va="center", fontsize="small")
-    axes[0].spines[:].set_visible(False)
-    axes[0].grid(False)
+    bare(axes[0], "images")
     if inspection.pictures is None:
         axes[1].set_axis_off()
         _say(axes[1], f"No guided pictures: {inspection.reasons['input', 'pictures']}.")

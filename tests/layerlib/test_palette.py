@@ -1,0 +1,34 @@
+"""The look of the figures is seaborn's, without seaborn."""
+
+import matplotlib as mpl
+import numpy as np
+import seaborn as sns
+from matplotlib import pyplot as plt
+from matplotlib.colors import is_color_like, to_rgb
+
+from layerlib import palette
+
+BOOK = {"figure.dpi": 110, "figure.facecolor": "white", "figure.constrained_layout.use": True,
+        "savefig.facecolor": "white", "axes.spines.top": False, "axes.spines.right": False, "axes.grid": True,
+        "grid.color": "0.92", "legend.frameon": False}
+
+
+def settings():
+    """What is set, colours by value, without the colours of pictures, which figures name themselves."""
+    return {key: to_rgb(value) if is_color_like(value) else value for key, value in mpl.rcParams.items()
+            if key != "image.cmap"}
+
+
+def test_the_style_is_the_one_that_seaborn_sets():
+    with plt.rc_context():
+        mpl.rcdefaults()
+        sns.set_theme(style="ticks", context="notebook", palette=palette.KIND_COLOURS, font_scale=0.85, rc=BOOK)
+        expected = settings()
+        mpl.rcdefaults()
+        palette.use_style()
+        found = settings()
+    assert {key: (value, found[key]) for key, value in expected.items() if found[key] != value} == {}
+
+
+def test_colours_of_classes_are_seaborns():
+    np.testing.assert_array_equal(palette.CLASS_COLOURS, sns.color_palette("colorblind", 10))
