@@ -1,7 +1,7 @@
 """Gaussian kernel density estimates of every node and class of a layer, from histograms.
 
-Two steps after :class:`layerlib.nodes._moments.Moments`, each batched over nodes and classes: linear-binned histograms on
-a grid per node and class (:class:`Histograms`), fed batch by batch, and a table of log densities on one grid per
+Two steps after :class:`layerlib.nodes._moments.Moments`, each batched over nodes and classes: linear-binned histograms
+on a grid per node and class (:class:`Histograms`), fed batch by batch, and a table of log densities on one grid per
 node, convolved by FFT and read by linear interpolation (:class:`LogDensities`).
 """
 
@@ -48,14 +48,14 @@ class Histograms:
         empty = low > high
         low = torch.where(empty, low.amin(1, keepdim=True), low)
         high = torch.where(empty, low, high)
-        self.low, self.high, self.bandwidth = low, high, bandwidth
+        self.bandwidth = bandwidth
         self.origin = low - MARGIN * bandwidth
         extent = high - low + 2 * MARGIN * bandwidth
         needed = math.ceil(float((extent / bandwidth).max()) * BINS_PER_BANDWIDTH) + 1
         # The FFT is fast for lengths with small factors.
         bins = max(MIN_BINS, -(-needed // 64) * 64)
         self.spacing = extent / (bins - 1)
-        self.bins, self._dtype = bins, dtype
+        self.bins = bins
         # One scattered addition for both neighbours of a sample: how many, and the shares of the right ones.
         self._sums = torch.zeros(*low.shape, bins, dtype=dtype.to_complex(), device=low.device)
         # Sharing a sample between its two neighbours adds spacing²/6 of variance, on average.
@@ -69,19 +69,16 @@ class Histograms:
         first, one = self._first.T.contiguous(), z.new_ones(1)
         for z_block, label_block in row_blocks(z, labels, width=nodes):
             position = torch.addcmul(shift.index_select(0, label_block), z_block, scale.index_select(0, label_block))
-            self._share(position, first.index_select(0, label_block), one)
+            position.clamp_(0, self.bins - 1.5)
+            left = position.to(first.dtype).add_(first.index_select(0, label_block)).long()
+            pairs = torch.complex(one, position.frac_())
+            self._sums.view(-1).scatter_add_(0, left.flatten(), pairs.flatten())
 
     @property
     def _first(self) -> Tensor:
         narrow = torch.int32 if self._sums.numel() < 2**31 else torch.int64
         return torch.arange(0, self._sums.numel(), self.bins, dtype=narrow,
                             device=self._sums.device).view_as(self.origin)
-
-    def _share(self, position: Tensor, first: Tensor, amount: Tensor) -> None:
-        position.clamp_(0, self.bins - 1.5)
-        left = position.to(first.dtype).add_(first).long()
-        pairs = torch.complex(amount, position.frac_().mul_(amount))
-        self._sums.view(-1).scatter_add_(0, left.flatten(), pairs.flatten())
 
     @property
     def counts(self) -> Tensor:
@@ -98,20 +95,6 @@ class Histograms:
     def samples(self) -> Tensor:
         """Samples so far of each class, float64, shape (C,)."""
         return self._sums.real.sum((0, 2), dtype=torch.float64) / len(self.origin)
-
-    def rebinned(self, bandwidth: Tensor) -> Histograms:
-        """The same samples on the grids that another bandwidth asks for, from the bins alone."""
-        bins_each = float((bandwidth / self.spacing).min())
-        if bins_each < 2:
-            raise ValueError(f"bandwidth: expected at least 2 bins of the histograms at every node and class, "
-                             f"got {bins_each:.2g} at one: fit with the narrowest bandwidth first")
-        new = Histograms(self.low, self.high, bandwidth, self._dtype)
-        grid = torch.arange(self.bins, dtype=torch.float64, device=bandwidth.device)
-        position = self.origin[..., None] + self.spacing[..., None] * grid
-        position = ((position - new.origin[..., None]) / new.spacing[..., None]).to(self._dtype)
-        new._share(position, new._first[..., None], self.counts.to(self._dtype))
-        new.added_variance = new.added_variance + self.added_variance
-        return new
 
     def density(self, nodes: slice = slice(None)) -> Tensor:
         """Gaussian kernel density at the grid points, float64, shape (nodes, C, bins); 0 without samples."""

@@ -44,7 +44,7 @@ class NodeClassifiers:
     """
 
     def __init__(self, moments: Moments, histograms: Histograms, dtype: torch.dtype) -> None:
-        self._moments, self._histograms, self._dtype = moments, histograms, dtype
+        self._dtype = dtype
         self.nodes, self.classes = moments.nodes, moments.classes
         self.bandwidth = histograms.bandwidth
         self.log_prior = (moments.count / moments.count.sum()).log()
@@ -126,19 +126,6 @@ class NodeClassifiers:
             raise ValueError(f"batches: expected the same samples in both passes, got {moments.count.tolist()} "
                              f"a class in the first and {[round(n) for n in seen.tolist()]} in the second")
         return cls(moments, histograms, dtype)
-
-    @torch.no_grad()
-    def with_bandwidth(self, bandwidth: str | float | Tensor) -> NodeClassifiers:
-        """The same training samples with another bandwidth, without going through them again.
-
-        Raises
-        ------
-        ValueError
-            if the bandwidth is not as :meth:`fit` takes it, or is narrower than two bins of the histograms of
-            this fit (a fit at "scott" reaches down to half of that and often a quarter): fit with the narrowest
-        """
-        wanted = self._moments.bandwidth(bandwidth, self._dtype)
-        return type(self)(self._moments, self._histograms.rebinned(wanted), self._dtype)
 
     def predict(self, z: Tensor, system: str = "combined") -> Tensor:
         """Most probable class of each sample, int64, shape (N,); arguments as :meth:`log_posterior`."""

@@ -214,17 +214,6 @@ def test_half_precision_is_read():
     assert NodeClassifiers.fit(z.bfloat16(), labels).predict(z.bfloat16()).shape == (400,)
 
 
-def test_with_bandwidth_equals_a_new_fit():
-    z, labels = clouds(10)
-    classifiers = NodeClassifiers.fit(z, labels, 0.1)
-    for bandwidth in ("scott", 1.0):
-        again, direct = classifiers.with_bandwidth(bandwidth), NodeClassifiers.fit(z, labels, bandwidth)
-        torch.testing.assert_close(again.bandwidth, direct.bandwidth)
-        assert (again.log_likelihood(z, labels) - direct.log_likelihood(z, labels)).abs().max() < 2e-3
-    with pytest.raises(ValueError, match="narrowest"):
-        classifiers.with_bandwidth(1e-3)
-
-
 def test_log_likelihood_is_the_mean_log_density_of_the_own_class():
     z, labels = clouds(11)
     classifiers = NodeClassifiers.fit(z[:200], labels[:200])
@@ -234,9 +223,8 @@ def test_log_likelihood_is_the_mean_log_density_of_the_own_class():
 
 def test_held_out_likelihood_prefers_a_sensible_bandwidth():
     z, labels = clouds(12, samples=3000)
-    narrow = NodeClassifiers.fit(z[:1500], labels[:1500], 0.005)
-    scores = [narrow.with_bandwidth(b).log_likelihood(z[1500:], labels[1500:]).mean().item()
-              for b in (0.005, 0.15, 2.0)]
+    scores = [NodeClassifiers.fit(z[:1500], labels[:1500], bandwidth).log_likelihood(z[1500:], labels[1500:]).mean()
+              for bandwidth in (0.005, 0.15, 2.0)]
     assert scores[1] > max(scores[0], scores[2])
 
 

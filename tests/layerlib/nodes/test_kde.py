@@ -85,23 +85,6 @@ def test_bins_follow_the_narrowest_bandwidth():
         assert histograms.counts.sum().item() == pytest.approx(z.numel())
 
 
-def test_rebinned_histograms_give_the_densities_of_a_direct_fit():
-    z, labels = mixture(4)
-    narrow = histograms_of(z, labels, 3, 0.1)
-    for bandwidth in (0.1, 0.4, 2.0):
-        wanted = torch.full_like(narrow.bandwidth, bandwidth)
-        again = LogDensities(narrow.rebinned(wanted), z.dtype).at(z)
-        direct = LogDensities(histograms_of(z, labels, 3, bandwidth), z.dtype).at(z)
-        near = direct > direct.amax((0, 2), keepdim=True) - 10
-        assert (again - direct).abs()[near].max() < 0.03
-
-
-def test_rebinning_below_the_resolution_raises():
-    histograms = histograms_of(*mixture(5), 3)
-    with pytest.raises(ValueError, match="fit with the narrowest"):
-        histograms.rebinned(histograms.bandwidth / 100)
-
-
 def test_the_floor_is_one_per_node():
     z, labels = mixture(6)
     densities = LogDensities(histograms_of(z, labels, 3), z.dtype)
