@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from platformdirs import user_cache_path
 from torch import Tensor
 
 from layerlib.data.folders import coco, imagenet_folder, voc2007
@@ -45,7 +46,8 @@ def load(name: str | Path, root: str | Path | None = None, size: int | None = No
           shape (N, H, W), (N, C, H, W) or (N, H, W, C) with 1 or 3 channels, labels whole numbers (N,) or multi-hot
           (N, K). Images may also be JPEG bytes: ``train_jpeg, train_offsets, train_labels``, the same for ``test``.
     root : folder of the sets that are not embedded
-        by default ``$LAYERLIB_DATA``, else ``~/.cache/layerlib``; where torchvision can, it downloads into it
+        by default ``$LAYERLIB_DATA``, else the system's folder for caches (on Linux ``~/.cache/layerlib``); where
+        torchvision can, it downloads into it
     size : height and width in pixels of the pictures of "voc2007", "coco" and "imagenet-folder", by default 224
 
     Raises
@@ -80,7 +82,7 @@ def load(name: str | Path, root: str | Path | None = None, size: int | None = No
 
 
 def _folder(root: str | Path | None) -> Path:
-    return Path(root or os.environ.get("LAYERLIB_DATA") or Path.home() / ".cache" / "layerlib")
+    return Path(root or os.environ.get("LAYERLIB_DATA") or user_cache_path("layerlib"))
 
 
 def scene_sources(name: str, root: str | Path | None = None, part: str = "train") -> tuple[Split, Split]:

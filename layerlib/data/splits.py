@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -14,12 +15,21 @@ class Split:
     ----------
     images : uint8, shape (N, C, H, W)
     labels : int64, shape (N,), class numbers; or float32, shape (N, K), multi-hot
+
+    numpy arrays become tensors, and labels in them of any whole numbers int64, of two dimensions float32.
+
+    Raises
+    ------
+    ValueError
+        if the images, the labels or their numbers are other than that
     """
 
     images: Tensor
     labels: Tensor
 
     def __post_init__(self):
+        for name in ("images", "labels"):
+            object.__setattr__(self, name, _tensor(getattr(self, name), name))
         if self.images.dtype != torch.uint8 or self.images.ndim != 4:
             raise ValueError(
                 f"images: expected uint8 (N, C, H, W), got {self.images.dtype} {tuple(self.images.shape)}"
@@ -62,6 +72,19 @@ class Split:
         held[torch.randperm(len(self), generator=torch.Generator().manual_seed(seed))[:samples]] = True
         held = held.to(self.images.device)
         return self[~held], self[held]
+
+
+def _tensor(value: Tensor | np.ndarray, name: str) -> Tensor:
+    if isinstance(value, Tensor):
+        return value
+    if not isinstance(value, np.ndarray) or value.dtype.kind not in "biuf":
+        got = f"an array of {value.dtype}" if isinstance(value, np.ndarray) else type(value).__name__
+        raise ValueError(f"{name}: expected a tensor or a numpy array of numbers, got {got}")
+    dtype = value.dtype.newbyteorder("=")
+    if name == "labels":
+        dtype = np.float32 if value.ndim == 2 else np.int64 if value.dtype.kind in "iu" else dtype
+    # PyTorch takes neither reversed nor read-only arrays without a word
+    return torch.from_numpy(np.require(value, dtype, ["C", "W"]))
 
 
 @dataclass(frozen=True)

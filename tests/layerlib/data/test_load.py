@@ -15,10 +15,11 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
+from platformdirs import user_cache_path
 from torchvision import datasets
 
 from layerlib.data.folders import VOC_CLASSES
-from layerlib.data.load import EMBEDDED, Data, Split, label_vectors, load
+from layerlib.data.load import EMBEDDED, Data, Split, _folder, label_vectors, load
 
 WHOLE_DATA = os.environ.get("LAYERLIB_DATA")
 needs_whole_data = pytest.mark.skipif(not WHOLE_DATA, reason="needs the whole sets in $LAYERLIB_DATA")
@@ -200,6 +201,27 @@ def test_indexing_keeps_images_with_their_labels(index):
     part = whole[index]
     assert torch.equal(part.images, whole.images[index]) and torch.equal(part.labels, whole.labels[index])
     assert len(part) == len(whole.labels[index])
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.int32, ">i8", np.int64])
+def test_numpy_arrays_become_a_split(dtype):
+    images, labels = pixels(4, 1, 3, 3)[::-1], np.arange(4).astype(dtype)
+    labels.flags.writeable = False
+    part = Split(images, labels)
+    assert part.images.tolist() == images.tolist() and part.labels.tolist() == [0, 1, 2, 3]
+    assert part.images.dtype == torch.uint8 and part.labels.dtype == torch.int64
+    assert Split(images, np.eye(4, dtype=dtype)).labels.dtype == torch.float32
+
+
+@pytest.mark.parametrize("images, labels, message", [
+    (np.zeros((2, 1, 3, 3)), np.arange(2), r"images: expected uint8 \(N, C, H, W\), got torch.float64"),
+    ([[0]], np.arange(2), "images: expected a tensor or a numpy array of numbers, got list"),
+    (pixels(2, 1, 3, 3), np.array(["a", "b"]), "labels: expected .* numpy array of numbers, got an array of <U1"),
+    (pixels(2, 1, 3, 3), np.array([0.0, 1.0]), r"labels: expected int64 \(N,\) .* got torch.float64 \(2,\)"),
+])
+def test_a_split_refuses_other_arrays_for_what_they_are(images, labels, message):
+    with pytest.raises(ValueError, match=message):
+        Split(images, labels)
 
 
 def test_unlabelled_pictures_are_none_unless_counted():
@@ -584,3 +606,11 @@ def test_the_script_makes_the_embedded_sets_again(tmp_path, monkeypatch):
             assert made.files == embedded.files
             for key in made.files:
                 assert made[key].dtype == embedded[key].dtype and np.array_equal(made[key], embedded[key])
+
+
+def test_whole_sets_lie_in_the_systems_folder_for_caches(monkeypatch, tmp_path):
+    monkeypatch.delenv("LAYERLIB_DATA", raising=False)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert _folder(None) == user_cache_path("layerlib") and tmp_path in _folder(None).parents
+    monkeypatch.setenv("LAYERLIB_DATA", str(tmp_path / "own"))
+    assert _folder(None) == tmp_path / "own" and _folder("here") == Path("here")
