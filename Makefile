@@ -11,7 +11,9 @@ PY := .venv/bin/python
 READY := .venv/.ready
 HTML := _build/html/index.html
 
-PACKAGE := $(shell find layerlib layerbook -name '*.py') $(wildcard layerlib/datasets/*.npz)
+USED := $(PY) -m layerbook.used
+
+PACKAGE := $(shell find layerlib layerbook -name '*.py')
 CHAPTERS := $(patsubst book/%.ipynb,%,$(wildcard book/*.ipynb))
 EXECUTED := $(CHAPTERS:%=_build/executed/%.ipynb)
 PAGES := _config.yml _toc.yml $(wildcard book/*.md book/*.bib book/_ext/*.py book/_static_*/* book/records/*.json)
@@ -24,9 +26,8 @@ export OMP_NUM_THREADS ?= 1
 export MALLOC_MMAP_THRESHOLD_ ?= 4000000000
 export MALLOC_TRIM_THRESHOLD_ ?= 16000000000
 
-.PHONY: book test bench clean
+.PHONY: book test bench clean look
 .DELETE_ON_ERROR:
-.SECONDEXPANSION:
 
 book: $(HTML)
 	@echo "The book: $(CURDIR)/$(HTML)"
@@ -39,7 +40,7 @@ bench: $(READY)
 	@$(PY) -m benchmarks
 
 clean:
-	rm -rf _build/executed _build/running _build/new _build/html _build/book.log
+	rm -rf _build/executed _build/running _build/used _build/reported _build/new _build/html _build/book.log
 
 # Whatever is half done when a step stops must not count as done later. So the stamp comes last, and
 # chapters and book are made beside their place and moved there once they are complete.
@@ -52,14 +53,34 @@ $(READY): requirements.txt pyproject.toml
 	@$(PY) -m pip install --quiet --disable-pip-version-check --no-deps -e .
 	@touch $@
 
-_build/executed/%.ipynb: book/%.ipynb $(PACKAGE) $(READY) $$(wildcard book/records/$$*.json book/parameters/$$*.yaml)
-	@echo "Running chapter $* ..."
-	@mkdir -p _build/executed _build/running
-	@.venv/bin/layerlib run $* --out _build/running/$*.ipynb > /dev/null
-	@mv _build/running/$*.ipynb $@
+# A chapter runs again when what it uses changed: its code, what that reaches in the packages, record, parameters, data.
+# The digest of these is looked at every time (also by make -n, hence the plus); one that is the same keeps its date.
+look: $(READY)
+	+@test ! -x $(PY) || $(USED) look book _build/used
 
-# The scoreboard reads what the chapters reported, and every record.
-_build/executed/scoreboard.ipynb: $(filter-out %/scoreboard.ipynb,$(EXECUTED)) $(wildcard book/records/*.json)
+$(CHAPTERS:%=_build/used/%.digest): look
+	+@:
+
+# If only words changed, the executed copy gets these.
+_build/executed/%.ipynb: book/%.ipynb _build/used/%.digest $(READY)
+	@if [ -n "$(filter-out book/$*.ipynb,$?)" ] || ! $(USED) refresh $< $@; then \
+		echo "Running chapter $* ..." && mkdir -p _build/executed _build/running && \
+		.venv/bin/layerlib run $* --out _build/running/$*.ipynb > /dev/null && \
+		mv _build/running/$*.ipynb $@; \
+	fi
+
+# The scoreboard reads what the other chapters reported, and every record, and tells whether their code has changed since.
+OTHERS := $(filter-out scoreboard,$(CHAPTERS))
+_build/executed/scoreboard.ipynb: $(OTHERS:%=_build/used/%.digest) $(OTHERS:%=_build/reported/%.digest) \
+	$(wildcard book/records/*.json)
+
+$(OTHERS:%=_build/reported/%.looked): _build/reported/%.looked: _build/executed/%.ipynb
+	@mkdir -p _build/reported
+	@$(USED) report $< _build/reported/$*.digest
+	@touch $@
+
+$(OTHERS:%=_build/reported/%.digest): %.digest: %.looked
+	+@:
 
 # Always from nothing: it takes seconds, and Sphinx does not repeat the warnings of pages it has read before.
 $(HTML): $(EXECUTED) $(PACKAGE) $(PAGES) $(READY)

@@ -1,9 +1,7 @@
 """Digests of code: moving it changes none, changing it does, for just the chapters that use it."""
 
 import json
-import os
 import re
-import shutil
 import subprocess
 import sys
 import time
@@ -12,34 +10,21 @@ from pathlib import Path
 
 import pytest
 import torch
+from repository import ROOT, copy, git, home, seven_times
 from torch import nn
 
 from layerbook.digest import digest_of, reached
 from layerbook.provenance import changed_since
 from layerbook.syntax import source
 
-ROOT = Path(__file__).parents[next(k for k, p in enumerate(Path(__file__).parents) if (p / "pyproject.toml").exists())]
 CHAPTERS = sorted(path.stem for path in (ROOT / "book").glob("*.ipynb"))
 CODE = re.compile(r"\.(py|ipynb)$")
-
-
-def git(folder: Path, *arguments: str) -> str:
-    env = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
-    command = ["git", "-C", folder, "-c", "user.name=t", "-c", "user.email=t@t", *arguments]
-    return subprocess.run(command, check=True, capture_output=True, text=True, env=env).stdout.strip()
 
 
 @pytest.fixture(scope="module")
 def commit(tmp_path_factory):
     """The packages and the chapters as they are now, committed: the folder."""
-    folder = tmp_path_factory.mktemp("repository")
-    for package in ("layerlib", "layerbook"):
-        if (ROOT / package).is_dir():
-            shutil.copytree(ROOT / package, folder / package, ignore=shutil.ignore_patterns("__pycache__", "*.npz"))
-    (folder / "book" / "records").mkdir(parents=True)
-    for path in (ROOT / "book").glob("*.ipynb"):
-        shutil.copy(path, folder / "book")
-    shutil.copytree(ROOT / "book" / "parameters", folder / "book" / "parameters")
+    folder = copy(tmp_path_factory.mktemp("repository"))
     git(folder, "init")
     git(folder, "add", ".")
     git(folder, "commit", "-m", "then")
@@ -61,14 +46,6 @@ def changed(folder: Path) -> set[str]:
     return {name for name, yes in told.items() if yes}
 
 
-def home(folder: Path, name: str) -> Path:
-    """The file of the packages that defines a class or a function."""
-    found = [path for package in ("layerlib", "layerbook") for path in sorted((folder / package).rglob("*.py"))
-             if re.search(rf"^(def|class) {name}\b", path.read_text(), re.MULTILINE)]
-    assert len(found) == 1, f"{name}: {found}"
-    return found[0]
-
-
 def dotted(folder: Path, path: Path) -> str:
     return ".".join(path.relative_to(folder).with_suffix("").parts)
 
@@ -85,15 +62,6 @@ def move(folder: Path, path: Path, into: str) -> Path:
         text = re.sub(rf"from {re.escape(parent)} import {leaf}\b", f"from {new} import {leaf}", text)
         file.write_text(text)
     return target
-
-
-def seven_times(path: Path, function: str) -> None:
-    """Multiply what a function returns first by 7."""
-    before, start, indent, after = re.split(rf"(\n( *)def {function}\b)", path.read_text(), maxsplit=1)
-    body, end, rest = re.split(rf"(\n{indent}(?:def|class|@)|$)", after, maxsplit=1)
-    assert re.search(r"^ +return .", body, re.MULTILINE), f"{function} returns nothing on a line"
-    body = re.sub(r"^( +)return (.+)$", r"\1return 7 * (\2)", body, count=1, flags=re.MULTILINE)
-    path.write_text(before + start + body + end + rest)
 
 
 def test_nothing_changed_without_a_change(repository):
