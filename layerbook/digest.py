@@ -5,6 +5,7 @@ the book's packages is followed. So moving code changes no digest, and changing 
 """
 
 import ast
+import contextlib
 import inspect
 import json
 import linecache
@@ -72,9 +73,10 @@ def _one(thing: object) -> str:
     if not hasattr(thing, "__qualname__"):
         thing = type(thing)
     module = thing.__module__ or ""
-    if module.split(".")[0] in PACKAGES and "<locals>" not in thing.__qualname__:
-        reach = _installed().reached_from(module, thing.__qualname__.split(".")[0])
-        return digest(thing.__qualname__, *sorted(reach))
+    if module.split(".")[0] in PACKAGES:
+        with contextlib.suppress(KeyError):  # made by other code, at no place in the module
+            reach = _installed().reached_from(module, thing.__qualname__.split(".")[0])
+            return digest(thing.__qualname__, *sorted(reach))
     return f"{module}.{thing.__qualname__}" if _is_installed(thing) else _own(thing)
 
 
@@ -95,7 +97,7 @@ def _own(thing: type | FunctionType) -> str:
     """Digest of what was written outside of the packages: its source, or its byte code where that says more."""
     try:
         text = textwrap.dedent(_text(thing))
-        return definition(ast.parse(text).body).digest if thing.__name__ != "<lambda>" else _compiled(thing.__code__)
+        return definition(ast.parse(text)).digest if thing.__name__ != "<lambda>" else _compiled(thing.__code__)
     except (OSError, TypeError, SyntaxError):
         return digest(thing.__qualname__, *(_compiled(each.__code__) for each in _functions(thing)))
 
@@ -128,7 +130,7 @@ def _code(notebook: str) -> str:
         cells = ["".join(cell["source"]) for cell in json.loads(notebook)["cells"] if cell["cell_type"] == "code"]
     except (ValueError, KeyError, TypeError):
         return f"{notebook!r},"
-    return "\n".join(_plain(cell) for cell in cells)
+    return "\n".join(_plain(cell) if _MAGIC.search(cell) else cell for cell in cells)
 
 
 def _plain(cell: str) -> str:

@@ -1,7 +1,9 @@
 """What the text of a module defines and imports, and which names each definition uses; positions do not count."""
 
 import ast
+import contextlib
 import hashlib
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -49,6 +51,9 @@ class Source:
     homes: dict[str, str] = field(default_factory=dict)
 
 
+_READ: dict[str, Definition] = {}
+
+
 def digest(*texts: str) -> str:
     """Short digest of some texts in their order."""
     return hashlib.blake2b("\0".join(texts).encode(), digest_size=12).hexdigest()
@@ -57,23 +62,22 @@ def digest(*texts: str) -> str:
 @lru_cache(maxsize=1024)
 def source(text: str) -> Source:
     """Read a module's text; what is no Python is one statement."""
+    text = re.sub("\r\n?", "\n", text)
     try:
         body = ast.parse(text).body
     except (SyntaxError, ValueError):
         return Source(statements=[Definition(digest(text), frozenset())])
-    found, pieces = Source(), {}
+    found, pieces, lines = _importing(body), {}, text.split("\n")
     for node in body:
-        for each in ast.walk(node) if not isinstance(node, (*_FUNCTIONS, ast.ClassDef)) else ():
-            if isinstance(each, _IMPORTS):
-                for name, what in _names_imported(each):
-                    found.imports.setdefault(name, []).append(what)
-                found.imported.update(_modules_imported(each))
         names = _names_defined(node)
         if _counts(node) and not names:
-            found.statements.append(definition([node]))
+            found.statements.append(definition(node))
         for name in names - _LABELS:
             pieces.setdefault(name, []).append(node)
-    found.definitions = {name: definition(nodes) for name, nodes in pieces.items()}
+    for name, nodes in pieces.items():
+        parts = [_known(node, lines) for node in nodes]
+        found.definitions[name] = parts[0] if len(parts) == 1 else Definition(
+            digest(*(part.digest for part in parts)), frozenset().union(*(part.uses for part in parts)))
     if "__getattr__" in pieces:  # a table of names beside it: where each of them is at home
         for node in (node for nodes in pieces.values() for node in nodes):
             found.homes |= _table(getattr(node, "value", None))
@@ -83,18 +87,40 @@ def source(text: str) -> Source:
 @lru_cache(maxsize=256)
 def script(text: str) -> Source:
     """Read a script, such as a notebook's cells: all its statements, in order, are one piece of code."""
-    found = source(text)
     try:
-        whole = [definition(ast.parse(text).body)]
+        module = ast.parse(text)
     except (SyntaxError, ValueError):
-        return found
-    return Source(statements=whole, imports=found.imports, imported=found.imported)
+        return source(text)
+    found = _importing(module.body)
+    found.statements.append(definition(module))
+    return found
 
 
-def definition(nodes: list[ast.stmt]) -> Definition:
-    """Digest of statements without their imports, docstrings and positions, and what they use."""
-    uses = {use for node in nodes for use in _uses(node, {})}
-    return Definition(digest(_dump(nodes)), frozenset(uses))
+def definition(node: ast.AST) -> Definition:
+    """Digest of code without its imports, docstrings and positions, and what it uses."""
+    return Definition(digest(_dump(node)), frozenset(_uses(node, {})))
+
+
+def _known(node: ast.stmt, lines: list[str]) -> Definition:
+    """As `definition`, once for each text: most code is the same in two versions of a module."""
+    first = min([node.lineno, *(each.lineno for each in getattr(node, "decorator_list", []))])
+    text = "\n".join([f"{node.col_offset} {node.end_col_offset}", *lines[first - 1 : node.end_lineno]])
+    if text not in _READ:
+        _READ[text] = definition(node)
+    return _READ[text]
+
+
+def _importing(body: list[ast.stmt]) -> Source:
+    """What statements import, outside of functions and classes."""
+    found = Source()
+    for node in (node for node in body if not isinstance(node, (*_FUNCTIONS, ast.ClassDef))):
+        for each in (each for each in ast.walk(node) if isinstance(each, _IMPORTS)):
+            for name, what in _names_imported(each):
+                found.imports.setdefault(name, []).append(what)
+                found.imported.add(what)
+            if isinstance(each, ast.Import):  # of a.b.c the name is a, yet c runs
+                found.imported.update(Import(0, alias.name) for alias in each.names)
+    return found
 
 
 def _counts(node: ast.AST) -> bool:
@@ -134,12 +160,6 @@ def _names_imported(node: ast.stmt) -> Iterator[tuple[str, Import]]:
         else:
             yield alias.asname or alias.name.split(".")[0], Import(
                 0, alias.name if alias.asname else alias.name.split(".")[0])
-
-
-def _modules_imported(node: ast.stmt) -> Iterator[Import]:
-    for alias in node.names:
-        yield Import(node.level, node.module or "", alias.name) if isinstance(node, ast.ImportFrom) else Import(
-            0, alias.name)
 
 
 def _table(node: ast.expr | None) -> dict[str, str]:
@@ -193,8 +213,12 @@ def _all_uses(nodes: Iterable[ast.AST | None], scope: Scope) -> Iterator[Use]:
 def _around(node: ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda) -> list[ast.AST | None]:
     """What of a function is worked out where it stands: decorators, defaults, annotations."""
     outside = [*node.args.defaults, *node.args.kw_defaults, *getattr(node, "decorator_list", [])]
-    annotations = [each.annotation for each in ast.walk(node.args) if isinstance(each, ast.arg)]
+    annotations = [each.annotation for each in _arguments(node.args)]
     return [*outside, *(part for each in [*annotations, getattr(node, "returns", None)] for part in _annotation(each))]
+
+
+def _arguments(node: ast.arguments) -> list[ast.arg]:
+    return [each for each in ast.iter_child_nodes(node) if isinstance(each, ast.arg)]
 
 
 def _annotation(node: ast.expr | None) -> Iterator[ast.AST]:
@@ -203,15 +227,13 @@ def _annotation(node: ast.expr | None) -> Iterator[ast.AST]:
     yield node
     for each in ast.walk(node):
         if isinstance(each, ast.Constant) and isinstance(each.value, str):
-            try:
+            with contextlib.suppress(SyntaxError):  # a word of a Literal
                 yield ast.parse(each.value, mode="eval").body
-            except SyntaxError:  # a word of a Literal
-                continue
 
 
 def _bound(arguments: ast.arguments, body: list[ast.AST]) -> dict[str, tuple[Import, ...]]:
     """Names of a function's own: None of the module's, or what it imports under them."""
-    found: dict[str, tuple[Import, ...]] = {each.arg: () for each in ast.walk(arguments) if isinstance(each, ast.arg)}
+    found: dict[str, tuple[Import, ...]] = {each.arg: () for each in _arguments(arguments)}
     ours: set[str] = set()
     waiting = list(body)
     while waiting:
