@@ -1,19 +1,44 @@
-"""``python -m layerlib``: the command line, which belongs to the book's package and needs its extra."""
+"""The command ``layerlib``, the one file of this package that reaches into the book's."""
 
 import sys
+from collections.abc import Sequence
+
+# What an import that fails is called, and the extra that brings it.
+EXTRAS = {
+    "book": "IPython joblib jsonschema jupyter_client myst_nb nbclient nbformat openTSNE papermill seaborn skimage "
+    "traitlets xarray yaml zmq",
+    "sweep": "dask dask_jobqueue distributed pyarrow",
+}
+EXTRA_OF = {module: extra for extra, modules in EXTRAS.items() for module in modules.split()}
 
 
-def main() -> int:
-    """Run the command line, or say what to install for it; the exit code."""
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line, or say in one sentence which extra it needs.
+
+    Parameters
+    ----------
+    argv : arguments without the program's name; by default those of the process
+
+    Returns
+    -------
+    int, the exit code: 0 fine, 1 a cell failed, 2 bad usage or an extra that is not installed, 130 interrupted
+
+    Raises
+    ------
+    ModuleNotFoundError
+        if a module is missing that no extra brings
+    """
     try:
-        from layerbook.cli import main as command_line
+        from layerbook.cli import main as run
+
+        return run(argv)
     except ModuleNotFoundError as error:
-        package = (error.name or "").split(".")[0]
-        if package in ("layerlib", "layerbook") or not package:
+        missing = (error.name or "").partition(".")[0]
+        if missing not in EXTRA_OF:
             raise
-        print(f"layerlib: the command line needs {package}: pip install 'layerlib[book]'", file=sys.stderr)
+        extra = EXTRA_OF[missing]
+        print(f"layerlib: the command line needs {missing}: pip install 'layerlib[{extra}]'", file=sys.stderr)
         return 2
-    return command_line()
 
 
 if __name__ == "__main__":
