@@ -1,6 +1,7 @@
 """Solvers of optimal transport between many pairs of label distributions that share one cost matrix.
 
-They take float64 rows of mass 1, checked by ``wasserstein`` and ``sinkhorn`` of ``layerlib.distributions.distances``: call those.
+They take float64 rows of mass 1, checked by ``wasserstein`` and ``sinkhorn`` of
+``layerlib.distributions.distances``: call those.
 """
 
 import math

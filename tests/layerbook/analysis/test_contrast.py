@@ -41,7 +41,7 @@ def test_contrast_is_the_difference_of_means_literally(digits):
 
 
 def test_a_picture_of_density_and_place_alone_has_no_adjusted_contrast(digits):
-    images, strokes = digits
+    _, strokes = digits
     rows = torch.arange(28) - 13.5
     distance = (rows[:, None]**2 + rows**2).sqrt().double()
     pictures = 2 * strokes.density.double() + 0.05 * distance + strokes.density.double() ** 2

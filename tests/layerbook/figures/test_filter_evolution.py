@@ -4,11 +4,11 @@ import matplotlib
 
 matplotlib.use("Agg")
 
-import matplotlib.pyplot as plt  # noqa: E402
-import numpy as np  # noqa: E402
-import pytest  # noqa: E402
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
 
-from layerbook.figures import common as plots  # noqa: E402
+from layerbook.figures import common as plots
 from layerbook.figures import filter_evolution as filter_plots
 
 LAYERS = ["conv1", "conv2", "conv3"]

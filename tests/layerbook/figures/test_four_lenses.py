@@ -40,5 +40,5 @@ def test_agreements_put_each_pair_in_its_row_with_every_seed(ax):
     lens_plots.agreements({"MLP": found, "plain CNN": found}, "rest", ax)
     names = [tick.get_text() for tick in ax.get_yticklabels()]
     assert len(names) == 10 and names[0] == "distance – patterns"
-    means = [line for line in ax.lines if line.get_label() == "MLP"][0]
+    means = next(line for line in ax.lines if line.get_label() == "MLP")
     assert means.get_xdata()[0] == pytest.approx(found["rest"][:, 0, 1].mean())

@@ -6,10 +6,10 @@ import pytest
 
 matplotlib.use("Agg")
 
-import matplotlib.pyplot as plt  # noqa: E402
-from matplotlib.colors import to_rgba  # noqa: E402
+import matplotlib.pyplot as plt
+from matplotlib.colors import to_rgba
 
-from layerbook.figures import common as plots  # noqa: E402
+from layerbook.figures import common as plots
 from layerbook.figures import layer_distributions as distribution_plots
 
 

@@ -11,12 +11,12 @@ import matplotlib
 
 matplotlib.use("Agg")
 
-import matplotlib.pyplot as plt  # noqa: E402
-import pytest  # noqa: E402
-from browser import browser_page, find_browser  # noqa: E402
-from PIL import Image  # noqa: E402
+import matplotlib.pyplot as plt
+import pytest
+from browser import browser_page, find_browser
+from PIL import Image
 
-from layerbook.figures.slider import png, slider  # noqa: E402
+from layerbook.figures.slider import png, slider
 
 LABELS = ["iteration 0", "iteration <10>", 'the "end"</script>']
 

@@ -82,7 +82,7 @@ def test_directions_of_tiny_rows_survive():
 
 def test_tsne_is_seeded_keeps_clusters_apart_and_draws_no_random_numbers_from_outside():
     features, labels = cloud(200, spread=0.2)
-    states = torch.get_rng_state(), np.random.get_state()[1].copy()  # noqa: NPY002
+    states = torch.get_rng_state(), np.random.get_state()[1].copy()
     points = tsne(features, perplexity=15)
     assert points.shape == (200, 2) and points.dtype == torch.float32
     assert torch.equal(points, tsne(features, perplexity=15))

@@ -511,7 +511,7 @@ def test_every_truncation_of_an_idx_file_is_refused(grey):
 
 
 def test_idx_files_that_do_not_belong_together_are_refused(grey):
-    name, root, raw, content = grey
+    name, root, raw, _ = grey
     for labels, message in [(np.arange(5, dtype=np.uint8), "expected 6, one per image, got 5"),
                             (np.full(6, 10, np.uint8), "expected at least 11 names")]:
         (raw / "train-labels-idx1-ubyte").write_bytes(idx(labels))
@@ -549,7 +549,7 @@ def test_cifar_batches_are_read_channels_first(cifar):
     batches = [content[f"data_batch_{i}"] for i in range(1, 6)]
     rows = np.concatenate([b["data"] for b in batches])
     assert np.array_equal(data.train.images.numpy(), rows.reshape(-1, 3, 32, 32))
-    assert data.train.labels.tolist() == sum([b["labels"] for b in batches], [])
+    assert data.train.labels.tolist() == [label for b in batches for label in b["labels"]]
     assert np.array_equal(data.test.images.numpy(), content["test_batch"]["data"].reshape(-1, 3, 32, 32))
     assert data.train.images.is_contiguous() and data.classes == tuple("abcdefghij")
 

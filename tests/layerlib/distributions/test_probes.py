@@ -3,6 +3,7 @@
 import copy
 import tempfile
 from collections import namedtuple
+from itertools import pairwise
 from types import SimpleNamespace
 
 import pytest
@@ -166,7 +167,7 @@ def test_the_rate_falls_after_two_and_after_four_fifths_of_the_epochs(monkeypatc
 
 
 def test_first_weights_are_uniform_as_those_of_a_linear_layer():
-    model, split, ours = prepared(pool=6, classes=400, names=NAMES[:3])
+    _, split, ours = prepared(pool=6, classes=400, names=NAMES[:3])
     start = Start()
     ours.fit(split, torch.zeros(50, 400), epochs=1, callbacks=[start])
     for i, size in enumerate([4 * 36, 2 * 36, 7 * 36]):
@@ -408,7 +409,7 @@ def test_a_teacher_is_matched_by_the_squared_error_of_the_sigmoids():
 
 
 def test_class_numbers_count_as_one_hot():
-    model, split, ours = prepared()
+    _, split, ours = prepared()
     numbers = torch.randint(CLASSES, (50,), generator=torch.Generator().manual_seed(1))
     expected = ours.fit(Split(split.images, F.one_hot(numbers, CLASSES).float()), epochs=3)
     assert torch.equal(ours.fit(Split(split.images, numbers), epochs=3), expected)
@@ -432,7 +433,7 @@ def test_callbacks_see_the_probes_of_every_epoch():
     seen = []
     ours.fit(features, epochs=4, callbacks=(c for c in [lambda epoch, p: seen.append((epoch, p.predict(features)))]))
     assert [epoch for epoch, _ in seen] == [0, 1, 2, 3, 4]
-    for (_, earlier), (_, later) in zip(seen, seen[1:], strict=False):
+    for (_, earlier), (_, later) in pairwise(seen):
         assert not torch.equal(earlier[:3], later[:3]) and torch.equal(earlier[3], later[3])
     assert torch.equal(seen[-1][1], ours.predict(features)) and not ours.predict(features).requires_grad
 

@@ -1,5 +1,7 @@
 """The figure of an inspection: what is drawn, what is grey, and what is said where nothing could be read."""
 
+from itertools import pairwise
+
 import matplotlib
 import numpy as np
 import pytest
@@ -108,7 +110,7 @@ def test_names_of_many_layers_are_thinned_out_and_within_the_figure(layers, show
     FigureCanvasAgg(fig).draw()
     boxes = [label.get_window_extent() for label in labels]
     assert min(box.y0 for box in boxes) >= 0 and fig.get_size_inches().max() < 14
-    assert all(left.x1 <= right.x0 + 1 for left, right in zip(boxes, boxes[1:], strict=False))
+    assert all(left.x1 <= right.x0 + 1 for left, right in pairwise(boxes))
 
 
 def test_legends_are_outside_the_data():
