@@ -20,7 +20,7 @@ import torch
 
 import benchmarks
 import layerlib
-from layerbook.record import replacing
+from layerlib._files import replacing
 
 RESULTS = Path(__file__).with_name("results.json")
 

@@ -17,7 +17,8 @@ from nbclient.exceptions import DeadKernelError
 from papermill.exceptions import PapermillExecutionError
 from traitlets import default
 
-from layerbook.record import MIME, replacing
+from layerbook.record import MIME
+from layerlib._files import replacing
 
 _SCALARS = {"int": int, "float": float, "bool": bool, "str": str}
 

@@ -1,14 +1,15 @@
 """Claims with their verdicts, and records: what a full-size run of a chapter reported, as readable JSON."""
 
-import contextlib
 import json
 import math
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from datetime import datetime
 from pathlib import Path
+
+from layerlib._files import replacing
 
 SCHEMA = 1
 MIME = "application/vnd.layerlib.report+json"
@@ -224,18 +225,6 @@ def read_record(path: str | os.PathLike) -> dict:
     except ValueError as error:
         raise ValueError(f"{path}: not JSON: {error}") from None
     return check_record(record, str(path))
-
-
-@contextlib.contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """Yield a name beside ``path`` to write to; it replaces ``path`` only if the block ends well."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f".{path.stem}.{os.getpid()}.part{path.suffix}")
-    try:
-        yield beside
-        os.replace(beside, path)
-    finally:
-        beside.unlink(missing_ok=True)
 
 
 def write_record(record: dict, path: str | os.PathLike) -> None:

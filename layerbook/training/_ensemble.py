@@ -25,10 +25,10 @@ class Single:
         self.model.train(mode)
 
     def stacked_state(self) -> State:
-        return {name: t.detach()[None].clone() for name, t in self.model.state_dict().items()}
+        return {name: t.detach()[None].clone() for name, t in tensors(self.model).items()}
 
     def load(self, state: State) -> None:
-        self.model.load_state_dict({name: t[0] for name, t in state.items()})
+        copy_into(self.model, {name: t[0] for name, t in state.items()})
 
 
 class Stacked:
@@ -39,8 +39,7 @@ class Stacked:
         self.parameters = list(self.values.values())
         self.template = copy.deepcopy(members[0]).to("meta")
         self.size = len(members)
-        self.run = vmap(lambda values, buffers, x: functional_call(self.template, (values, buffers), (x,)),
-                        randomness="different")
+        self.run = vmap(lambda values, buffers, x: functional_call(self.template, (values, buffers), (x,)))
 
     def __call__(self, x: Tensor) -> Tensor:
         return self.run(self.values, self.buffers, x)
@@ -57,9 +56,22 @@ class Stacked:
                 t.copy_(state[name])
 
 
+def tensors(model: nn.Module) -> State:
+    """All that training may change, by name: the state dict, and the buffers that are not part of it."""
+    held = {name: t for name, t in model.state_dict().items() if isinstance(t, Tensor)}
+    return held | {name: t for name, t in model.named_buffers() if name not in held}
+
+
+@torch.no_grad()
+def copy_into(model: nn.Module, state: State) -> None:
+    """Give the tensors of a network the values of ``state``."""
+    for name, t in [*model.named_parameters(), *model.named_buffers()]:
+        t.copy_(state[name])
+
+
 def unstack(models: Sequence[nn.Module], state: State) -> list[nn.Module]:
     """Copies of ``models``, in evaluation mode, with the weights of the stacked ``state``."""
     members = [copy.deepcopy(model).eval() for model in models]
     for i, member in enumerate(members):
-        member.load_state_dict({name: t[i] for name, t in state.items()})
+        copy_into(member, {name: t[i] for name, t in state.items()})
     return members

@@ -1,74 +1,23 @@
 """One training loop: data on the device, seeds side by side, the best epoch kept, finished runs stored."""
 
-import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 import torch
-from torch import Tensor, nn
-from torch.nn import functional as F
+from torch import nn
 
-from layerbook.record import replacing
 from layerbook.training._ensemble import Single, Stacked, State, unstack
-from layerbook.training._loop import History, errors, train_network
-from layerbook.training._store import fingerprint
+from layerbook.training._key import fingerprint
+from layerbook.training._loop import errors
+from layerbook.training._store import Store
+from layerbook.training._trainer import History, train_network
+from layerbook.training.settings import ADAM, OneCycle, Settings, binary_cross_entropy, cross_entropy, mse, whole
 from layerlib._forward import as_input, modes_kept, pick_device, steps_per_epoch
-from layerlib.data.load import Split
+from layerlib.data.splits import Split
 
-__all__ = ["ADAM", "History", "OneCycle", "Trained", "as_input", "binary_cross_entropy", "cross_entropy",
-           "error_rate", "fit", "fit_ensemble", "modes_kept", "mse", "pick_device", "steps_per_epoch"]
-
-ADAM = partial(torch.optim.Adam, lr=1e-3, fused=True)
-
-
-def mse(logits: Tensor, labels: Tensor) -> Tensor:
-    """Squared error of linear outputs to the one-hot label, averaged over classes; shape (N,)."""
-    return (logits - F.one_hot(labels, logits.shape[-1])).square().mean(-1)
-
-
-def cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
-    """Cross-entropy of the softmax of the logits; shape (N,)."""
-    return F.cross_entropy(logits, labels, reduction="none")
-
-
-def binary_cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
-    """Binary cross-entropy of the sigmoids of the logits to multi-hot labels, averaged over classes; shape (N,)."""
-    return F.binary_cross_entropy_with_logits(logits, labels.to(logits.dtype), reduction="none").mean(-1)
-
-
-DEFAULTS = {"loss": mse, "optimizer": ADAM, "batch_size": 128, "noise": 0.0, "snapshots": (), "callbacks": (),
-            "progress": None, "epochs": None, "steps": None, "schedule": None}
-
-
-@dataclass(frozen=True)
-class OneCycle:
-    """Schedule of a short training: the rate rises in a line, then falls as half a cosine (Smith & Topin 2019).
-
-    Parameters
-    ----------
-    steps : of the whole training
-    rise : share of them in which the rate rises, below 1
-
-    Raises
-    ------
-    ValueError
-        if ``steps`` is below 1 or ``rise`` no such share
-    """
-
-    steps: int
-    rise: float = 0.2
-
-    def __post_init__(self):
-        if self.steps < 1 or not 0 <= self.rise < 1:
-            raise ValueError(f"steps, rise: expected at least 1 and a share from 0 to below 1, got {self}")
-
-    def __call__(self, step: int) -> float:
-        peak = self.rise * self.steps
-        if step < peak:
-            return (step + 1) / (peak + 1)
-        return 0.5 * (1 + math.cos(math.pi * min(1.0, (step - peak) / (self.steps - peak))))
+__all__ = ["ADAM", "History", "OneCycle", "Settings", "Store", "Trained", "as_input", "binary_cross_entropy",
+           "cross_entropy", "error_rate", "fit", "fit_ensemble", "modes_kept", "mse", "pick_device", "steps_per_epoch"]
 
 
 @dataclass
@@ -84,11 +33,8 @@ class Trained:
 
 
 def fit(model: nn.Module, train: Split | Callable[[int], Split], validation: Split | None = None, *,
-        epochs: int | None = None, steps: int | None = None, seed: int = 0,
-        loss: Callable[[Tensor, Tensor], Tensor] = mse, optimizer: Callable = ADAM,
-        schedule: Callable[[int], float] | None = None, batch_size: int = 128, noise: float = 0.0,
-        snapshots: Iterable[int] = (), callbacks: Sequence[Callable] = (), store: str | Path | None = None,
-        device: str | torch.device = "auto", progress: str | None = None) -> History:
+        seed: int = 0, store: Store | str | Path | None = None, device: str | torch.device = "auto",
+        **settings) -> History:
     """Train ``model`` in place; with a validation split, leave it at the epoch with the smallest validation error.
 
     Parameters
@@ -102,32 +48,35 @@ def fit(model: nn.Module, train: Split | Callable[[int], Split], validation: Spl
     noise : standard deviation of Gaussian noise added to the inputs, in units of the pixel range
     snapshots : steps after which the weights are copied; 0 is before training
     callbacks : each called as ``callback(step, model)``, once before training with step 0, then after every step
-    store : folder where the run is kept under a name made of its settings, initial weights and data. A run that was
-        interrupted goes on from its last saving (every half minute), a finished one is read back. ``loss``,
-        ``optimizer`` and ``schedule`` count by their names: give a changed one another name. Callbacks need
+    store : folder, or ``Store`` of it, where the run is kept under a name made of all that its outcome depends on:
+        settings, the network with its values and code, the samples, and the code that trains. A run that was
+        interrupted goes on from its last saving (every half minute), a finished one is read back. Callbacks need
         ``state_dict()`` and ``load_state_dict(state)``, so that what they saw is kept too.
     progress : label of the progress bar; none is shown without it, nor under CI
 
     Raises
     ------
+    TypeError
+        for a setting that there is not
     ValueError
-        for ``epochs``, ``steps`` or ``batch_size`` below 1, both or neither of ``epochs`` and ``steps``, a label the
-        network has no output for, or a loss that is not finite or not one number per sample; with ``store``, for a
-        lambda, a local function or an object, whose name does not say what it does, or a callback without a state
+        for ``epochs``, ``steps`` or ``batch_size`` that are no whole number from 1 up, both or neither of ``epochs``
+        and ``steps``, a snapshot after the last step, labels that the network or the loss has no use for, or a loss
+        that is not finite or not one number per sample; with ``store``, for a lambda, a local function or an object,
+        whose name does not say what it does, a callback without a state, a folder that cannot be written to, or a
+        file there that is damaged
     """
-    settings = {"epochs": epochs, "steps": steps, "loss": loss, "optimizer": optimizer, "schedule": schedule,
-                "batch_size": batch_size, "noise": noise, "snapshots": snapshots, "callbacks": callbacks,
-                "progress": progress}
     network = Single(model.to(pick_device(device)))
     with modes_kept(model):
-        state, history = _stored(network, [model], [seed], train, validation, store, settings)
+        state, history = _stored(network, [model], [seed], train, validation, store, Settings.named(settings))
         network.load(state)
-    kept = {step: {name: t[0] for name, t in taken.items()} for step, taken in history.snapshots.items()}
+    names = model.state_dict().keys()
+    kept = {step: {name: t[0] for name, t in taken.items() if name in names}
+            for step, taken in history.snapshots.items()}
     return History(history.loss[0], history.validation_error[0], history.best_epoch[0], kept, history.seconds)
 
 
 def fit_ensemble(make_model: Callable[[], nn.Module], seeds: Sequence[int], train: Split | Callable[[int], Split],
-                 validation: Split | None = None, *, store: str | Path | None = None,
+                 validation: Split | None = None, *, store: Store | str | Path | None = None,
                  device: str | torch.device = "auto", **settings) -> Trained:
     """Train one network per seed, side by side in one batched pass: the same networks as ``fit`` gives one by one.
 
@@ -136,13 +85,15 @@ def fit_ensemble(make_model: Callable[[], nn.Module], seeds: Sequence[int], trai
 
     Raises
     ------
-    ValueError
-        as ``fit``
+    TypeError, ValueError
+        as ``fit``; also for no seed, and for networks with dropout, whose chance would differ from ``fit``'s
     """
-    device = pick_device(device)
+    device, settings = pick_device(device), Settings.named(settings)
+    if not len(seeds):
+        raise ValueError("seeds: expected at least one, got none")
     members = [_seeded(make_model, seed).to(device) for seed in seeds]
     network = Stacked(members)
-    state, history = _stored(network, members, seeds, train, validation, store, DEFAULTS | settings)
+    state, history = _stored(network, members, seeds, train, validation, store, settings)
     return Trained(unstack(members, state), history)
 
 
@@ -154,28 +105,28 @@ def error_rate(model: nn.Module, split: Split, batch_size: int = 2000) -> float:
 
 
 def _stored(network: Single | Stacked, members: Sequence[nn.Module], seeds: Sequence[int], train, validation,
-            store: str | Path | None, settings: dict) -> tuple[State, History]:
+            store: Store | str | Path | None, settings: Settings) -> tuple[State, History]:
     """Train, or read a finished run back; the weights and what was reported."""
-    device = network.parameters[0].device
-    settings = settings | {"snapshots": sorted(settings["snapshots"])}
-    validation = validation and validation.to(device)
+    seeds = [whole("seeds", seed) for seed in seeds]
+    validation = validation and validation.to(network.parameters[0].device)
     if store is None:
         history = train_network(network, seeds, train, validation, settings)
         return network.stacked_state(), history
-    name = fingerprint(members, seeds, train, validation, settings, DEFAULTS)
-    path, saved = Path(store) / f"{name}.pt", Path(store) / f"{name}.unfinished.pt"
-    if path.is_file():
-        kept = torch.load(path, map_location="cpu", weights_only=True)
-        for callback, state in zip(settings["callbacks"], kept.get("callbacks", []), strict=True):
+    store = store if isinstance(store, Store) else Store(store)
+    name = fingerprint(members, seeds, train, validation, settings)
+    finished, unfinished = store.finished(name), store.unfinished(name)
+    kept = finished.read()
+    if kept is None:
+        store.prepare()
+        history = train_network(network, seeds, train, validation, settings, unfinished)
+        kept = {"state": network.stacked_state(), "history": vars(history),
+                "callbacks": [callback.state_dict() for callback in settings.callbacks]}
+        finished.write(kept)
+    else:
+        for callback, state in zip(settings.callbacks, kept["callbacks"], strict=True):
             callback.load_state_dict(state)
-        return kept["state"], History(**kept["history"])
-    history = train_network(network, seeds, train, validation, settings, saved)
-    kept = {"state": network.stacked_state(), "history": vars(history),
-            "callbacks": [callback.state_dict() for callback in settings["callbacks"]]}
-    with replacing(path) as beside:
-        torch.save(kept, beside)
-    saved.unlink(missing_ok=True)
-    return kept["state"], history
+    unfinished.remove()
+    return kept["state"], History(**kept["history"])
 
 
 def _seeded(make_model: Callable[[], nn.Module], seed: int) -> nn.Module:

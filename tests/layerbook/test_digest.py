@@ -276,7 +276,7 @@ def twice(x):
 
 
 def test_the_digest_of_functions_and_classes_tells_them_apart():
-    from layerbook.training._loop import train_network
+    from layerbook.training._trainer import train_network
 
     things = [digest_of, reached, train_network, Net, Net.forward, twice, torch.relu, torch.optim.Adam, len,
               partial(twice, 1), partial(twice, 2), partial(torch.optim.SGD, lr=0.1), lambda x: x, lambda x: -x]

@@ -8,10 +8,10 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from layerbook.training import _loop as loop
+from layerbook.training import _trainer as trainer
 from layerbook.training.auxiliary import OutputWatch, WithClassifier, joint_cross_entropy
 from layerbook.training.fit import binary_cross_entropy, fit
-from layerlib.data.load import Split
+from layerlib.data.splits import Split
 from layerlib.distributions.probes import LayerProbes
 from layerlib.models import build, taps
 
@@ -117,7 +117,7 @@ class Stop:
 
 @pytest.mark.parametrize("auxiliary", [False, True])
 def test_a_stored_run_keeps_what_was_seen_also_after_an_interruption(tmp_path, monkeypatch, auxiliary):
-    monkeypatch.setattr(loop, "SAVE_EVERY", 0.0)
+    monkeypatch.setattr(trainer, "SAVE_EVERY", 0.0)
     settings = {"epochs": 3, "batch_size": 10, "loss": joint_cross_entropy, "optimizer": SGD, "device": "cpu"}
 
     def run(store, stop=None):
@@ -258,7 +258,7 @@ def test_a_bad_classifier_is_refused(options, message):
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 def test_a_gpu_watches_what_the_cpu_watches(tmp_path, monkeypatch):
-    monkeypatch.setattr(loop, "SAVE_EVERY", 0.0)
+    monkeypatch.setattr(trainer, "SAVE_EVERY", 0.0)
     settings = {"epochs": 2, "batch_size": 10, "loss": joint_cross_entropy, "optimizer": SGD}
 
     def run(device, stop=None, **store):

@@ -9,9 +9,8 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from layerbook.training import _loop as loop
+from layerbook.training import _trainer as trainer
 from layerbook.training import fit as training
-from layerbook.training._store import fingerprint
 from layerbook.training.fit import (
     ADAM,
     OneCycle,
@@ -25,7 +24,7 @@ from layerbook.training.fit import (
     mse,
     steps_per_epoch,
 )
-from layerlib.data.load import Split
+from layerlib.data.splits import Split
 from layerlib.models import MLP
 
 SGD = partial(torch.optim.SGD, lr=0.1, momentum=0.9)
@@ -187,7 +186,7 @@ def test_snapshots_are_the_weights_a_callback_sees_after_the_same_steps():
 
     model = seeded(partial(network, batch_norm=True), 0)
     start = copy.deepcopy(model.state_dict())
-    history = fit(model, TRAIN, epochs=2, batch_size=40, snapshots=(step for step in [0, 1, 5, 99]), callbacks=[keep],
+    history = fit(model, TRAIN, epochs=2, batch_size=40, snapshots=(step for step in [0, 5, 1]), callbacks=[keep],
                   device="cpu")
     assert list(seen) == list(range(9)) and steps_per_epoch(TRAIN, 40) == 4
     assert sorted(history.snapshots) == [0, 1, 5]
@@ -276,8 +275,8 @@ def test_training_learns():
 
 
 @pytest.mark.parametrize("settings, message", [
-    ({"epochs": 0}, "epochs, batch_size: expected at least 1, got 0 and 128"),
-    ({"epochs": 1, "batch_size": 0}, "epochs, batch_size: expected at least 1, got 1 and 0"),
+    ({"epochs": 0}, "epochs: expected a whole number from 1 up, got 0"),
+    ({"epochs": 1, "batch_size": 0}, "batch_size: expected a whole number from 1 up, got 0"),
     ({"epochs": 5, "optimizer": partial(torch.optim.SGD, lr=1e200)}, "loss: not finite in epoch 1 .*lower the learn"),
     ({"epochs": 1, "loss": F.cross_entropy}, r"loss: expected one number per sample, shape \(128,\), got \(\)"),
     ({"epochs": 1, "loss": lambda z, y: z}, r"loss: expected one number per sample, .* got \(128, 3\)"),
@@ -375,8 +374,8 @@ def test_anything_that_changes_the_outcome_gives_another_file(tmp_path, training
 
 @pytest.mark.parametrize("error", [OSError, KeyboardInterrupt])
 def test_no_file_is_left_when_storing_stops_half_way(tmp_path, monkeypatch, trainings, error):
-    def half(kept, path):
-        path.write_bytes(b"half")
+    def half(kept, file):
+        file.write(b"half")
         raise error
 
     with monkeypatch.context() as patch:
@@ -453,7 +452,7 @@ def dropping():
 @pytest.mark.parametrize("settings, validation", [
     ({"epochs": 4}, VALIDATION), ({"steps": 13, "schedule": halving, "noise": 0.1}, None)])
 def test_an_interrupted_run_goes_on_as_if_it_had_not_been(tmp_path, monkeypatch, trainings, settings, validation):
-    monkeypatch.setattr(loop, "SAVE_EVERY", 0.0)
+    monkeypatch.setattr(trainer, "SAVE_EVERY", 0.0)
     settings = settings | {"snapshots": [0, 5], "batch_size": 32, "optimizer": ADAM, "device": "cpu"}
     whole, straight = dropping(), Norms()
     history = fit(whole, TRAIN, validation, callbacks=[straight], **settings)
@@ -578,8 +577,8 @@ def test_side_by_side_a_schedule_is_the_same_as_one_by_one():
 @pytest.mark.parametrize("settings, message", [
     ({}, "epochs, steps: expected one of the two, got None and None"),
     ({"epochs": 1, "steps": 1}, "epochs, steps: expected one of the two, got 1 and 1"),
-    ({"steps": 0}, "steps: expected at least 1, got 0"),
-    ({"steps": 5, "batch_size": 0}, "epochs, batch_size: expected at least 1, got None and 0"),
+    ({"steps": 0}, "steps: expected a whole number from 1 up, got 0"),
+    ({"steps": 5, "batch_size": 0}, "batch_size: expected a whole number from 1 up, got 0"),
 ])
 def test_a_bad_length_of_training_is_refused(settings, message):
     with pytest.raises(ValueError, match=message):
@@ -596,15 +595,6 @@ def test_steps_and_schedule_count_in_the_store_and_a_nameless_schedule_is_refuse
     assert len(trainings) == len(list(tmp_path.iterdir())) == 4
     with pytest.raises(ValueError, match="expected named functions"):
         fit_ensemble(network, [0], TRAIN, schedule=lambda step: 1.0, **base)
-
-
-def test_the_names_of_stored_runs_do_not_depend_on_settings_that_came_later():
-    members = [seeded(network, 0)]
-    early = {key: training.DEFAULTS[key] for key in
-             ("loss", "optimizer", "batch_size", "noise", "snapshots", "callbacks", "progress")}
-    names = {fingerprint(members, [0], TRAIN, None, settings | {"epochs": 3}, training.DEFAULTS)
-             for settings in (early, training.DEFAULTS)}
-    assert len(names) == 1
 
 
 @pytest.mark.parametrize("steps, rise", [(1, 0.2), (2, 0.2), (10, 0.2), (10, 0.5), (97, 0.3), (1000, 0.0)])

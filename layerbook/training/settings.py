@@ -1,0 +1,120 @@
+"""How a network is trained: losses, optimizer, schedule, and the settings of one training in one place."""
+
+import difflib
+import math
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, fields
+from functools import partial
+from numbers import Integral, Real
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+ADAM = partial(torch.optim.Adam, lr=1e-3, fused=True)
+
+
+def mse(logits: Tensor, labels: Tensor) -> Tensor:
+    """Squared error of linear outputs to the one-hot label, averaged over classes; shape (N,)."""
+    return (logits - F.one_hot(labels, logits.shape[-1])).square().mean(-1)
+
+
+def cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
+    """Cross-entropy of the softmax of the logits; shape (N,)."""
+    return F.cross_entropy(logits, labels, reduction="none")
+
+
+def binary_cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
+    """Binary cross-entropy of the sigmoids of the logits to multi-hot labels, averaged over classes; shape (N,)."""
+    return F.binary_cross_entropy_with_logits(logits, labels.to(logits.dtype), reduction="none").mean(-1)
+
+
+@dataclass(frozen=True)
+class OneCycle:
+    """Schedule of a short training: the rate rises in a line, then falls as half a cosine (Smith & Topin 2019).
+
+    Parameters
+    ----------
+    steps : of the whole training
+    rise : share of them in which the rate rises, below 1
+
+    Raises
+    ------
+    ValueError
+        if ``steps`` is below 1 or ``rise`` no such share
+    """
+
+    steps: int
+    rise: float = 0.2
+
+    def __post_init__(self):
+        if self.steps < 1 or not 0 <= self.rise < 1:
+            raise ValueError(f"steps, rise: expected at least 1 and a share from 0 to below 1, got {self}")
+
+    def __call__(self, step: int) -> float:
+        peak = self.rise * self.steps
+        if step < peak:
+            return (step + 1) / (peak + 1)
+        return 0.5 * (1 + math.cos(math.pi * min(1.0, (step - peak) / (self.steps - peak))))
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Settings of one training: the keywords of ``fit`` and ``fit_ensemble``, where each is explained.
+
+    Raises
+    ------
+    ValueError
+        for a number that is not whole or too small, both or neither of ``epochs`` and ``steps``
+    """
+
+    epochs: int | None = None
+    steps: int | None = None
+    loss: Callable[[Tensor, Tensor], Tensor] = mse
+    optimizer: Callable = ADAM
+    schedule: Callable[[int], float] | None = None
+    batch_size: int = 128
+    noise: float = 0.0
+    snapshots: Iterable[int] = ()
+    callbacks: Sequence[Callable] = ()
+    progress: str | None = None
+
+    def __post_init__(self):
+        if (self.epochs is None) == (self.steps is None):
+            raise ValueError(f"epochs, steps: expected one of the two, got {self.epochs} and {self.steps}")
+        for name in ("epochs", "steps", "batch_size"):
+            if getattr(self, name) is not None:
+                self._set(name, whole(name, getattr(self, name), 1))
+        if isinstance(self.noise, bool) or not isinstance(self.noise, Real) or not 0 <= self.noise < math.inf:
+            raise ValueError(f"noise: expected a number from 0 up, got {self.noise!r}")
+        self._set("noise", float(self.noise))
+        self._set("snapshots", tuple(sorted({whole("snapshots", step, 0) for step in self.snapshots})))
+        self._set("callbacks", tuple(self.callbacks))
+
+    def _set(self, name: str, value: object) -> None:
+        object.__setattr__(self, name, value)
+
+    @classmethod
+    def named(cls, settings: dict) -> "Settings":
+        """Settings by their names.
+
+        Raises
+        ------
+        TypeError
+            for a name that there is not, with the closest that there is
+        """
+        names = [field.name for field in fields(cls)]
+        for name in settings:
+            if name not in names:
+                close = difflib.get_close_matches(name, names, 1) or ["optimizer"] * name.startswith(("lr", "learning"))
+                hint = f"did you mean {close[0]}? " if close else ""
+                raise TypeError(f"{name}: {hint}the settings of a training are {', '.join(names)}")
+        return cls(**settings)
+
+
+def whole(name: str, value: object, least: int | None = None) -> int:
+    """``value`` as an int, or a ValueError that begins with ``name``."""
+    if isinstance(value, bool) or not isinstance(value, Integral) or (least is not None and value < least):
+        expected = "a whole number" if least is None else f"a whole number from {least} up"
+        raise ValueError(f"{name}: expected {expected}, got {value!r}")
+    return int(value)
