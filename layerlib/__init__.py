@@ -16,8 +16,6 @@ _HOME = {
     "Split": "layerlib.data.splits",
     "bp_image": "layerlib.backward.guided",
     "capture": "layerlib.layers.capture",
-    "cka": "layerlib.similarity",
-    "effective_rank": "layerlib.similarity",
     "filter_change": "layerlib.filters.change",
     "guided_bp_image": "layerlib.backward.guided",
     "inspect": "layerlib.inspection.inspect",
