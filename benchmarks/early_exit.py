@@ -15,7 +15,7 @@ import torch
 
 from benchmarks import seconds
 from layerlib.data.load import Split
-from layerlib.distributions.early_exit import EarlyExit, confident_ratio, exit_layers, mean_at_exit
+from layerlib.distributions.early_exit import EarlyExit, confident_ratio, mean_at_exit
 from layerlib.distributions.probes import LayerProbes
 from layerlib.distributions.scores import exact_match, paired_bootstrap, scores
 from layerlib.models import build, taps
@@ -39,9 +39,9 @@ def stopping(device: str) -> dict:
     images = torch.randint(256, (PICTURES, 1, 64, 64), generator=generator).byte().to(device)
     labels = (torch.rand(PICTURES, CLASSES, generator=generator) < 0.14).float().to(device)
     probes = LayerProbes(model, taps(model), CLASSES)
-    probes.fit(Split(images, labels), epochs=1)
+    probes.train(Split(images, labels), epochs=1)
     x = images.float() / 255
-    exits = {share: EarlyExit.by(model, probes, leaving(share)) for share in SHARES}
+    exits = {share: EarlyExit(model, probes, leaving(share)) for share in SHARES}
 
     def timed(network: Callable) -> Callable[[], None]:
         def run() -> None:
@@ -92,8 +92,7 @@ def table() -> dict[str, float]:
     probabilities, labels = made_up()
     right, row = exact_match(probabilities, labels), torch.linspace(0.5, 1, THRESHOLDS, dtype=torch.float64)
     ours = mean_at_exit(confident_ratio(probabilities, row), row, right)
-    times = seconds(3, accuracies=lambda: mean_at_exit(confident_ratio(probabilities, row), row, right),
-                    layers=lambda: exit_layers(probabilities, row, row))
+    times = seconds(3, accuracies=lambda: mean_at_exit(confident_ratio(probabilities, row), row, right))
     arrays = probabilities.numpy(), right.numpy()
     few = probabilities[:, :200].tolist(), right[:, :200].tolist()
     inside = (10, 20)  # thresholds that let some leave and some stay
@@ -145,7 +144,7 @@ def report(numbers: dict) -> None:
                   f"{row['ms']:8.1f} ms, {row['of_whole']:.2f} of it")
     times = numbers["table"]
     print(f"accuracies of {THRESHOLDS} x {THRESHOLDS} thresholds, {LAYERS} layers x {SAMPLES:,} samples x {CLASSES} "
-          f"classes\n  layerlib          {times['accuracies']:10.2f} s (all exit layers {times['layers']:.2f} s)")
+          f"classes\n  layerlib          {times['accuracies']:10.2f} s")
     for name in ("numpy", "sample_by_sample"):
         print(f"  {name:16s}  {times[name]:10.2f} s  x{times[name] / times['accuracies']:,.0f}  (scaled)")
     print(f"  largest difference of an accuracy: {times['largest_difference']:.1g}")

@@ -112,7 +112,7 @@ def compare() -> dict:
     differences = {}
     for _ in range(ROUNDS):  # interleaved, so that noise on a shared machine meets all
         times["reading"].append(seconds(lambda: ours.features(split))[0])
-        times["layerlib"].append(seconds(lambda: ours.fit(split, epochs=EPOCHS, callbacks=[first]))[0])
+        times["layerlib"].append(seconds(lambda: ours.train(split, epochs=EPOCHS, callbacks=[first]))[0])
         for key, method in methods.items():
             passes = [seconds(lambda name=name, start=start, method=method: method(model, name, split, start))
                       for name, start in zip(names, starts, strict=True)]

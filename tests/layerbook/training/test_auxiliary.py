@@ -220,7 +220,7 @@ def test_probes_read_the_network_within():
     both = with_classifier(True)
     fit(both, TRAIN, epochs=1, loss=joint_cross_entropy, device="cpu")
     probes, alone = LayerProbes(both, ["model.2"], CLASSES), LayerProbes(both.model, ["2"], CLASSES)
-    assert torch.equal(probes.fit(TRAIN, epochs=2), alone.fit(TRAIN, epochs=2))
+    assert torch.equal(probes.train(TRAIN, epochs=2), alone.train(TRAIN, epochs=2))
 
 
 def test_the_networks_of_the_chapter_can_be_watched_with_a_classifier():
