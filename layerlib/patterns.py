@@ -79,12 +79,13 @@ class PatternCounts:
     def add(self, active: Tensor, labels: Tensor) -> "PatternCounts":
         """Count the patterns ``active``, bool (..., N, nodes), of samples with ``labels``, int64 (N,)."""
         _classes(active, labels, self.classes)
+        labels = labels.to(active.device)
         shape = (*active.shape[:-2], active.shape[-1])
         if self._shape not in (None, shape):
             raise ValueError(f"active: expected (..., nodes) {self._shape} as in earlier batches, got {shape}")
         self._shape = shape
         words = _pack(active).flatten(0, -3) if active.ndim > 2 else _pack(active)[None]
-        groups = torch.arange(len(words), device=labels.device)[:, None] * self.classes + labels
+        groups = torch.arange(len(words), device=words.device)[:, None] * self.classes + labels
         self._patterns.append(torch.cat([words, groups[..., None]], -1).flatten(0, 1))
         self._counts.append(torch.ones_like(groups).flatten())
         # merging only once the new ones outnumber the old keeps the whole stream at O(N log N)
@@ -126,10 +127,37 @@ def activation_share(active: Tensor, labels: Tensor, classes: int | None = None)
     ValueError
         as ``layer_perplexity``
     """
-    classes = _classes(active, labels, classes)
-    member = torch.nn.functional.one_hot(labels, classes).T.float()
-    # a float32 sum of ones is exact up to 2^24 samples of one class
-    return (member @ active.float()).double() / member.sum(1, keepdim=True).double()
+    on, samples = _on_counts(active, labels, _classes(active, labels, classes))
+    return on / samples[:, None]
+
+
+def hamming(active: Tensor, labels: Tensor, classes: int | None = None) -> Tensor:
+    """Mean Hamming distance between the patterns of two samples, of one class and of different ones.
+
+    Their ratio grades what the perplexity of a layer, where no two samples share a pattern, cannot: it is 1 where
+    classes tell nothing about patterns, and 0 where each class has one. Every pair of samples counts, none with itself.
+
+    Parameters
+    ----------
+    active : bool, shape (N, nodes) or (..., N, nodes)
+    labels : int64, shape (N,), classes 0 .. C-1
+    classes : C; by default the largest label + 1
+
+    Returns
+    -------
+    float64, shape (2,) or (..., 2), in nodes: within classes, and between them; NaN where there are no such pairs
+
+    Raises
+    ------
+    ValueError
+        as ``layer_perplexity``
+    """
+    on, samples = _on_counts(active, labels, _classes(active, labels, classes))
+    off = samples[:, None] - on
+    every, pairs = len(labels), samples * (samples - 1) / 2
+    within = (on * off).sum((-2, -1))
+    between = (on.sum(-2) * off.sum(-2)).sum(-1) - within
+    return torch.stack([within / pairs.sum(), between / (every * (every - 1) / 2 - pairs.sum())], -1)
 
 
 def crossing(perplexity: Tensor, samples: Tensor, level: float) -> Tensor:
@@ -148,7 +176,18 @@ def crossing(perplexity: Tensor, samples: Tensor, level: float) -> Tensor:
     -------
     float64, shape (...), in layers counted from 1; 1 where ln P is below from the first layer on, and infinite
     where it is not yet below at the last; NaN where a class has no ln P / ln N_c (fewer than two samples)
+
+    Raises
+    ------
+    ValueError
+        if ``level`` is not in (0, 1), or ``samples`` are not one for each class
     """
+    if not 0 < level < 1:
+        raise ValueError(f"level: expected a number in (0, 1), got {level}")
+    if perplexity.ndim < 2 or samples.shape != perplexity.shape[-1:]:
+        raise ValueError(f"samples: expected shape {tuple(perplexity.shape[-1:])}, one for each class of perplexity "
+                         f"{tuple(perplexity.shape)}, got {tuple(samples.shape)}")
+    samples = samples.to(perplexity.device)
     height = (perplexity.double().log() / samples.double().log()).mean(-1)
     layers = height.shape[-1]
     # the last layer that is not below, from 1; 0 where there is none
@@ -157,6 +196,18 @@ def crossing(perplexity: Tensor, samples: Tensor, level: float) -> Tensor:
     here, there = ends.gather(-1, last[..., None])[..., 0], ends.gather(-1, last[..., None] + 1)[..., 0]
     between = last + (here - level) / (here - there)
     return between.where(last > 0, 1.0).where(last < layers, torch.inf).where(height.isfinite().all(-1), torch.nan)
+
+
+def _on_counts(active: Tensor, labels: Tensor, classes: int) -> tuple[Tensor, Tensor]:
+    """How many samples of each class switch each node on, float64 (..., C, nodes), and how many there are, (C,)."""
+    member = torch.nn.functional.one_hot(labels.to(active.device), classes).T.float()
+    # a float32 sum of ones is exact up to 2^24 samples of one class
+    return (member @ _bytes(active).float()).double(), member.sum(1).double()
+
+
+def _bytes(active: Tensor) -> Tensor:
+    """0 or 1 for each entry: a tensor viewed as bool may hold other bytes, which count as on."""
+    return (active.view(torch.uint8) > 0).view(torch.uint8)
 
 
 def _classes(active: Tensor, labels: Tensor, classes: int | None) -> int:
@@ -177,7 +228,7 @@ def _classes(active: Tensor, labels: Tensor, classes: int | None) -> int:
 def _pack(active: Tensor) -> Tensor:
     """Patterns (..., nodes) as int64 words (..., ceil(nodes / 64)): equal words, equal patterns."""
     nodes = active.shape[-1]
-    padded = torch.nn.functional.pad(active.view(torch.uint8), (0, -nodes % 64))
+    padded = torch.nn.functional.pad(_bytes(active), (0, -nodes % 64))
     eights = padded.contiguous().view(torch.int64)
     # eight bytes of 0 or 1 times this constant: their bits meet, in order, in the top byte
     packed = ((eights * 0x0102040810204080) >> 56) & 0xFF

@@ -44,7 +44,7 @@ class History:
 
 def train_network(network: Single | Stacked, seeds: Sequence[int], train: Split | Callable[[int], Split],
                   validation: Split | None, settings: Settings, unfinished: Kept | None = None) -> History:
-    """Train in place, as `layerbook.training.fit.fit` says; a long run is kept in ``unfinished``, and resumed from it."""
+    """Train in place, as `layerbook.training.fit.fit` says; a long run is kept in ``unfinished``, and resumed there."""
     device = network.parameters[0].device
     fresh = train if callable(train) else None
     data = (train(1) if fresh else train).to(device)

@@ -1,16 +1,14 @@
 """Data sets that lie in folders of pictures, brought to one size: Pascal VOC 2007, COCO 2014, ImageNet's layout."""
 
 import json
-import os
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from xml.etree import ElementTree
 
 import torch
 from torch import Tensor
-from tqdm.auto import tqdm
 
+from layerlib.data._pictures import classes_in, pictures
 from layerlib.data.splits import Data, Split
 
 VOC_CLASSES = ("aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow", "diningtable",
@@ -54,7 +52,12 @@ def voc2007(root: Path, size: int) -> Data:
             raise FileNotFoundError(
                 f"voc2007: {image_set} not found in {root} and not to be downloaded ({error}); put VOCtrainval and "
                 f"VOCtest of 2007, unpacked, into {root / 'VOCdevkit' / 'VOC2007'}") from error
-        parts.append((found.images, torch.stack([_voc_labels(Path(path)) for path in found.annotations])))
+        # a blank line in the list stands for no picture
+        pairs = zip(found.images, map(Path, found.annotations), strict=True)
+        listed = [(image, path) for image, path in pairs if path.name != ".xml"]
+        if not listed:
+            raise ValueError(f"voc2007: expected pictures in ImageSets/Main/{image_set}.txt of {root}, got none")
+        parts.append(([image for image, _ in listed], torch.stack([_voc_labels(path) for _, path in listed])))
     return _multi_label(parts, VOC_CLASSES, size)
 
 
@@ -85,7 +88,7 @@ def coco(root: Path, size: int) -> Data:
             raise FileNotFoundError(f"coco: {part} not found in {root}; put there {COCO_FILES.format(part)}")
         try:
             files, labels, classes = _coco_labels(json.loads(path.read_text()))
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
             raise ValueError(f"{path}: truncated, or not instances as COCO writes them ({error!r})") from error
         parts.append(([root / part / file for file in files], labels))
         names.append(classes)
@@ -115,29 +118,35 @@ def imagenet_folder(root: Path, size: int) -> Data:
     FileNotFoundError
         if there is no ``train``, or a class in it has no picture
     """
-    from torchvision.datasets import ImageFolder
-
     if not (root / "train").is_dir():
         raise FileNotFoundError(f"imagenet-folder: no train in {root}; put pictures into {root / 'train'}/<class>/, "
                                 f"and those to test with into {root / 'val'}/<class>/")
-    train = ImageFolder(root / "train")
+    classes, train = classes_in(root / "train")
     whole, first = train, TRAIN_PER_CLASS
     if (root / "val").is_dir():
-        whole, first = ImageFolder(root / "val"), 0
-        if whole.classes != train.classes:
-            raise ValueError(f"imagenet-folder: expected in val the {len(train.classes)} classes of train, got "
-                             f"{len(whole.classes)}, different {sorted({*whole.classes} ^ {*train.classes})[:5]}")
-    test = _ranked(whole.samples, first, first + TEST_PER_CLASS)
-    few = sorted({*range(len(train.classes))} - {label for _, label in test})
+        others, whole = classes_in(root / "val")
+        first = 0
+        if others != classes:
+            raise ValueError(f"imagenet-folder: expected in val the {len(classes)} classes of train, got "
+                             f"{len(others)}, different {sorted({*others} ^ {*classes})[:5]}")
+    test = _ranked(whole, first, first + TEST_PER_CLASS)
+    few = sorted({*range(len(classes))} - {label for _, label in test})
     if few:
         raise ValueError(f"imagenet-folder: expected more than {first} pictures a class in train where there is no "
-                         f"val, got no more of class {train.classes[few[0]]!r}")
-    parts = [Split(_pictures([path for path, _ in chosen], size), torch.tensor([label for _, label in chosen]))
-             for chosen in (_ranked(train.samples, 0, TRAIN_PER_CLASS), test)]
-    return Data(*parts, tuple(train.classes))
+                         f"val, got no more of class {classes[few[0]]!r}")
+    return Data(*(_labelled(chosen, size) for chosen in (_ranked(train, 0, TRAIN_PER_CLASS), test)), tuple(classes))
 
 
-def _ranked(samples: Sequence[tuple[str, int]], start: int, stop: int) -> list[tuple[str, int]]:
+def class_folder(folder: Path, size: int) -> Split:
+    """All pictures of a folder that has a folder for each class: see ``Split.from_folder``."""
+    return _labelled(classes_in(folder)[1], size)
+
+
+def _labelled(samples: Sequence[tuple[Path, int]], size: int) -> Split:
+    return Split(pictures([path for path, _ in samples], size), torch.tensor([label for _, label in samples]))
+
+
+def _ranked(samples: Sequence[tuple[Path, int]], start: int, stop: int) -> list[tuple[Path, int]]:
     """Of the samples (path, class), sorted by class, those at ``start`` to ``stop`` within their class."""
     labels = torch.tensor([label for _, label in samples])
     rank = torch.arange(len(labels)) - torch.searchsorted(labels, labels)
@@ -148,12 +157,11 @@ def _voc_labels(path: Path) -> Tensor:
     try:
         objects = ElementTree.parse(path).getroot().iterfind("object")
         names = [o.findtext("name") for o in objects if o.findtext("difficult", "0").strip() != "1"]
-        columns = [VOC_CLASSES.index(name) for name in names]
-    except (ElementTree.ParseError, ValueError) as error:
-        raise ValueError(f"{path}: damaged, or an object that is none of the 20 classes ({error})") from error
-    labels = torch.zeros(len(VOC_CLASSES))
-    labels[columns] = 1
-    return labels
+    except ElementTree.ParseError as error:
+        raise ValueError(f"{path}: damaged ({error})") from error
+    if unknown := [name for name in names if name not in VOC_CLASSES]:
+        raise ValueError(f"{path}: damaged, or an object that is none of the 20 classes, got {unknown[0]!r}")
+    return torch.tensor([float(name in names) for name in VOC_CLASSES])
 
 
 def _coco_labels(content: dict) -> tuple[list[str], Tensor, tuple[str, ...]]:
@@ -165,38 +173,16 @@ def _coco_labels(content: dict) -> tuple[list[str], Tensor, tuple[str, ...]]:
     labels = torch.zeros(len(images), len(categories))
     places = [(row[a["image_id"]], column[a["category_id"]]) for a in content["annotations"]]
     labels[tuple(torch.tensor(places, dtype=torch.int64).view(-1, 2).T)] = 1
-    return [image["file_name"] for image in images], labels, tuple(category["name"] for category in categories)
+    files, classes = ([each[key] for each in many] for many, key in ((images, "file_name"), (categories, "name")))
+    if wrong := [name for name in files + classes if not isinstance(name, str)]:
+        raise TypeError(f"expected names, got {wrong[0]!r}")
+    return files, labels, tuple(classes)
 
 
 def _multi_label(parts: Sequence[tuple[Sequence[str | Path], Tensor]], classes: tuple[str, ...], size: int) -> Data:
     splits, unlabelled = [], []
     for paths, labels in parts:
         kept = labels.any(1)
-        splits.append(Split(_pictures([paths[i] for i in kept.nonzero()[:, 0].tolist()], size), labels[kept]))
+        splits.append(Split(pictures([paths[i] for i in kept.nonzero()[:, 0].tolist()], size), labels[kept]))
         unlabelled.append(int((~kept).sum()))
     return Data(*splits, classes, unlabelled=tuple(unlabelled))
-
-
-def _pictures(paths: Sequence[str | Path], size: int) -> Tensor:
-    """The pictures as RGB, uint8 (N, 3, size, size), read by as many threads as there are cores."""
-    # filled in place: a list of pictures stacked at the end would need the memory twice
-    images = torch.empty(len(paths), 3, size, size, dtype=torch.uint8)
-    with ThreadPoolExecutor(os.cpu_count()) as threads:
-        read = threads.map(lambda i: images[i].copy_(_picture(paths[i], size)), range(len(paths)))
-        quiet = bool(os.environ.get("CI") or os.environ.get("TQDM_DISABLE"))
-        for _ in tqdm(read, total=len(paths), desc="pictures", disable=quiet, leave=False):
-            pass
-    return images
-
-
-def _picture(path: str | Path, size: int) -> Tensor:
-    from PIL import Image
-    from torchvision.transforms import functional as F
-
-    try:
-        with Image.open(path) as file:
-            return F.pil_to_tensor(F.center_crop(F.resize(file.convert("RGB"), size), size))
-    except FileNotFoundError:
-        raise
-    except (OSError, SyntaxError, ValueError) as error:
-        raise ValueError(f"{path}: truncated, or not a picture ({error})") from error

@@ -1,13 +1,9 @@
 """Named data sets as tensors: small ones embedded, whole ones through torchvision, the reader's own as ``.npz``."""
 
 import difflib
-import io
 import os
-import zipfile
-import zlib
 from collections.abc import Iterable
 from importlib import resources
-from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -15,9 +11,10 @@ import torch
 from platformdirs import user_cache_path
 from torch import Tensor
 
+from layerlib.data._npz import UNREADABLE, from_npz
 from layerlib.data.folders import coco, imagenet_folder, voc2007
 from layerlib.data.scenes import make_scenes
-from layerlib.data.splits import Data, Split, class_count
+from layerlib.data.splits import Data, Split
 
 EMBEDDED = ("mnist-mini", "fashion-mini", "cifar10-mini")
 WHOLE = {"mnist": "MNIST", "fashion_mnist": "FashionMNIST", "cifar10": "CIFAR10"}
@@ -25,12 +22,9 @@ WHOLE = {"mnist": "MNIST", "fashion_mnist": "FashionMNIST", "cifar10": "CIFAR10"
 SCENES = {"scenes-mini": ("mnist-mini", "fashion-mini", 10_000, 2_000),
           "scenes": ("mnist", "fashion_mnist", 50_000, 10_000)}
 FOLDERS = {"voc2007": voc2007, "coco": coco, "imagenet-folder": imagenet_folder}
-# what NumPy, zipfile, Pillow and torchvision raise for files that are missing or damaged
-UNREADABLE = (ValueError, OSError, EOFError, RuntimeError, TypeError, KeyError, AssertionError, SyntaxError,
-              zipfile.BadZipFile, zlib.error)
 
 
-def load(name: str | Path, root: str | Path | None = None, size: int | None = None) -> Data:
+def load(name: str | Path, root: str | Path | None = None, size: int | None = None) -> Data | Split:
     """A data set by name, or the reader's own from a ``.npz`` file.
 
     Parameters
@@ -43,8 +37,9 @@ def load(name: str | Path, root: str | Path | None = None, size: int | None = No
         - "mnist", "fashion_mnist", "cifar10": whole, through torchvision
         - "voc2007", "coco", "imagenet-folder": as ``layerlib.data.folders`` says, multi-label but for the last
         - the path of a ``.npz`` with ``x_train, y_train, x_test, y_test`` and, if wanted, ``classes``: images uint8 of
-          shape (N, H, W), (N, C, H, W) or (N, H, W, C) with 1 or 3 channels, labels whole numbers (N,) or multi-hot
-          (N, K). Images may also be JPEG bytes: ``train_jpeg, train_offsets, train_labels``, the same for ``test``.
+          shape (N, H, W), (N, C, H, W) or (N, H, W, C) with 1 or 3 channels, labels whole numbers or names (N,) or
+          multi-hot (N, K). Images may also be JPEG bytes: ``train_jpeg, train_offsets, train_labels``, the same for
+          ``test``. Of a file with ``x, y`` a ``Split`` comes back.
     root : folder of the sets that are not embedded
         by default ``$LAYERLIB_DATA``, else the system's folder for caches (on Linux ``~/.cache/layerlib``); where
         torchvision can, it downloads into it
@@ -68,13 +63,13 @@ def load(name: str | Path, root: str | Path | None = None, size: int | None = No
         raise ValueError(f"size: expected none but for {list(FOLDERS)}, got {size} for {str(name)!r}")
     if str(name) in EMBEDDED:
         with resources.as_file(resources.files("layerlib") / "datasets" / f"{name}.npz") as path:
-            return _from_npz(path)
+            return from_npz(path)
     if str(name) in WHOLE:
         return _from_torchvision(str(name), _folder(root))
     if str(name) in SCENES:
         return _scenes(str(name), root)
     if Path(name).suffix == ".npz":
-        return _from_npz(Path(name))
+        return from_npz(Path(name))
     known = [*EMBEDDED, *SCENES, *WHOLE, *FOLDERS]
     close = difflib.get_close_matches(str(name).lower(), known, n=2)
     hint = f" (did you mean {' or '.join(close)}?)" if close else ""
@@ -162,69 +157,12 @@ def _from_torchvision(name: str, root: Path) -> Data:
         # torchvision writes "0 - zero"; the embedded sets and the figures say "0"
         return Data(*splits, tuple(str(c).split(" - ")[0] for c in parts[0].classes))
     except UNREADABLE as error:
+        if dotted := sorted(path.name for path in (root / folder).glob("*.idx?-ubyte")):
+            raise ValueError(f"{name}: expected {dotted[0].replace('.', '-')} in {root / folder}, got {dotted[0]}: "
+                             "write a dash for the dot in the names of all four files") from error
         if len(list((root / folder).glob("*-ubyte"))) == 4:
             raise ValueError(f"{name}: a file in {root / folder} is truncated or damaged ({error!r})") from error
         raise FileNotFoundError(
             f"{name}: not found in {root} and not to be downloaded ({error}); "
             f"put the original files into {root / folder}, or use the embedded load({name.split('_')[0] + '-mini'!r})"
         ) from error
-
-
-def _from_npz(path: Path) -> Data:
-    if not path.is_file():
-        raise FileNotFoundError(f"{path}: no such file")
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays = {key: file[key] for key in file.files}
-    except UNREADABLE as error:
-        raise ValueError(f"{path}: truncated, or not a .npz of plain arrays ({error})") from error
-    parts = []
-    for part in ("train", "test"):
-        jpeg = f"{part}_jpeg" in arrays
-        keys = [f"{part}_jpeg", f"{part}_offsets", f"{part}_labels"] if jpeg else [f"x_{part}", f"y_{part}"]
-        missing = [key for key in keys if key not in arrays]
-        if missing:
-            raise ValueError(f"{path}: expected arrays x_train, y_train, x_test, y_test; {missing} missing, "
-                             f"got {sorted(arrays)}")
-        images = _decode(arrays, part, path) if jpeg else _images(arrays[keys[0]], path, keys[0])
-        labels = _labels(arrays[keys[-1]], path, keys[-1])
-        try:
-            parts.append(Split(images, labels))
-        except ValueError as error:
-            raise ValueError(f"{path}, {part}: {error}") from error
-    try:
-        names = np.atleast_1d(arrays.get("classes", np.arange(class_count(*parts))))
-        return Data(*parts, tuple(str(name) for name in names))
-    except ValueError as error:
-        raise ValueError(f"{path}: {error}") from error
-
-
-def _images(x: np.ndarray, path: Path, key: str) -> Tensor:
-    if x.dtype != np.uint8 or x.ndim not in (3, 4) or (x.ndim == 4 and not {x.shape[1], x.shape[3]} & {1, 3}):
-        raise ValueError(f"{path}: {key}: expected uint8 images (N, H, W), (N, C, H, W) or (N, H, W, C) with 1 or 3 "
-                         f"channels, got {x.dtype} {x.shape}")
-    images = torch.from_numpy(x)
-    if x.ndim == 3:
-        return images[:, None]
-    return images if x.shape[1] in (1, 3) else images.permute(0, 3, 1, 2).contiguous()
-
-
-def _labels(y: np.ndarray, path: Path, key: str) -> Tensor:
-    if y.ndim == 1 and np.issubdtype(y.dtype, np.integer):
-        return torch.from_numpy(y.astype(np.int64))
-    if y.ndim == 2 and np.isin(y, (0, 1)).all():
-        return torch.from_numpy(y.astype(np.float32))
-    raise ValueError(f"{path}: {key}: expected whole numbers (N,) or zeros and ones (N, K), got {y.dtype} {y.shape}")
-
-
-def _decode(arrays: dict[str, np.ndarray], part: str, path: Path) -> Tensor:
-    from PIL import Image
-
-    stream, offsets = arrays[f"{part}_jpeg"].tobytes(), arrays[f"{part}_offsets"]
-    try:
-        pieces = [stream[a:b] for a, b in pairwise(offsets.tolist())]
-        pictures = np.stack([np.asarray(Image.open(io.BytesIO(piece)).convert("RGB")) for piece in pieces])
-    except UNREADABLE as error:
-        raise ValueError(f"{path}: {part}_jpeg: expected JPEG pictures of one size from each of {part}_offsets to the "
-                         f"next ({error})") from error
-    return torch.from_numpy(pictures).permute(0, 3, 1, 2).contiguous()

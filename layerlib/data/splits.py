@@ -1,6 +1,8 @@
 """Images with their labels: a split, and a data set of two."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -48,6 +50,41 @@ class Split:
         if class_numbers and self.labels.min() < 0:
             raise ValueError(f"labels: expected class numbers from 0 up, got {self.labels.min().item()}")
 
+    @classmethod
+    def from_numpy(cls, images: np.ndarray, labels: np.ndarray | Sequence) -> "Split":
+        """A split from arrays as they come.
+
+        Parameters
+        ----------
+        images : uint8, shape (N, H, W), (N, C, H, W) or (N, H, W, C), with 1 or 3 channels
+        labels : whole numbers, shape (N,); or zeros and ones, shape (N, K)
+
+        Raises
+        ------
+        ValueError
+            if they are others
+        """
+        return cls(images_of(np.asarray(images), "images"), labels_of(np.asarray(labels), "labels"))
+
+    @classmethod
+    def from_folder(cls, folder: str | Path, size: int = 224) -> "Split":
+        """A split from a folder with a folder of pictures for each class, numbered in the order of their names.
+
+        Parameters
+        ----------
+        size : of the pictures, in pixels: shorter side resized to it, then centre-cropped
+
+        Raises
+        ------
+        ValueError
+            for a picture that is damaged, or too large to be one
+        FileNotFoundError
+            if there is no such folder, or none with a picture in it
+        """
+        from layerlib.data.folders import class_folder  # which makes splits itself
+
+        return class_folder(Path(folder), size)
+
     def __len__(self) -> int:
         return len(self.images)
 
@@ -85,6 +122,24 @@ def _tensor(value: Tensor | np.ndarray, name: str) -> Tensor:
         dtype = np.float32 if value.ndim == 2 else np.int64 if value.dtype.kind in "iu" else dtype
     # PyTorch takes neither reversed nor read-only arrays without a word
     return torch.from_numpy(np.require(value, dtype, ["C", "W"]))
+
+
+def images_of(x: np.ndarray, name: str) -> Tensor:
+    """Images uint8, shape (N, H, W), (N, C, H, W) or (N, H, W, C) with 1 or 3 channels, as (N, C, H, W)."""
+    if x.dtype != np.uint8 or x.ndim not in (3, 4) or (x.ndim == 4 and not {x.shape[1], x.shape[3]} & {1, 3}):
+        raise ValueError(f"{name}: expected uint8 images (N, H, W), (N, C, H, W) or (N, H, W, C) with 1 or 3 "
+                         f"channels, got {x.dtype} {x.shape}")
+    if x.ndim == 3:
+        x = x[:, None]
+    return _tensor(x if x.shape[1] in (1, 3) else x.transpose(0, 3, 1, 2), name)
+
+
+def labels_of(y: np.ndarray, name: str) -> Tensor:
+    """Whole numbers (N,) as int64, zeros and ones (N, K) as float32."""
+    whole, hot = y.ndim == 1 and y.dtype.kind in "iu", y.ndim == 2 and np.isin(y, (0, 1)).all()
+    if not whole and not hot:
+        raise ValueError(f"{name}: expected whole numbers (N,) or zeros and ones (N, K), got {y.dtype} {y.shape}")
+    return _tensor(y, "labels")
 
 
 @dataclass(frozen=True)

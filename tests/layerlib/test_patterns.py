@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from layerlib import patterns as perplexity
-from layerlib.patterns import PatternCounts, activation_share, active, crossing, layer_perplexity
+from layerlib.patterns import PatternCounts, activation_share, active, crossing, hamming, layer_perplexity
 
 AROUND_WORDS = [1, 2, 7, 8, 9, 15, 16, 17, 63, 64, 65, 127, 128, 129, 191, 192, 193, 200]
 nodes_counts = st.one_of(st.sampled_from(AROUND_WORDS), st.integers(1, 200))
@@ -285,6 +285,15 @@ def test_stacked_curves_cross_as_they_do_one_by_one():
             assert stacked[i, j] == crossing(values[i, j], samples, 0.6)
 
 
+@pytest.mark.parametrize(("level", "samples", "message"), [
+    (1.1, [10, 10], r"level: expected a number in \(0, 1\), got 1.1"), (0.0, [10, 10], "level"),
+    (float("nan"), [10, 10], "level"), (0.5, [10], r"samples: expected shape \(2,\).*got \(1,\)"),
+    (0.5, [10, 10, 10], r"samples: .*\(3,\)")])
+def test_a_crossing_of_nothing_sensible_is_refused(level, samples, message):
+    with pytest.raises(ValueError, match=message):
+        crossing(torch.tensor([[5.0, 5.0], [1.0, 1.0]]), torch.tensor(samples), level)
+
+
 def test_a_class_without_a_perplexity_has_no_crossing():
     perplexities = torch.tensor([[5.0, torch.nan], [1.0, torch.nan]])
     assert crossing(perplexities, torch.tensor([10, 0]), 0.5).isnan()
@@ -297,3 +306,27 @@ def test_a_gpu_counts_as_the_cpu_does():
     patterns, labels = torch.rand(3, 5000, 100, generator=random) < 0.02, torch.randint(10, (5000,), generator=random)
     same(layer_perplexity(patterns.cuda(), labels.cuda()).cpu(), layer_perplexity(patterns, labels))
     assert torch.equal(activation_share(patterns.cuda(), labels.cuda()).cpu(), activation_share(patterns, labels))
+
+
+def test_any_byte_that_is_not_zero_is_on():
+    flags = torch.tensor([[1, 0], [2, 0]] * 25, dtype=torch.uint8).view(torch.bool)
+    labels = torch.zeros(50, dtype=torch.int64)
+    assert layer_perplexity(flags, labels).item() == 1
+    assert activation_share(flags, labels).tolist() == [[1, 0]] and hamming(flags, labels)[0] == 0
+
+
+@given(layers())
+def test_hamming_is_the_mean_over_all_pairs_of_samples(layer):
+    patterns, labels, classes = layer
+    pairs = [(i, j) for i in range(len(labels)) for j in range(i)]
+    apart = [[(patterns[i] ^ patterns[j]).sum().item() for i, j in pairs if (labels[i] == labels[j]) == same_class]
+             for same_class in (True, False)]
+    expected = torch.tensor([np.mean(each) if each else np.nan for each in apart], dtype=torch.float64)
+    same(hamming(patterns, labels, classes), expected)
+
+
+def test_hamming_of_stacked_layers_is_that_of_each():
+    patterns, labels = torch.rand(2, 3, 40, 70) < 0.4, torch.arange(40) % 4
+    stacked = hamming(patterns, labels)
+    assert stacked.shape == (2, 3, 2)
+    same(stacked[1, 2], hamming(patterns[1, 2], labels))

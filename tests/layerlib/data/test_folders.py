@@ -14,6 +14,7 @@ from torchvision.models import detection, segmentation
 
 from layerlib.data import folders
 from layerlib.data.load import label_vectors, load
+from layerlib.data.splits import Split
 
 # the network's own list: its index is the category number, gaps and all
 COCO_NUMBERS = {name: number for number, name in enumerate(
@@ -150,9 +151,10 @@ def test_voc_is_downloaded_only_where_it_is_missing(voc_root, tmp_path_factory, 
 
 
 @pytest.mark.parametrize("content, message", [
-    ("<annotation><object><name>cat</name>", "000007.xml: damaged, or an object that is none of the 20 classes"),
+    ("<annotation><object><name>cat</name>", "000007.xml: damaged"),
     ("", "000007.xml: damaged"),
-    ("<annotation><object><name>unicorn</name></object></annotation>", "000007.xml: .*none of the 20 classes"),
+    ("<annotation><object><name>unicorn</name></object></annotation>",
+     "000007.xml: .*none of the 20 classes, got 'unicorn'$"),
     ("<annotation><object></object></annotation>", "000007.xml: .*none of the 20 classes"),
 ])
 def test_a_damaged_voc_annotation_is_refused(voc_root, content, message):
@@ -170,6 +172,15 @@ def test_a_damaged_or_missing_picture_is_refused_by_name(voc_root):
             load("voc2007", voc_root, size=8)
     path.unlink()
     with pytest.raises(FileNotFoundError, match="000007.jpg"):
+        load("voc2007", voc_root, size=8)
+
+
+def test_a_blank_line_in_the_list_of_voc_is_no_picture(voc_root):
+    path = voc_root / "VOCdevkit" / "VOC2007" / "ImageSets" / "Main" / "test.txt"
+    path.write_text(path.read_text() + "\n \n")
+    assert len(load("voc2007", voc_root, size=8).test) == 2
+    path.write_text("\n")
+    with pytest.raises(ValueError, match=r"voc2007: expected pictures in ImageSets/Main/test.txt of .*, got none"):
         load("voc2007", voc_root, size=8)
 
 
@@ -228,7 +239,9 @@ def test_damaged_coco_annotations_are_refused(coco_root):
     whole = path.read_text()
     content = json.loads(whole)
     unknown = content | {"annotations": [{"image_id": 9, "category_id": 12}]}  # 12 is one of the gaps
-    for wrong in [whole[:100], whole[:-1], "", "[]", json.dumps({"images": []}), json.dumps(unknown)]:
+    unnamed = content | {"images": [image | {"file_name": 9} for image in content["images"]]}
+    for wrong in [whole[:100], whole[:-1], "", "[]", json.dumps({"images": []}), json.dumps(unknown),
+                  json.dumps(unnamed), "[" * 10**5]:
         path.write_text(wrong)
         with pytest.raises(ValueError, match="instances_train2014.json: truncated, or not instances as COCO"):
             load("coco", coco_root)
@@ -289,7 +302,7 @@ def test_an_imagenet_folder_that_does_not_fit_is_refused(tmp_path):
     with pytest.raises(ValueError, match=r"expected in val the 2 classes of train, got 1, different \['dog'\]"):
         load("imagenet-folder", tmp_path)
     (tmp_path / "val" / "dog").mkdir()
-    with pytest.raises(FileNotFoundError, match="Found no valid file for the classes dog"):
+    with pytest.raises(FileNotFoundError, match="expected pictures .* of every class, got none of 'dog'"):
         load("imagenet-folder", tmp_path)
 
 
@@ -311,3 +324,69 @@ def test_a_size_is_refused_where_pictures_have_one(name):
 def test_every_class_of_these_sets_has_a_label_vector():
     assert label_vectors(VOC_NAMES).shape == (20, 256) and label_vectors(COCO_NUMBERS).shape == (80, 256)
     assert folders.VOC_CLASSES == VOC_NAMES
+
+
+# pictures of every depth, and folders of every shape
+
+
+def ramp(top, dtype):
+    return np.linspace(0, top, 64 * 64).reshape(64, 64).astype(dtype)
+
+
+@pytest.mark.parametrize("file, values", [("a.png", ramp(65535, np.uint16)), ("a.tif", ramp(1, np.float32)),
+                                          ("a.png", ramp(255, np.uint8))])
+def test_pictures_of_more_bits_keep_their_brightness(tmp_path, file, values):
+    Image.fromarray(values).save(tmp_path / file)
+    image = folders.pictures([tmp_path / file], 64)[0].double()
+    assert image.mean().item() == pytest.approx(127.5, abs=0.5)
+    assert torch.equal(image[0], image[2]) and (image[0].flatten().diff() >= 0).all()
+
+
+@pytest.mark.parametrize("values, message", [
+    (ramp(2, np.float32), r"expected grey from 0 to 1, got 0 to 2"), (ramp(200, np.int32), "whole numbers of 32 bits"),
+    (np.full((8, 8), np.nan, np.float32), "got nan to nan")])
+def test_numbers_that_are_no_brightness_are_refused_by_name(tmp_path, values, message):
+    Image.fromarray(values).save(tmp_path / "a.tif")
+    with pytest.raises(ValueError, match=f"a.tif: truncated, or not a picture .*{message}"):
+        folders.pictures([tmp_path / "a.tif"], 8)
+
+
+def test_pictures_are_turned_as_their_camera_says(tmp_path):
+    upright = Image.new("RGB", (16, 16))
+    upright.paste((255, 255, 255), (0, 0, 16, 8))
+    for number, turn in ((1, None), (3, Image.Transpose.ROTATE_180), (6, Image.Transpose.ROTATE_90)):
+        exif = Image.Exif()
+        exif[0x0112] = number
+        (upright if turn is None else upright.transpose(turn)).save(tmp_path / "a.jpg", exif=exif, quality=95)
+        image = folders.pictures([tmp_path / "a.jpg"], 16)[0]
+        assert image[:, :7].min() > 240 and image[:, 9:].max() < 15
+
+
+def test_a_picture_that_claims_too_many_pixels_is_refused_by_name(tmp_path, monkeypatch):
+    picture(tmp_path / "a.jpg", COLOURS[0])
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 500)
+    with pytest.raises(ValueError, match="a.jpg: truncated, or not a picture .*decompression bomb"):
+        folders.pictures([tmp_path / "a.jpg"], 8)
+
+
+def test_a_split_from_a_folder_for_each_class(tmp_path):
+    for i, name in enumerate(("b", "a")):
+        for j in range(2 + i):
+            picture(tmp_path / name / "deeper" / f"{j}.png", COLOURS[i])
+    picture(tmp_path / ".ipynb_checkpoints" / "x.png", COLOURS[2])
+    picture(tmp_path / "a" / ".hidden" / "x.png", COLOURS[2])
+    picture(tmp_path / "a" / ".x.png", COLOURS[2])
+    (tmp_path / "a" / "loop").symlink_to(tmp_path / "a", target_is_directory=True)
+    (tmp_path / "a" / "notes.txt").write_text("no picture")
+    split = Split.from_folder(tmp_path, size=8)
+    assert split.labels.tolist() == [0] * 3 + [1] * 2 and split.images.shape == (5, 3, 8, 8)
+    assert is_of(split.images, [COLOURS[1]] * 3 + [COLOURS[0]] * 2)
+    (tmp_path / "c").symlink_to(tmp_path / "b", target_is_directory=True)
+    assert len(Split.from_folder(tmp_path, size=8)) == 7
+
+
+def test_a_folder_without_classes_is_refused(tmp_path):
+    with pytest.raises(FileNotFoundError, match="no/such: no such folder"):
+        Split.from_folder(tmp_path / "no" / "such")
+    with pytest.raises(FileNotFoundError, match="expected a folder of pictures for each class, got none"):
+        Split.from_folder(tmp_path)

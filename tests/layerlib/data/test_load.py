@@ -5,6 +5,7 @@ import io
 import os
 import pickle
 import tarfile
+import zipfile
 from importlib import resources
 from pathlib import Path
 from urllib.error import URLError
@@ -334,18 +335,62 @@ def test_names_of_classes_are_read(save):
     ({"y_train": np.arange(5)}, "train: labels: expected 6, one per image, got 5"),
     ({"y_train": np.arange(6) / 2}, r"y_train: expected whole numbers \(N,\) or zeros and ones \(N, K\), got float64"),
     ({"y_train": np.arange(6)[:, None]}, r"y_train: expected whole numbers .* got int64 \(6, 1\)"),
-    ({"y_train": np.array(list("abcabc"))}, "y_train: expected whole numbers"),
+    ({"y_train": np.array(list("abcabc"))}, "y_train: expected whole numbers"),  # y_test has numbers
+    ({"y_train": np.array(list("abcabc")), "classes": np.array(["a", "b"])},
+     r"y_train: expected names among classes, got \['c'\]"),
     ({"y_train": np.arange(6) - 1}, "train: labels: expected class numbers from 0 up, got -1"),
     ({"y_test": np.eye(4)}, "test: expected labels of the kind of those of train"),
     ({"classes": np.array(["cat", "dog"])}, "classes: expected at least 3 names, one per class, got 2"),
     ({"y_train": np.array([0, 1, 2, None, 1, 0])}, "truncated, or not a .npz of plain arrays"),
-    ({"extra": np.array([{"a": 1}])}, "truncated, or not a .npz of plain arrays"),
 ])
 def test_a_mis_shaped_file_is_refused_with_the_array_named(save, other, message):
     path = save(arrays((5, 5), **other))
     with pytest.raises(ValueError, match=message) as caught:
         load(path)
     assert str(path) in str(caught.value)
+
+
+def test_names_of_classes_may_be_bytes(save):
+    classes = np.array([b"cat", "hühner".encode(), b"dog"])
+    assert load(save(arrays(classes=classes))).classes == ("cat", "hühner", "dog")
+
+
+@pytest.mark.parametrize("kind", ["U", "S"])
+def test_labels_in_words_become_class_numbers_in_the_order_of_the_words(save, kind):
+    content = arrays(y_train=np.array(["dog", "cat", "eel"] * 2, kind), y_test=np.array(["eel", "cat"] * 2, kind))
+    data = load(save(content))
+    assert data.classes == ("cat", "dog", "eel")
+    assert data.train.labels.tolist() == [1, 0, 2] * 2 and data.test.labels.tolist() == [2, 0] * 2
+    data = load(save(content | {"classes": np.array(["eel", "dog", "cat"])}))
+    assert data.classes == ("eel", "dog", "cat") and data.test.labels.tolist() == [0, 2] * 2
+
+
+def test_a_file_of_one_split_is_a_split(save):
+    images = pixels(6, 5, 7, 3)
+    part = load(save({"x": images, "y": np.array(["b", "a"] * 3)}))
+    assert isinstance(part, Split) and part.labels.tolist() == [1, 0] * 3
+    assert np.array_equal(part.images.numpy(), images.transpose(0, 3, 1, 2))
+    own = Split.from_numpy(images, [1, 0] * 3)
+    assert torch.equal(own.images, part.images) and torch.equal(own.labels, part.labels)
+    with pytest.raises(ValueError, match=r"^labels: expected whole numbers .* got float64"):
+        Split.from_numpy(images, [0.5] * 6)
+
+
+def test_arrays_that_are_not_asked_for_are_not_unpacked(save):
+    path = save(arrays(extra=np.array([{"needs": "pickle"}])))
+    assert len(load(path).train) == 6
+
+
+def test_a_header_that_declares_more_than_there_is_is_refused(tmp_path):
+    path = tmp_path / "own.npz"
+    with zipfile.ZipFile(path, "w") as archive:
+        for key, array in arrays().items():
+            buffer = io.BytesIO()
+            np.lib.format.write_array_header_1_0(buffer, {"descr": "|u1", "fortran_order": False,
+                                                          "shape": (10**6, 1000, 1000)})
+            archive.writestr(f"{key}.npy", buffer.getvalue() + array.tobytes())
+    with pytest.raises(ValueError, match="own.npz: truncated, or not a .npz of plain arrays"):
+        load(path)
 
 
 def test_missing_arrays_are_named(save):
@@ -614,3 +659,13 @@ def test_whole_sets_lie_in_the_systems_folder_for_caches(monkeypatch, tmp_path):
     assert _folder(None) == user_cache_path("layerlib") and tmp_path in _folder(None).parents
     monkeypatch.setenv("LAYERLIB_DATA", str(tmp_path / "own"))
     assert _folder(None) == tmp_path / "own" and _folder("here") == Path("here")
+
+
+def test_files_of_mnist_with_a_dot_in_their_names_are_called_that(tmp_path, monkeypatch):
+    raw = tmp_path / "MNIST" / "raw"
+    raw.mkdir(parents=True)
+    for name in ("train-images.idx3", "train-labels.idx1", "t10k-images.idx3", "t10k-labels.idx1"):
+        (raw / f"{name}-ubyte").write_bytes(b"x")
+    monkeypatch.setattr(datasets.MNIST, "download", lambda self: (_ for _ in ()).throw(URLError("no network")))
+    with pytest.raises(ValueError, match="mnist: expected t10k-images-idx3-ubyte in .*, got t10k-images.idx3-ubyte"):
+        load("mnist", tmp_path)
