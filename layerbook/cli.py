@@ -157,7 +157,7 @@ def _record(book: Path, chapter: str, notebook, parameters: dict, git: dict) -> 
         raise UsageError(f"{chapter} reported nothing: its last cell must show a Report, not empty")
     if report["chapter"] != chapter:
         raise UsageError(f"{chapter} reported as {report['chapter']!r}: the names must be the same")
-    if not report["paper_size"]:
+    if report["size"] == "smaller":
         print("layerlib: note: recording a run below the paper's size", file=sys.stderr)
     if git["commit"] is None:
         print(f"layerlib: note: {book} is not in a git commit: the record names none", file=sys.stderr)

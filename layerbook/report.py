@@ -1,65 +1,80 @@
-"""Claims under trial, numbers for the text, and what the full-size record says beside them."""
+"""A chapter's report: claims under trial, numbers for the text, and what the record says beside them."""
 
-import html
 import math
 import os
 import re
 import textwrap
 from collections.abc import Mapping
-from dataclasses import asdict
 from pathlib import Path
 
 import pandas as pd
 from IPython import get_ipython
+from xarray import DataArray
 
+from layerbook import _html, claims
+from layerbook.claims import NOT_RECORDED, agreement, judged, size_told
+from layerbook.curves import as_array, curve_json
 from layerbook.provenance import changed_since
-from layerbook.record import MIME, VERDICTS, Claim, check_axes, json_values, read_record, verdict
+from layerbook.record import MIME, read_record, record_size, recorded_claims
+from layerbook.verdicts import OUTCOMES, SIZES, Part, above, below, shown, undecided, within
 
-__all__ = ["MIME", "VERDICTS", "Claim", "Report", "item_order", "measured_html", "recorded_by", "verdict"]
+__all__ = ["MIME", "OUTCOMES", "Report", "above", "below", "item_order", "recorded_by", "shown", "undecided", "within"]
 
-NOT_RECORDED = "not yet recorded"
-
-# The colour-blind palette; the word is always there too, in the theme's own text colour.
-COLOURS = dict(zip(VERDICTS, ("#029e73", "#de8f05", "#d55e00", "#949494"), strict=True))
-_CELL = ' style="text-align: left; vertical-align: top; white-space: normal; padding: 0.3em 0.6em"'
+THIS_RUN = "this run"
+_GLUED = ("full_", "claim_", "verdict_")
 
 
 class Report:
     """What a chapter found: claims with verdicts, numbers for its text, curves for its record.
 
     Prose refers to what was reported: ``{glue:text}`error:.2%` `` is the number ``error`` of this run,
-    ``{glue:text}`full_error` `` the full-size record's (text already, so without a format),
-    ``{glue:text}`claim_3` `` and ``{glue:text}`full_claim_3` `` the two verdicts. A chapter's last cell is
-    the report itself: it shows the table of claims and carries everything for ``layerlib record``.
+    ``{glue:text}`full_error` `` the record's (text already, so without a format), ``{glue:text}`claim_3` `` and
+    ``{glue:text}`full_claim_3` `` the two outcomes, ``{glue:text}`verdict_3` `` the outcome with the size and whether
+    the record agrees; ``{glue:text}`run_size` `` and ``{glue:text}`full_size` `` are the sizes in words. A chapter's
+    last cell is the report itself: it shows the table of claims and carries everything for ``layerlib record``.
 
     Parameters
     ----------
     chapter : name of the notebook, without ``.ipynb``
-    paper_size : whether this run is of the paper's size
-    record : path of the full-size record; by default ``records/CHAPTER.json``, here or in ``book``
+    size : "paper" where data, weights, schedule and width are the paper's, "smaller", or "own" for a study of ours
+    size_says : the size in words: ``"8,000 pictures, width ¼"``
+    record : path of the record; by default ``records/CHAPTER.json``, here or in ``book``
+    store : the `layerbook.training` store that the chapter trains with; the record then dates its trainings
 
     Raises
     ------
     ValueError
-        if the record is damaged or another chapter's
+        if the record is damaged or another chapter's, or the size is none
     FileNotFoundError
         if ``record`` was given and is not there
 
     Examples
     --------
-    >>> report = Report("cooperating_classifiers", paper_size=False)
+    >>> report = Report("cooperating_classifiers", size="smaller", size_says="6,000 pictures")
     >>> report.number("error", 0.031)
     0.031
     >>> report.curve("perplexity", [[9.8, 4.1, 1.2]], seed=[0], layer=[1, 2, 3])
-    >>> report.claim(Claim("3", "Late layers are ordered", "P <= 1.5", "P = 1.2", verdict([True], False)))
+    >>> report.claim("3", "Late layers are ordered", "P ≈ 1", "", below("P of the last layer", 1.2, 1.5, (1.1, 1.3)),
+    ...              test="P ≤ 1.5", figure="davel-f3")
     """
 
-    def __init__(self, chapter: str, paper_size: bool, record: str | os.PathLike | None = None):
-        self.chapter = chapter
-        self.paper_size = bool(paper_size)
+    def __new__(cls, chapter: str, size: object = "smaller", *arguments: object, **more: object):
+        # Chapters of the first round say whether they are of the paper's size; goes with layerbook._first_dialect.
+        if cls is Report and (isinstance(size, bool) or "paper_size" in more):
+            from layerbook._first_dialect import Report as First
+
+            return super().__new__(First)
+        return super().__new__(cls)
+
+    def __init__(self, chapter: str, size: str = "smaller", size_says: str = "",
+                 record: str | os.PathLike | None = None, store: object = None):
+        if size not in SIZES:
+            raise ValueError(f"size: expected one of {', '.join(SIZES)}, got {size!r}")
+        self.chapter, self.size, self.size_says = chapter, size, size_says
+        self.store = store
         self.numbers: dict[str, int | float] = {}
-        self.curves: dict[str, dict] = {}
-        self.claims: dict[str, Claim] = {}
+        self.claims: dict[str, claims.Claim] = {}
+        self._curves: dict[str, dict] = {}
         # A notebook runs in the book's folder under layerlib and nbval, anywhere under plain papermill.
         places = [Path("records"), Path("book", "records")]
         found = [place / f"{chapter}.json" for place in places if (place / f"{chapter}.json").is_file()]
@@ -68,6 +83,9 @@ class Report:
         self._records = Path(path).parent if path is not None else None
         if self.record is not None and self.record["chapter"] != chapter:
             raise ValueError(f"{path}: expected a record of {chapter}, got one of {self.record['chapter']}")
+        self._recorded = recorded_claims(self.record)
+        self._glue("run_size", size_told(size, size_says))
+        self._glue("full_size", NOT_RECORDED if self.record is None else _size_of(self.record))
 
     def number(self, name: str, value: object, shown: str = ".3g") -> int | float:
         """Keep a number and glue it for the text, beside the record's.
@@ -89,7 +107,7 @@ class Report:
         ValueError
             if the name is taken or no identifier, or the value is not a finite number
         """
-        self._check_name(name, self.curves)
+        self._check_name(name, self._curves)
         scalar = value
         if getattr(value, "shape", ()) == () and hasattr(value, "item"):
             scalar = value.item()
@@ -98,7 +116,7 @@ class Report:
         self.numbers[name] = scalar
         full = self.recorded(name)
         self._glue(name, scalar)
-        self._glue(f"full_{name}", _shown(full, shown))
+        self._glue(f"full_{name}", _formatted(full, shown))
         return scalar
 
     def curve(self, name: str, values: object, **axes: object) -> None:
@@ -116,70 +134,86 @@ class Report:
             if the name is taken or no identifier, a value is infinite or no number, or an axis does not fit
         """
         self._check_name(name, self.numbers)
-        kept = json_values(name, values)
-        if not isinstance(kept, list):
-            raise ValueError(f"{name}: expected at least one dimension, got the number {values!r}")
-        ticks = {}
-        for axis, along in axes.items():
-            along = along.tolist() if hasattr(along, "tolist") else list(along)
-            ticks[axis] = [tick if isinstance(tick, str) else json_values(axis, tick) for tick in along]
-        check_axes(name, kept, list(ticks.items()))
-        # The dimensions apart, in order: a notebook file sorts the keys of its objects.
-        self.curves[name] = {"dims": list(ticks), "axes": ticks, "values": kept}
+        self._curves[name] = curve_json(name, values, axes)
 
-    def claim(self, claim: Claim) -> None:
-        """Keep a claim and glue its verdict as ``claim_ITEM``, the record's as ``full_claim_ITEM``.
+    def claim(self, item: str, says: str, paper: str, here: str, *parts: Part, test: str = "", figure: str = "",
+              size: str | None = None) -> None:
+        """Keep a claim with what follows from its parts, and glue its verdict (see `Report`).
+
+        Parameters
+        ----------
+        item : number of the claim in the book's registration, as text: ``"3"``
+        says : the claim in words
+        paper : the paper's value
+        here : what was measured, as text made from numbers; empty: put together from the parts
+        parts : tests, made by `above`, `below`, `within`, `shown` or `undecided`
+        test : the thresholds, in words
+        figure : where the chapter's page shows it: the name of a figure, or any other anchor there
+        size : where it is not the report's
 
         Raises
         ------
         ValueError
-            if the same item was reported before
+            if the same item was reported before, there is no part, or a field is wrong
         """
+        self._keep(judged(item, says, paper, here, parts, size or self.size, test, figure))
+
+    def _keep(self, claim: claims.Claim) -> None:
         if claim.item in self.claims:
             raise ValueError(f"item: claim {claim.item} was reported before")
         self.claims[claim.item] = claim
-        [full] = [full for row, full in self._rows() if row is claim]
-        self._glue(f"claim_{claim.item}", claim.holds)
-        self._glue(f"full_claim_{claim.item}", full["holds"] if full else NOT_RECORDED)
+        recorded = self._recorded.get(claim.item)
+        self._glue(f"claim_{claim.item}", claim.told)
+        self._glue(f"full_claim_{claim.item}", recorded.told if recorded else NOT_RECORDED)
+        self._glue(f"verdict_{claim.item}", f"{claim.verdict}; {agreement(claim, recorded)}")
 
-    def recorded(self, name: str, default: object = None) -> object:
-        """Return a number, or a curve, of the full-size record.
+    def recorded(self, name: str, default: object = None) -> int | float | None:
+        """Return a number of the record; ``default`` where there is no record yet, or nothing of that name."""
+        return default if self.record is None else self.record["numbers"].get(name, default)
 
-        A curve is a dict: ``values``, ``dims`` (names, outermost first) and ``axes`` (what each runs over).
-        ``default`` where there is no record yet, or nothing of that name.
+    def recorded_curve(self, name: str) -> DataArray | None:
+        """Return a curve of the record as numbers with named axes; None where it has none of that name."""
+        kept = self.record["curves"].get(name) if self.record else None
+        return None if kept is None else as_array(name, kept)
+
+    @property
+    def curves(self) -> dict[str, DataArray]:
+        """The curves reported in this run, by name."""
+        return {name: as_array(name, kept) for name, kept in self._curves.items()}
+
+    @property
+    def record_side(self) -> str:
+        """What figures call the record: "the paper's size", or "largest record" where it is smaller or our own."""
+        return "the paper's size" if self.record and record_size(self.record) == "paper" else "largest record"
+
+    def sides(self, name: str) -> dict[str, DataArray]:
+        """Return a curve as reported here and, unless this run is of the paper's size, as recorded.
+
+        What a figure draws side by side: ``{"this run": curve, "largest record": curve}`` (see `record_side`).
         """
-        if self.record is None:
-            return default
-        return self.record["numbers"].get(name, self.record["curves"].get(name, default))
-
-    def sides(self, name: str) -> dict[str, dict]:
-        """Return a curve as reported here and, where this run is smaller than the paper, as recorded at full size.
-
-        What a figure draws side by side: ``{"this run": curve, "full size": curve}``, each curve as in ``recorded``.
-        """
-        full = None if self.paper_size else self.recorded(name)
-        return {"this run": self.curves[name]} | ({"full size": full} if full else {})
+        full = None if self.size == "paper" else self.recorded_curve(name)
+        here = {THIS_RUN: as_array(name, self._curves[name])}
+        return here if full is None else here | {self.record_side: full}
 
     def side_number(self, name: str, side: str) -> int | float:
         """Return a number on one of the ``sides``."""
-        return self.numbers[name] if side == "this run" else self.recorded(name)
+        return self.numbers[name] if side == THIS_RUN else self.recorded(name)
 
     def table(self) -> pd.DataFrame:
-        """Return one row per claim: claim, says, paper, test, full-size record, this run (verdict: measured)."""
-        rows = [
-            [claim.item, claim.says, claim.paper, claim.test, _measured(full), _measured(asdict(claim))]
-            for claim, full in self._rows()
-        ]
-        return pd.DataFrame(rows, columns=["claim", "says", "paper", "test", "full-size record", "this run"])
+        """Return one row per claim: claim, says, paper, test, record, this run, and whether they agree."""
+        rows = [[here.item, here.says, here.paper, here.test, _measured(full), _measured(here), agreement(here, full)]
+                for here, full in self._rows()]
+        return pd.DataFrame(rows, columns=["claim", "says", "paper", "test", "record", THIS_RUN, "agreement"])
 
     def payload(self) -> dict:
         """Return everything reported, as JSON values."""
         return {
             "chapter": self.chapter,
-            "paper_size": self.paper_size,
+            "size": self.size,
+            "size_says": self.size_says,
             "numbers": dict(self.numbers),
-            "curves": dict(self.curves),
-            "claims": [asdict(claim) for claim in self.claims.values()],
+            "curves": dict(self._curves),
+            "claims": [claim.to_json() for claim in self.claims.values()],
         }
 
     def _repr_mimebundle_(self, include=None, exclude=None) -> tuple[dict, dict]:
@@ -190,8 +224,8 @@ class Report:
         return self._plain()
 
     def _check_name(self, name: str, others: Mapping) -> None:
-        if not isinstance(name, str) or not name.isidentifier() or name.startswith(("full_", "claim_")):
-            raise ValueError(f"name: expected an identifier, not beginning full_ or claim_, got {name!r}")
+        if not isinstance(name, str) or not name.isidentifier() or name.startswith(_GLUED):
+            raise ValueError(f"name: expected an identifier, not beginning {', '.join(_GLUED)}, got {name!r}")
         if name in others:
             raise ValueError(f"name: {name!r} is taken: a number and a curve cannot share it")
 
@@ -201,33 +235,22 @@ class Report:
 
             glue(name, value, display=False)
 
-    def _rows(self) -> list[tuple[Claim, dict | None]]:
-        recorded = {claim["item"]: claim for claim in self.record["claims"]} if self.record else {}
-        order = sorted(self.claims, key=item_order)
-        return [(self.claims[item], recorded.get(item)) for item in order]
+    def _rows(self) -> list[tuple[claims.Claim, claims.Claim | None]]:
+        return [(self.claims[item], self._recorded.get(item)) for item in sorted(self.claims, key=item_order)]
 
     def _caption(self) -> str:
-        here = f"This run: {'the paper' if self.paper_size else 'below the paper'}'s size."
+        here = f"This run: {size_told(self.size, self.size_says)}."
         if self.record is None:
-            return f"{here} Full-size record: {NOT_RECORDED}."
-        return f"{here} Full-size record: {recorded_by(self.record, self._records)}."
+            return f"{here} Record: {NOT_RECORDED}."
+        return f"{here} Record: {recorded_by(self.record, self._records)}."
 
     def _html(self) -> str:
         # The test stands under the claim: a page beside two sidebars is narrow.
-        heads = "".join(f"<th{_CELL}>{head}</th>" for head in self.table().columns if head != "test")
-        rows = []
-        for claim, full in self._rows():
-            test = f"<br><small>Test: {html.escape(claim.test)}</small>" if claim.test else ""
-            says = html.escape(claim.says) + test
-            cells = [html.escape(claim.item), says, html.escape(claim.paper)]
-            cells += [measured_html(full), measured_html(asdict(claim))]
-            rows.append("<tr>" + "".join(f"<td{_CELL}>{cell}</td>" for cell in cells) + "</tr>")
-        # The theme shows a table of class dataframe in its own colours, and any other on a light ground.
-        return (
-            f'<div style="overflow-x: auto"><table class="dataframe layerlib-report">'
-            f"<thead><tr>{heads}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
-            f"<p><small>{html.escape(self._caption())}</small></p></div>"
-        )
+        heads = ["claim", "says", "paper", "record", THIS_RUN]
+        rows = [[here.item, _html.joined(here.says, _html.small(here.test and f"Test: {here.test}")), here.paper,
+                 _html.verdict(full), _html.verdict(here, agreement(here, full))] for here, full in self._rows()]
+        caption = _html.Html(f"<p>{_html.small(self._caption())}</p>")
+        return _html.joined(_html.table(heads, rows, "layerlib-report"), caption, by="")
 
     def _plain(self) -> str:
         lines = [f"{self.chapter}: {len(self.claims)} claims"]
@@ -241,25 +264,21 @@ class Report:
         return "\n".join([*lines, self._caption()])
 
 
-def _measured(claim: dict | None) -> str:
-    return f"{claim['holds']}: {claim['here']}" if claim else NOT_RECORDED
+def _measured(claim: claims.Claim | None) -> str:
+    return f"{claim.verdict}: {claim.here}" if claim else NOT_RECORDED
 
 
-def measured_html(claim: dict | None) -> str:
-    """A claim's verdict, marked in its colour, and what was measured."""
-    if not claim:
-        return NOT_RECORDED
-    mark = f"border-left: 0.4em solid {COLOURS[claim['holds']]}; padding-left: 0.4em"
-    return f'<strong style="{mark}">{claim["holds"]}</strong><br>{html.escape(claim["here"])}'
+def item_order(item: str) -> tuple[bool, int, str]:
+    """What sorts items as a reader counts: ``2, 10, 10b, F9b``; a chapter may reach them in another order."""
+    return not item[:1].isdigit(), int((re.search(r"\d+", item) or "0")[0]), item
 
 
-def item_order(item: str) -> tuple[int, str]:
-    """What sorts items as a reader counts: ``2, 10, 10b``; a chapter may reach them in another order."""
-    return int("0" + re.sub(r"\D.*", "", item)), item
+def _size_of(record: Mapping) -> str:
+    return size_told(record_size(record), record.get("size_says", ""))
 
 
 def recorded_by(record: dict, records: str | os.PathLike) -> str:
-    """In words: when a record was made, on what and by which code, and whether that is other code than today's.
+    """In words: when a record was made, on what and by which code, whether that is other code than today's, its size.
 
     Parameters
     ----------
@@ -270,11 +289,19 @@ def recorded_by(record: dict, records: str | os.PathLike) -> str:
     commit = f"commit {origin['commit'][:7]}" if origin["commit"] else "outside git"
     changed = " with local changes" if origin["dirty"] else ""
     other = ", other code than today's" if changed_since(origin["commit"], record["chapter"], records) else ""
-    size = "" if record["paper_size"] else ", below the paper's size"
-    return f"{origin['date'][:10]}, {origin['device']}, {commit}{changed}{other}{size}"
+    return f"{origin['date'][:10]}, {origin['device']}, {commit}{changed}{other}, {_size_of(record)}"
 
 
-def _shown(value: object, spec: str) -> str:
+def _formatted(value: object, spec: str) -> str:
     if value is None:
         return NOT_RECORDED
     return format(value, spec) if isinstance(value, float) else str(value)
+
+
+def __getattr__(name: str) -> object:
+    # Goes with layerbook._first_dialect, when the last chapter has left the first round's dialect.
+    if name in ("Claim", "VERDICTS", "verdict", "COLOURS"):
+        from layerbook import _first_dialect
+
+        return getattr(_first_dialect, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -10,9 +10,13 @@ import pandas as pd
 from IPython.display import HTML
 from matplotlib.axes import Axes
 
-from layerbook.record import VERDICTS
-from layerbook.report import COLOURS, NOT_RECORDED, item_order, measured_html, recorded_by
+from layerbook.claims import COLOURS, FIRST_ROUND_OPEN, NOT_RECORDED, size_told
+from layerbook.record import recorded_claims
+from layerbook.report import item_order, recorded_by
 from layerbook.trials import PAPERS, Trial, read_trial
+from layerbook.verdicts import OUTCOMES
+
+VERDICTS = (*OUTCOMES, FIRST_ROUND_OPEN)
 
 SIDES = ("full-size record", "this run")
 
@@ -52,15 +56,14 @@ class Scoreboard:
         """
         rows = []
         for trial in self.trials:
-            full, run = ({c["item"]: c for c in source["claims"]} if source else {} for source in
-                         (trial.record, trial.run))
+            full, run = map(recorded_claims, (trial.record, trial.run))
             for item in sorted({**full, **run}, key=item_order) or [""]:
                 # Words come from this run: a record may be older than a better wording.
-                claim = run.get(item) or full.get(item) or {}
-                words = [claim.get(name, "") for name in ("says", "paper", "test")]
+                claim = run.get(item) or full.get(item)
+                words = [getattr(claim, name, "") for name in ("says", "paper", "test")]
                 sides = [part for side, missing in ((full, NOT_RECORDED), (run, trial.state))
-                         for part in (side.get(item, {}).get("holds", missing), side.get(item, {}).get("here", ""))]
-                rows.append([trial.paper, item, *words, *sides, trial.chapter, claim.get("figure", "")])
+                         for part in ((side[item].outcome, side[item].here) if item in side else (missing, ""))]
+                rows.append([trial.paper, item, *words, *sides, trial.chapter, getattr(claim, "figure", "")])
         columns = ["paper", "claim", "says", "paper's value", "test"]
         columns += [name for side in SIDES for name in (side, f"{side}: measured")]
         return pd.DataFrame(rows, columns=[*columns, "chapter", "anchor"])
@@ -104,7 +107,7 @@ class Scoreboard:
         told = []
         for trial in self.trials:
             full = recorded_by(trial.record, self.records) if trial.record else NOT_RECORDED
-            size = "" if trial.run is None else f"{'the' if trial.run['paper_size'] else 'below the'} paper's size"
+            size = "" if trial.run is None else size_told(trial.run["size"], trial.run["size_says"])
             told.append(f"{trial.paper}. Full-size record: {full}. This run: {size or trial.state}.")
         return told
 
@@ -204,7 +207,7 @@ def _verdict(holds: str, here: str) -> tuple[str, int]:
     """A cell with a verdict, and its place among the verdicts to sort by."""
     if holds not in VERDICTS:
         return holds, len(VERDICTS)
-    return measured_html({"holds": holds, "here": here}), VERDICTS.index(holds)
+    return f"<strong>{html.escape(holds)}</strong><br>{html.escape(here)}", VERDICTS.index(holds)
 
 
 def _table(heads: Sequence[str], lines: Sequence[Sequence], kind: str) -> str:

@@ -12,8 +12,9 @@ from pathlib import Path
 
 from layerbook.digest import files_in, reached
 from layerbook.reach import PACKAGES
-from layerbook.record import MIME, replacing
+from layerbook.record import MIME
 from layerbook.syntax import digest
+from layerlib._files import replacing
 
 _ADDED = "injected-parameters"  # papermill's tag for the cell that it adds
 _OF_A_RUN = ("papermill", "execution")  # what a run notes in the metadata of a cell

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import nbformat
 
-from layerbook.record import replacing
+from layerlib._files import replacing
 
 EXECUTED = Path(__file__).resolve().parents[1] / "_build" / "executed"
 

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import matplotlib.pyplot as plt
 
-from layerbook.record import replacing
 from layerbook.scoreboard import SIDES, Scoreboard, draw
+from layerlib._files import replacing
 
 ROOT = Path(__file__).resolve().parents[1]
 

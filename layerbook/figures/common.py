@@ -19,7 +19,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import NullLocator
 
-from layerbook.report import COLOURS as VERDICT_COLOURS
+from layerbook.claims import COLOURS as VERDICT_COLOURS
 from layerlib.palette import (
     BASELINE_COLOUR,
     CLASS_COLOURS,

@@ -25,12 +25,12 @@ pair: tuple[int, int] = (1, 2)
 """
 REPORTING = """\
 import os, sys
-from layerbook.report import Claim, Report, verdict
-report = Report("toy", paper_size=(depth == 20))
+from layerbook.report import Report, below
+report = Report("toy", "paper" if depth == 20 else "smaller", f"{depth} layers")
 report.number("depth_seen", depth);
 report.number("error", 0.03125);
 report.curve("widths", [widths], seed=[0], layer=range(len(widths)))
-report.claim(Claim("3", "Late layers are ordered", "P <= 1.5", f"P = {rate:.1f}", verdict([True], False)))
+report.claim("3", "Late layers are ordered", "P <= 1.5", "", below("P", rate, 1.5))
 print(sys.executable, os.getcwd())
 """
 PROSE = "Error {glue:text}`error:.2%`, once {glue:text}`full_error`; claim 3 {glue:text}`claim_3`."
@@ -209,18 +209,18 @@ def test_a_full_run_is_kept_and_recorded_by_this_interpreter_and_builds(book, ca
     assert rerun.reported(executed)["numbers"] == {"depth_seen": 20, "error": 0.03125}
 
     record = read_record(book / "records" / "toy.json")
-    assert record["chapter"] == "toy" and record["paper_size"] is True
+    assert [record[name] for name in ("schema", "chapter", "size", "size_says")] == [2, "toy", "paper", "20 layers"]
     unset = {"fast": True, "name": "mnist-mini", "free": 3, "pair": [1, 2]}
     assert record["parameters"] == {"depth": 20, "rate": 0.001, "widths": [100] * 3} | unset
     curve = {"dims": ["seed", "layer"], "axes": {"layer": [0, 1, 2], "seed": [0]}, "values": [[100] * 3]}
     assert record["curves"]["widths"] == curve
-    assert record["claims"][0]["holds"] == "holds"
+    assert record["claims"][0]["outcome"] == "holds" and record["claims"][0]["here"] == "P: 0.001"
     assert record["provenance"]["commit"] is None and record["provenance"]["duration_s"] > 0
 
     html = build_page(out, tmp_path / "site")
     pasted = re.findall(r'<span class="pasted-text">([^<]+)</span>', html)
     assert pasted == ["3.12%", "not yet recorded", "holds"]
-    assert '<table class="dataframe layerlib-report">' in html
+    assert '<table class="dataframe mathjax_ignore tex2jax_ignore layerlib-report">' in html
 
 
 def build_page(notebook: Path, site: Path) -> str:

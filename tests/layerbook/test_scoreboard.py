@@ -10,25 +10,32 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 from PIL import Image
+from records import record
 
-from layerbook.record import MIME, VERDICTS, Claim, write_record
+from layerbook.claims import Claim, judged
+from layerbook.record import MIME, write_record
 from layerbook.report import Report
-from layerbook.scoreboard import SIDES, Scoreboard, draw
+from layerbook.scoreboard import SIDES, VERDICTS, Scoreboard, draw
 from layerbook.trials import PAPERS, read_trial
+from layerbook.verdicts import OUTCOMES, shown, undecided
 
 DAVEL, XIE, CAO, HU = PAPERS
 BOOK = Path(__file__).parents[2] / "book"
 
 
-def claim(item: str, holds: str, here: str = "h", **more: str) -> Claim:
-    return Claim(item, f"says {item}", f"paper {item}", here, holds, **more)
+YES, NO, OPEN = shown("a", True), shown("b", False), undecided("c", "dead")
+PARTS = dict(zip(OUTCOMES, ([YES], [YES, NO], [NO], [OPEN]), strict=True))
+
+
+def claim(item: str, outcome: str, here: str = "h", size: str = "smaller", **more: str) -> Claim:
+    """A claim with parts that come to this outcome."""
+    return judged(item, f"says {item}", f"paper {item}", here, PARTS[outcome], size, **more)
 
 
 def ran(folder: Path, chapter: str, *claims: Claim, **papermill: object) -> None:
     """An executed notebook whose last cell shows a report of the claims, with a figure and an equation."""
-    report = Report(chapter, paper_size=False)
-    for each in claims:
-        report.claim(each)
+    report = Report(chapter, "smaller", "20 pictures")
+    report.claims = {each.item: each for each in claims}
     data, metadata = report._repr_mimebundle_()
     shown = new_output("display_data", data=data, metadata=metadata)
     figure = {"mystnb": {"figure": {"name": "toy-f2", "caption": "Share of $D_t$. More."}}}
@@ -43,13 +50,8 @@ def ran(folder: Path, chapter: str, *claims: Claim, **papermill: object) -> None
 
 
 def recorded(folder: Path, chapter: str, *claims: Claim) -> None:
-    origin = {
-        "device": "H200", "versions": {"python": "3.11"}, "duration_s": 1.0, "date": "2025-01-02T03:04:05+00:00",
-        "commit": "0123456789" * 4, "dirty": False,
-    }  # fmt: skip
-    payload = Report(chapter, paper_size=True).payload()
-    payload["claims"] = [vars(each) for each in claims]
-    write_record({"schema": 1, **payload, "parameters": {}, "provenance": origin}, folder / f"{chapter}.json")
+    kept = record(*(each.to_json() for each in claims), chapter=chapter, size="paper", size_says="")
+    write_record(kept, folder / f"{chapter}.json")
 
 
 @pytest.fixture
@@ -57,7 +59,7 @@ def folders(tmp_path, monkeypatch):
     """One chapter with run and record, one with a record and a failed run, one with a run, one with nothing."""
     monkeypatch.chdir(tmp_path)
     executed, records = tmp_path / "executed", tmp_path / "records"
-    ran(executed, DAVEL, claim("10", "not at this size"), claim("2", "holds", "x < 1", test="x < 2", figure="toy-f2"),
+    ran(executed, DAVEL, claim("10", "undecided"), claim("2", "holds", "x < 1", test="x < 2", figure="toy-f2"),
         claim("10b", "holds", figure="equation-toy-e10"))
     recorded(records, DAVEL, claim("2", "holds in part", "x = 3"), claim("10", "fails"))
     ran(executed, XIE, claim("20", "holds"), exception=True)
@@ -105,7 +107,7 @@ def test_the_last_report_shown_is_the_one(folders):
     path = folders[0] / f"{HU}.ipynb"
     notebook = nbformat.read(path, as_version=4)
     first = notebook.cells[-1].outputs[0].copy()
-    first.metadata = {MIME: {"claims": [vars(claim("41", "holds"))], "paper_size": True}}
+    first.metadata = {MIME: {"claims": [claim("41", "holds").to_json()], "size": "paper"}}
     notebook.cells[0] = new_code_cell("report", outputs=[first])
     nbformat.write(notebook, path)
     assert Scoreboard(*folders).rows()["claim"].tolist()[-1] == "40"
@@ -114,8 +116,8 @@ def test_the_last_report_shown_is_the_one(folders):
 def test_only_claims_fixed_beforehand_count(board):
     full, here = (board.counts(side) for side in SIDES)
     assert list(full.columns) == list(VERDICTS) and list(full.index) == list(PAPERS.values())
-    assert full.loc[PAPERS[DAVEL]].tolist() == [0, 1, 1, 0]
-    assert here.loc[PAPERS[DAVEL]].tolist() == [1, 0, 0, 1]
+    assert full.loc[PAPERS[DAVEL]].tolist() == [0, 1, 1, 0, 0]
+    assert here.loc[PAPERS[DAVEL]].tolist() == [1, 0, 0, 1, 0]
     assert full.loc[PAPERS[XIE]].sum() == 1 and here.loc[PAPERS[XIE]].sum() == 0
     assert here.loc[PAPERS[CAO]].sum() == 0
     with pytest.raises(ValueError, match="side: expected one of full-size record, this run, got 'today'"):
@@ -141,13 +143,14 @@ def test_the_plain_text_and_the_origins_name_commit_and_size(board):
     told = repr(board)
     assert "Davel et al. 2020 2: full-size record: holds in part; this run: holds\n" in told
     assert "Cao et al. 2022: full-size record: not yet recorded; this run: no report yet\n" in told
-    origin = "Davel et al. 2020. Full-size record: 2025-01-02, H200, commit 0123456. This run: below the paper's size."
+    origin = ("Davel et al. 2020. Full-size record: 2025-01-02, H200, commit 0123456 with local changes, "
+              "at the paper's size. This run: at a smaller size (20 pictures).")
     assert board.origins()[0] == origin
 
 
 def test_the_summary_tells_counts_in_words(board):
     page = board.summary().data
-    assert "holds in part: 1 · fails: 1" in page and "holds: 1 · not at this size: 1" in page
+    assert "holds in part: 1 · fails: 1" in page and "holds: 1 · undecided: 1" in page
     assert "no report yet" in page and "the run failed" in page
 
 
@@ -175,7 +178,7 @@ def test_the_figure_has_a_bar_as_long_as_its_counts(board):
 
 
 @settings(max_examples=25, deadline=None)
-@given(holds=st.lists(st.sampled_from(VERDICTS), max_size=12))
+@given(holds=st.lists(st.sampled_from(OUTCOMES), max_size=12))
 def test_counts_add_up_to_the_claims(tmp_path_factory, holds):
     folder = tmp_path_factory.mktemp("board")
     ran(folder, XIE, *(claim(str(item), verdict) for item, verdict in enumerate(holds)))

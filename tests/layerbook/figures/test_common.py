@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 from matplotlib.colors import to_rgb
 
-from layerbook import report
 from layerbook.figures import common as plots
 
 
@@ -133,7 +132,7 @@ def test_trials_show_measured_value_control_threshold_and_verdict(ax):
     texts = [text.get_text() for text in ax.texts]
     assert {"wrong label", "holds", "fails"} <= set(texts)
     colours = {text.get_text(): text.get_color() for text in ax.texts}
-    assert colours["wrong label"] == plots.CONTROL_COLOUR and colours["fails"] == report.COLOURS["fails"]
+    assert colours["wrong label"] == plots.CONTROL_COLOUR and colours["fails"] == plots.VERDICT_COLOURS["fails"]
 
 
 def test_colours_of_different_things_differ():

@@ -1,0 +1,66 @@
+"""Tables for pages and notebooks: whatever is not markup of ours is text, dollar signs too."""
+
+import html
+from collections.abc import Sequence
+
+from layerbook.claims import COLOURS, NOT_RECORDED, Claim
+
+_CELL = ' style="text-align: left; vertical-align: top; white-space: normal; padding: 0.3em 0.6em"'
+
+
+class Html(str):
+    """Text that is markup already."""
+
+
+def markup(cell: str) -> Html:
+    """A cell as markup: text is escaped, what is markup already stays."""
+    return cell if isinstance(cell, Html) else Html(html.escape(cell))
+
+
+def joined(*cells: str, by: str = "<br>") -> Html:
+    """Texts one below the other; empty ones are left out."""
+    return Html(by.join(markup(cell) for cell in cells if cell))
+
+
+def small(text: str) -> Html:
+    """Small print; nothing where there is no text."""
+    return Html(f"<small>{markup(text)}</small>" if text else "")
+
+
+def link(address: str, text: str) -> Html:
+    """A link to an address of the book."""
+    return Html(f'<a href="{html.escape(address)}">{markup(text)}</a>')
+
+
+def verdict(claim: Claim | None, *notes: str) -> Html:
+    """A claim's verdict, marked in its colour, what was measured, and notes in small print; or that there is none."""
+    if claim is None:
+        return markup(NOT_RECORDED)
+    mark = f"border-left: 0.4em solid {COLOURS[claim.outcome]}; padding-left: 0.4em"
+    rest = claim.verdict.removeprefix(claim.told)
+    head = Html(f'<strong style="{mark}">{markup(claim.told)}</strong>{markup(rest)}')
+    return joined(head, claim.here, *map(small, notes))
+
+
+def table(heads: Sequence[str], rows: Sequence[Sequence[str | tuple[str, object]]], kind: str) -> Html:
+    """A table that scrolls by itself where the page is narrow.
+
+    Parameters
+    ----------
+    heads : one a column
+    rows : cells of text or `Html`, each alone or with the key to sort it by
+    kind : further classes of the table
+    """
+    head = "".join(f'<th scope="col"{_CELL}>{markup(name)}</th>' for name in heads)
+    body = "".join(f"<tr>{''.join(map(_cell, row))}</tr>" for row in rows)
+    # Focus lets the arrow keys scroll it. The theme shows a table of class dataframe in its own colours, and MathJax
+    # would read two prices as a formula.
+    return Html('<div class="layerlib-scroll" style="overflow-x: auto" tabindex="0" role="region" aria-label="Table">'
+                f'<table class="dataframe mathjax_ignore tex2jax_ignore {html.escape(kind)}">'
+                f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>")
+
+
+def _cell(cell: str | tuple[str, object]) -> str:
+    text, key = cell if isinstance(cell, tuple) else (cell, None)
+    sort = "" if key is None else f' data-sort="{html.escape(str(key))}"'
+    return f"<td{sort}{_CELL}>{markup(text)}</td>"

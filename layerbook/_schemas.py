@@ -1,0 +1,112 @@
+"""What a record must look like, as JSON Schemas, and the sentence that says where one does not."""
+
+from collections.abc import Mapping
+
+from jsonschema import Draft202012Validator
+from jsonschema.exceptions import ValidationError, best_match
+
+from layerbook.verdicts import OUTCOMES, SIZES
+
+_TEXT, _TEXTS = {"type": "string"}, {"type": "array", "items": {"type": "string"}}
+_NUMBER, _SECONDS = {"type": ["number", "null"]}, {"type": "number", "minimum": 0}
+
+
+def _object(properties: Mapping, optional: Mapping | None = None) -> dict:
+    """An object with these fields; it may have others, which later versions of the book add."""
+    return {"type": "object", "required": list(properties), "properties": {**properties, **(optional or {})}}
+
+
+_ORIGIN = {
+    "device": _TEXT,
+    "versions": {"type": "object", "minProperties": 1, "additionalProperties": _TEXT},
+    "duration_s": _SECONDS,
+    "date": _TEXT,
+    "commit": {"type": ["string", "null"], "pattern": "^[0-9a-f]{40}$"},
+}
+_CURVE = _object({"dims": _TEXTS, "axes": {"type": "object", "additionalProperties": {"type": "array"}},
+                  "values": {"type": "array"}})
+_PART = _object({"text": _TEXT, "value": _NUMBER, "low": _NUMBER, "high": _NUMBER,
+                 "threshold": {"anyOf": [_NUMBER, {"type": "array", "items": {"type": "number"},
+                                                   "minItems": 2, "maxItems": 2}]},
+                 "outcome": {"enum": [word for word in OUTCOMES if word != "holds in part"]}},
+                {"relation": {"enum": ["", "≥", ">", "≤", "<", "from … to"]}, "reason": _TEXT})
+_WORDS = dict.fromkeys(("item", "says", "paper", "here"), _TEXT)
+_CLAIM = _object({**_WORDS, "test": _TEXT, "figure": _TEXT, "outcome": {"enum": list(OUTCOMES)}, "reason": _TEXT,
+                  "size": {"enum": list(SIZES)}, "parts": {"type": "array", "items": _PART, "minItems": 1}})
+# A claim of the first round kept its verdict alone, and the oldest of them neither test nor figure.
+_OLD_CLAIM = _object({**_WORDS, "holds": {"enum": ["holds", "holds in part", "fails", "not at this size"]}},
+                     {"test": _TEXT, "figure": _TEXT})
+
+
+def _record(schema: int, claim: Mapping, **size: Mapping) -> dict:
+    return _object({
+        "schema": {"const": schema}, "chapter": _TEXT, **size, "parameters": {"type": "object"},
+        "numbers": {"type": "object", "additionalProperties": {"type": "number"}},
+        "curves": {"type": "object", "additionalProperties": _CURVE},
+        "claims": {"type": "array", "items": claim},
+        "provenance": _object({**_ORIGIN, "dirty": {"type": ["boolean", "null"]}},
+                              {"training": {"type": "array", "items": _object(_ORIGIN)}}),
+    })
+
+
+SCHEMAS = {1: _record(1, _OLD_CLAIM, paper_size={"type": "boolean"}),
+           2: _record(2, _CLAIM, size={"enum": list(SIZES)}, size_says=_TEXT)}
+
+_KINDS = {dict: "object", list: "array", str: "string", bool: "boolean", type(None): "null", int: "integer",
+          float: "number"}
+
+
+def check_schema(record: object, where: str) -> None:
+    """Refuse what is no record of a known schema.
+
+    Raises
+    ------
+    ValueError
+        ``where: place in the record: what was expected, what came``
+    """
+    if not isinstance(record, dict):
+        raise ValueError(f"{where}: expected an object, got {_kind(record)}")
+    if "schema" not in record:
+        raise ValueError(f"{where}: schema is missing: not a record")
+    number = record["schema"]
+    if isinstance(number, bool) or number not in SCHEMAS:
+        known = " or ".join(map(str, SCHEMAS))
+        raise ValueError(f"{where}: schema: expected {known}, got {_shortened(number)}: written by other code")
+    error = best_match(Draft202012Validator(SCHEMAS[number]).iter_errors(record))
+    if error is not None:
+        raise ValueError(f"{_place(where, error)}: {_told(error)}")
+
+
+def _place(where: str, error: ValidationError) -> str:
+    place = where
+    for step in error.absolute_path:
+        place += f"[{step}]" if isinstance(step, int) else f": {step}"
+    return place
+
+
+def _told(error: ValidationError) -> str:
+    """The library's own message repeats the whole value, which may be a curve of megabytes."""
+    wanted, got = error.validator_value, _shortened(error.instance)
+    if error.validator == "required":
+        return f"{next(name for name in wanted if name not in error.instance)} is missing"
+    if error.validator == "type":
+        expected = " or ".join([wanted] if isinstance(wanted, str) else wanted)
+        return f"expected {expected}, got {_kind(error.instance)} {got}"
+    if error.validator == "enum":
+        return f"expected one of {', '.join(filter(None, wanted))}, got {got}"
+    if error.validator == "pattern":
+        return f"expected 40 hexadecimal digits or null, got {got}"
+    if error.validator == "minimum":
+        return f"expected {wanted} or more, got {got}"
+    if error.validator in ("minItems", "minProperties"):
+        return f"expected at least {wanted}, got {got}"
+    return f"expected {error.validator} {_shortened(wanted)}, got {got}"
+
+
+def _kind(value: object) -> str:
+    return _KINDS.get(type(value), type(value).__name__)
+
+
+def _shortened(value: object) -> str:
+    told = repr(value)
+    return told if len(told) <= 80 else f"{told[:77]}..."

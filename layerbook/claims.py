@@ -1,0 +1,137 @@
+"""Claims: what a paper says, what came of it, at which size, and whether a record says the same."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from layerbook.verdicts import HOLDS, OUTCOMES, SIZES, UNDECIDED, Part, decided
+
+NOT_RECORDED = "not yet recorded"
+# What the first round's records say of a claim that a run below the paper's size did not confirm.
+FIRST_ROUND_OPEN = "not at this size"
+FIRST_ROUND_TOLD = "first round: not judged at this size"
+
+# The colour-blind palette; the word is always there too, in the theme's own text colour.
+COLOURS = dict(zip((*OUTCOMES, FIRST_ROUND_OPEN), ("#029e73", "#de8f05", "#d55e00", "#56b4e9", "#949494"), strict=True))
+
+_WORDS = ("item", "says", "paper", "here")
+_SIZE_TOLD = {"paper": "at the paper's size", "smaller": "at a smaller size", "own": "our own study"}
+
+
+@dataclass(frozen=True)
+class Claim:
+    """One claim, its parts and what follows from them; made by `judged` or read from a record.
+
+    Parameters
+    ----------
+    item : number of the claim in the book's registration, as text: ``"3"``
+    says : the claim in words
+    paper : the paper's value
+    here : what was measured
+    outcome : one of `OUTCOMES`; `FIRST_ROUND_OPEN` in a record of the first round
+    size : one of `SIZES`
+    parts : the tests; none in a record of the first round
+    reason : why it is undecided
+    test : the thresholds that decided it, in words
+    figure : where the chapter's page shows it: the name of a figure, or any other anchor there
+
+    Raises
+    ------
+    ValueError
+        if a field is not text, one of the first four is empty, the size is none, or the outcome does not follow from
+        the parts
+    """
+
+    item: str
+    says: str
+    paper: str
+    here: str
+    outcome: str
+    size: str
+    parts: tuple[Part, ...] = ()
+    reason: str = ""
+    test: str = ""
+    figure: str = ""
+
+    def __post_init__(self):
+        for name in (*_WORDS, "test", "figure"):
+            value = getattr(self, name)
+            if not isinstance(value, str) or not (value.strip() or name not in _WORDS):
+                raise ValueError(f"{name}: expected text, got {value!r} (claim {self.item})")
+        if self.size not in SIZES:
+            raise ValueError(f"size: expected one of {', '.join(SIZES)}, got {self.size!r} (claim {self.item})")
+        follows = decided([part.outcome for part in self.parts]) if self.parts else None
+        if self.parts and self.outcome != follows:
+            raise ValueError(f"outcome: expected {follows}, which follows from the parts, got {self.outcome!r} "
+                             f"(claim {self.item})")
+        known = {*OUTCOMES, FIRST_ROUND_OPEN} - {UNDECIDED}
+        if not self.parts and self.outcome not in known:
+            raise ValueError(f"outcome: expected one of {', '.join(sorted(known))}, got {self.outcome!r} "
+                             f"(claim {self.item})")
+
+    @classmethod
+    def from_json(cls, kept: Mapping, size: str) -> "Claim":
+        """The claim that a record keeps; ``size`` is the record's, for those of the first round, which name none."""
+        words = {name: kept.get(name, "") for name in (*_WORDS, "test", "figure")}
+        if "parts" not in kept:
+            return cls(**words, outcome=kept["holds"], size=size)
+        parts = tuple(Part.from_json(part) for part in kept["parts"])
+        return cls(**words, outcome=kept["outcome"], size=kept["size"], parts=parts, reason=kept["reason"])
+
+    def to_json(self) -> dict:
+        """What a record keeps of it."""
+        if not self.parts:
+            names = (*_WORDS, "outcome", "test", "figure")
+            return {"holds" if name == "outcome" else name: getattr(self, name) for name in names}
+        names = ("item", "says", "paper", "test", "here", "figure", "outcome", "reason", "size")
+        return {name: getattr(self, name) for name in names} | {"parts": [part.to_json() for part in self.parts]}
+
+    @property
+    def told(self) -> str:
+        """The outcome in the words that a reader sees."""
+        return FIRST_ROUND_TOLD if self.outcome == FIRST_ROUND_OPEN else self.outcome
+
+    @property
+    def verdict(self) -> str:
+        """Both halves of the verdict: the outcome, with the reason where it is undecided, and the size."""
+        if self.outcome == FIRST_ROUND_OPEN:
+            return self.told
+        reason = f" ({self.reason})" if self.reason else ""
+        return f"{self.outcome}{reason}, {_SIZE_TOLD[self.size]}"
+
+
+def judged(item: str, says: str, paper: str, here: str, parts: Sequence[Part], size: str, test: str = "",
+           figure: str = "") -> Claim:
+    """A claim and what follows from its parts (see `Claim`); an empty ``here`` is put together from them.
+
+    Raises
+    ------
+    ValueError
+        if there is no part, something else than a part, or a field is wrong
+    """
+    for part in parts:
+        if not isinstance(part, Part):
+            raise ValueError(f"parts: expected tests made by above, below, within, shown or undecided, got {part!r} "
+                             f"(claim {item})")
+    outcome = decided([part.outcome for part in parts])
+    reasons = [f"{part.text}: {part.reason}" for part in parts if part.outcome == UNDECIDED]
+    reason = "; ".join(reasons) if outcome == UNDECIDED else ""
+    return Claim(item, says, paper, here or _composed(parts), outcome, size, tuple(parts), reason, test, figure)
+
+
+def agreement(here: Claim, recorded: Claim | None) -> str:
+    """Whether a run and the record say the same of a claim, in words."""
+    if recorded is None:
+        return NOT_RECORDED
+    if here.outcome == recorded.outcome:
+        return "agrees with the record"
+    return f"the record says {recorded.told}"
+
+
+def size_told(size: str, says: str) -> str:
+    """A run's size in words: what it says of itself, or else which it is."""
+    return f"{_SIZE_TOLD[size]} ({says})" if says else _SIZE_TOLD[size]
+
+
+def _composed(parts: Sequence[Part]) -> str:
+    marked = len(parts) > 1
+    return "; ".join(f"{part} ({part.outcome})" if marked and part.outcome != HOLDS else str(part) for part in parts)

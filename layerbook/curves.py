@@ -1,0 +1,87 @@
+"""Curves: named numbers of any dimensions, as JSON in a record and as ``xarray.DataArray`` in a chapter."""
+
+import math
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from xarray import DataArray
+
+
+def curve_json(name: str, values: object, axes: Mapping[str, object]) -> dict:
+    """A curve as a record keeps it: ``dims`` (names, outermost first), ``axes`` (what each runs over), ``values``.
+
+    Parameters
+    ----------
+    name : for the errors
+    values : tensor, array or nested list; numbers keep 6 significant digits, NaN becomes null
+    axes : what each dimension runs over, outermost first; inner dimensions may go without
+
+    Raises
+    ------
+    ValueError
+        if a value is infinite or no number, there is no dimension, or an axis does not fit
+    """
+    kept = json_values(name, values)
+    if not isinstance(kept, list):
+        raise ValueError(f"{name}: expected at least one dimension, got the number {values!r}")
+    ticks = {}
+    for axis, along in axes.items():
+        along = along.tolist() if hasattr(along, "tolist") else list(along)
+        ticks[axis] = [tick if isinstance(tick, str) else json_values(axis, tick) for tick in along]
+    check_axes(name, kept, list(ticks.items()))
+    # The dimensions apart, in order: a notebook file sorts the keys of its objects.
+    return {"dims": list(ticks), "axes": ticks, "values": kept}
+
+
+def as_array(name: str, curve: Mapping) -> DataArray:
+    """A kept curve as numbers with names.
+
+    Returns
+    -------
+    DataArray of float64: null is NaN; rows that end early are filled up with NaN; dimensions without an axis are
+    called ``dim_2``, … by their place
+    """
+    values = _padded(curve["values"])
+    named = [*curve["dims"], *(f"dim_{place}" for place in range(len(curve["dims"]), values.ndim))]
+    return DataArray(values, dims=named, coords=dict(curve["axes"]), name=name)
+
+
+def json_values(name: str, values: object) -> object:
+    """Tensors, arrays and nested sequences as JSON: 6 significant digits, NaN as None."""
+    if hasattr(values, "tolist"):
+        values = values.tolist()
+    if isinstance(values, (list, tuple, range)):
+        return [json_values(name, value) for value in values]
+    if isinstance(values, (bool, int)):
+        return int(values)
+    if not isinstance(values, float) or math.isinf(values):
+        raise ValueError(f"{name}: expected finite numbers or NaN, got {values!r}")
+    return None if math.isnan(values) else float(f"{values:.6g}")
+
+
+def check_axes(name: str, values: object, axes: Sequence[tuple[str, list]]) -> None:
+    """Refuse an axis whose length is not that of its dimension; the axes come outermost first."""
+    if not axes:
+        return
+    (axis, ticks), *inner = axes
+    length = len(values) if isinstance(values, list) else 0
+    if length != len(ticks):
+        raise ValueError(f"{axis}: expected {length} values, one for each of {name}'s, got {len(ticks)}")
+    for value in values:
+        check_axes(name, value, inner)
+
+
+def _padded(values: object) -> np.ndarray:
+    """Nested lists as one array, what is null or missing as NaN."""
+    if not isinstance(values, list):
+        return np.array(np.nan if values is None else values, dtype=np.float64)
+    rows = [_padded(value) for value in values]
+    depth = max((row.ndim for row in rows), default=0)
+    shape = [max(row.shape[axis] for row in rows if row.ndim == depth) for axis in range(depth)]
+    whole = np.full((len(rows), *shape), np.nan)
+    for place, row in enumerate(rows):
+        if row.ndim == depth:
+            whole[(place, *map(slice, row.shape))] = row
+        elif not np.isnan(row).all():
+            raise ValueError(f"values: expected {depth} dimensions in every row, got {row.ndim} in row {place}")
+    return whole
