@@ -14,6 +14,7 @@ from layerbook.training._ensemble import Single, Stacked, State
 from layerbook.training._loop import Run, one_epoch
 from layerbook.training._store import Kept
 from layerbook.training.settings import Settings, binary_cross_entropy, mse
+from layerbook.training.until import Followed
 from layerlib._forward import steps_per_epoch
 from layerlib.data.splits import Split
 
@@ -28,11 +29,15 @@ class History:
     Attributes
     ----------
     loss : float64, shape (epochs,), mean training loss of each epoch; (seeds, epochs) of an ensemble
-    validation_error : float64, the same shape, share of wrong samples; empty without a validation split
-    best_epoch : int64, shape () or (seeds,), epoch whose weights were kept, counted from 1
+    validation_error : float64, the same shape, share of wrong samples; empty without a validation split, and with
+        ``until``, by which no epoch is chosen for its validation error
+    best_epoch : int64, shape () or (seeds,), epoch whose weights were kept, counted from 1: of the smallest validation
+        error; with ``until`` the first that reached it, else the last
     snapshots : weights copied after the asked steps (0: before training), on the CPU, step -> state dict; in an
         ensemble every tensor has a leading dimension of seeds
     seconds : wall time of the training, over all its parts if it was interrupted; NaN where it is not known
+    measured : float64, shape (epochs,) or (seeds, epochs), what ``until`` looked at after each epoch; None without it
+    reached : bool, shape () or (seeds,), whether that was enough before the epochs were over; None without ``until``
     """
 
     loss: Tensor
@@ -40,6 +45,8 @@ class History:
     best_epoch: Tensor
     snapshots: dict[int, State] = field(default_factory=dict)
     seconds: float = math.nan
+    measured: Tensor | None = None
+    reached: Tensor | None = None
 
 
 def train_network(network: Single | Stacked, seeds: Sequence[int], train: Split | Callable[[int], Split],
@@ -54,9 +61,10 @@ def train_network(network: Single | Stacked, seeds: Sequence[int], train: Split 
     devices = range(torch.cuda.device_count()) if device.type == "cuda" else []
     with torch.random.fork_rng(devices=devices), torch.inference_mode(False), torch.enable_grad():
         run = Run(network, seeds, settings, device)
+        followed = settings.until and settings.until.follow(network)
         saved = unfinished and unfinished.read(device)
         if saved:
-            _resume(run, saved)
+            _resume(run, followed, saved)
         else:
             run.after_step()
         started = last = time.monotonic()
@@ -64,17 +72,19 @@ def train_network(network: Single | Stacked, seeds: Sequence[int], train: Split 
         quiet = settings.progress is None or bool(os.environ.get("CI") or os.environ.get("TQDM_DISABLE"))
         with tqdm(total=epochs, initial=run.epoch, desc=settings.progress, disable=quiet, unit="epoch",
                   leave=False) as bar:
-            while run.epoch < epochs:
+            while run.epoch < epochs and not (followed and followed.done()):
                 if fresh and run.epoch:
                     data = fresh(run.epoch + 1).to(device)
-                _epoch(run, data, validation, loss)
+                _epoch(run, data, None if followed else validation, loss)
+                if followed:
+                    followed.look(network, data, validation, loss)
                 bar.update()
                 run.seconds = before + time.monotonic() - started
                 if unfinished and time.monotonic() - last > SAVE_EVERY and run.epoch < epochs:
-                    unfinished.write(_state(run))
+                    unfinished.write(_state(run, followed))
                     last = time.monotonic()
-        run.finish()
-    return _history(run)
+        followed.finish(network) if followed else run.finish()
+    return _history(run, followed)
 
 
 def _epoch(run: Run, data: Split, validation: Split | None, loss: Callable) -> None:
@@ -95,26 +105,31 @@ def _epoch(run: Run, data: Split, validation: Split | None, loss: Callable) -> N
                          "lower the learning rate of optimizer")
 
 
-def _history(run: Run) -> History:
+def _history(run: Run, followed: Followed | None) -> History:
     empty = torch.empty(run.network.size, 0, dtype=torch.float64)
-    reached = torch.full_like(run.best_epoch, run.epoch) if run.best is None else run.best_epoch
+    chosen = torch.full_like(run.best_epoch, run.epoch) if run.best is None else run.best_epoch
     kept = {step: {name: t.cpu() for name, t in state.items()} for step, state in run.kept.items()}
-    return History(torch.stack(run.losses, 1).cpu(), torch.stack(run.errors, 1).cpu() if run.errors else empty,
-                   reached.cpu(), kept, run.seconds)
+    history = History(torch.stack(run.losses, 1).cpu(), torch.stack(run.errors, 1).cpu() if run.errors else empty,
+                      chosen.cpu(), kept, run.seconds)
+    if followed:
+        history.measured, history.reached = torch.stack(followed.measured, 1).cpu(), (followed.epoch > 0).cpu()
+        history.best_epoch = history.best_epoch.where(~history.reached, followed.epoch.cpu())
+    return history
 
 
-def _state(run: Run) -> dict:
+def _state(run: Run, followed: Followed | None) -> dict:
     """All of a run that is needed to go on from there."""
     state = {name: getattr(run, name) for name in _PLAIN} | {
         "network": run.network.stacked_state(), "update": run.update.state_dict(),
         "rate": run.rate and run.rate.state_dict(), "orders": [g.get_state() for g in run.orders],
-        "random": _random_state(), "callbacks": [c.state_dict() for c in run.settings.callbacks]}
+        "random": _random_state(), "callbacks": [c.state_dict() for c in run.settings.callbacks],
+        "followed": followed and followed.state_dict()}
     if run.rate:
         state["rate"].pop("lr_lambdas")
     return state
 
 
-def _resume(run: Run, state: dict) -> None:
+def _resume(run: Run, followed: Followed | None, state: dict) -> None:
     for name in _PLAIN:
         setattr(run, name, state[name])
     run.network.load(state["network"])
@@ -126,6 +141,8 @@ def _resume(run: Run, state: dict) -> None:
     _set_random_state(state["random"])
     for callback, saved in zip(run.settings.callbacks, state["callbacks"], strict=True):
         callback.load_state_dict(saved)
+    if followed:
+        followed.load_state_dict(state["followed"])
 
 
 def _epochs(settings: Settings, train: Split) -> int:

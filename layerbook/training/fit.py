@@ -13,11 +13,13 @@ from layerbook.training._loop import errors
 from layerbook.training._store import Store
 from layerbook.training._trainer import History, train_network
 from layerbook.training.settings import ADAM, OneCycle, Settings, binary_cross_entropy, cross_entropy, mse, whole
+from layerbook.training.until import Settled, TrainAccuracy, Until
 from layerlib._forward import as_input, modes_kept, pick_device, steps_per_epoch
 from layerlib.data.splits import Split
 
-__all__ = ["ADAM", "History", "OneCycle", "Settings", "Store", "Trained", "as_input", "binary_cross_entropy",
-           "cross_entropy", "error_rate", "fit", "fit_ensemble", "modes_kept", "mse", "pick_device", "steps_per_epoch"]
+__all__ = ["ADAM", "History", "OneCycle", "Settings", "Settled", "Store", "TrainAccuracy", "Trained", "Until",
+           "as_input", "binary_cross_entropy", "cross_entropy", "error_rate", "fit", "fit_ensemble", "modes_kept",
+           "mse", "pick_device", "steps_per_epoch"]
 
 
 @dataclass
@@ -48,6 +50,10 @@ def fit(model: nn.Module, train: Split | Callable[[int], Split], validation: Spl
     noise : standard deviation of Gaussian noise added to the inputs, in units of the pixel range
     snapshots : steps after which the weights are copied; 0 is before training
     callbacks : each called as ``callback(step, model)``, once before training with step 0, then after every step
+    until : rule that ends the training earlier, ``TrainAccuracy(share)`` or ``Settled(patience, tolerance)``. It is
+        looked at after each epoch, and the weights of the first that reaches it are kept; where none does, those of
+        the last. ``epochs`` or ``steps`` are the most that it may take. In an ensemble each network keeps its own
+        epoch, and all go on until the last has reached it.
     store : folder, or ``Store`` of it, where the run is kept under a name made of all that its outcome depends on:
         settings, the network with its values and code, the samples, and the code that trains. A run that was
         interrupted goes on from its last saving (every half minute), a finished one is read back. Callbacks need
@@ -72,7 +78,8 @@ def fit(model: nn.Module, train: Split | Callable[[int], Split], validation: Spl
     names = model.state_dict().keys()
     kept = {step: {name: t[0] for name, t in taken.items() if name in names}
             for step, taken in history.snapshots.items()}
-    return History(history.loss[0], history.validation_error[0], history.best_epoch[0], kept, history.seconds)
+    until = [each if each is None else each[0] for each in (history.measured, history.reached)]
+    return History(history.loss[0], history.validation_error[0], history.best_epoch[0], kept, history.seconds, *until)
 
 
 def fit_ensemble(make_model: Callable[[], nn.Module], seeds: Sequence[int], train: Split | Callable[[int], Split],

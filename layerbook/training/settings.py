@@ -3,7 +3,7 @@
 import difflib
 import math
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, is_dataclass
 from functools import partial
 from numbers import Integral, Real
 
@@ -65,7 +65,8 @@ class Settings:
     Raises
     ------
     ValueError
-        for a number that is not whole or too small, both or neither of ``epochs`` and ``steps``
+        for a number that is not whole or too small, both or neither of ``epochs`` and ``steps``, or an ``until`` that
+        is no rule
     """
 
     epochs: int | None = None
@@ -77,6 +78,7 @@ class Settings:
     noise: float = 0.0
     snapshots: Iterable[int] = ()
     callbacks: Sequence[Callable] = ()
+    until: object | None = None
     progress: str | None = None
 
     def __post_init__(self):
@@ -88,6 +90,8 @@ class Settings:
         if isinstance(self.noise, bool) or not isinstance(self.noise, Real) or not 0 <= self.noise < math.inf:
             raise ValueError(f"noise: expected a number from 0 up, got {self.noise!r}")
         self._set("noise", float(self.noise))
+        if self.until is not None and not (is_dataclass(self.until) and hasattr(self.until, "follow")):
+            raise ValueError(f"until: expected a rule such as TrainAccuracy(0.999), got {self.until!r}")
         self._set("snapshots", tuple(sorted({whole("snapshots", step, 0) for step in self.snapshots})))
         self._set("callbacks", tuple(self.callbacks))
 
