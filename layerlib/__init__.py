@@ -11,6 +11,7 @@ _HOME = {
     "FilterTracker": "layerlib.filters.change",
     "Inspection": "layerlib.inspection.inspect",
     "LayerProbes": "layerlib.distributions.probes",
+    "LinearProbes": "layerlib.distributions.linear",
     "NodeClassifiers": "layerlib.nodes.classifiers",
     "PatternCounts": "layerlib.patterns",
     "Split": "layerlib.data.splits",

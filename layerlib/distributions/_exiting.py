@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, fx, nn
 
 from layerlib._forward import modes_kept
-from layerlib.distributions._rules import ConfidentRatio, Rule
+from layerlib.distributions._rules import Rule
 from layerlib.layers.capture import capture
 
 
@@ -37,35 +37,28 @@ class EarlyExit(nn.Module):
     model : network whose forward takes one tensor, batch first, and that torch.fx can follow between the taps;
         what lies inside a tap or beside them may be anything
     probes : classifiers of its taps, with the ``names`` and the ``probability`` of ``Probes``
-    s2, rho, s1, strict : thresholds of ``ConfidentRatio``; ``EarlyExit.by`` takes any other rule
+    rule : ``ConfidentRatio``, ``Confident``, or any callable that takes probabilities (n, K) and gives bool (n,)
 
     Raises
     ------
     ValueError
         if torch.fx cannot follow the model, a name is not a layer or runs other than once and in order, more than
-        its output is needed after a tap (inside a residual block, say), or a threshold is out of its range
+        its output is needed after a tap (inside a residual block, say), or the rule cannot be called
 
     Examples
     --------
-    >>> early = EarlyExit(model, probes, s2=0.9, rho=0.8)
+    >>> early = EarlyExit(model, probes, ConfidentRatio(s2=0.9, rho=0.8))
     >>> probabilities, layers = early.exit(torch.zeros(5, 1, 64, 64))
     >>> probabilities.shape, layers.shape
     (torch.Size([5, 20]), torch.Size([5]))
     """
 
-    def __init__(self, model: nn.Module, probes: Probes, s2: float, rho: float, s1: float = 0.5,
-                 strict: bool = True):
+    def __init__(self, model: nn.Module, probes: Probes, rule: Rule):
         super().__init__()
-        self.model, self.probes = model, probes
-        self.rule: Rule = ConfidentRatio(s2, rho, s1, strict)
+        if not callable(rule):
+            raise ValueError(f"rule: expected a callable such as ConfidentRatio(s2, rho), got {rule!r}")
+        self.model, self.probes, self.rule = model, probes, rule
         self._graph, self._segments = _segments(model, tuple(probes.names))
-
-    @classmethod
-    def by(cls, model: nn.Module, probes: Probes, rule: Rule) -> EarlyExit:
-        """The same with any rule: a callable that takes probabilities (n, K) and gives bool (n,)."""
-        early = cls(model, probes, s2=1.0, rho=1.0)
-        early.rule = rule
-        return early
 
     def forward(self, x: Tensor) -> Tensor:
         """Probabilities at the exit of each sample, shape (N, K), of inputs (N, ...) as the network takes them."""

@@ -21,22 +21,25 @@ class Features:
     ----------
     pooled : shape (probes, N, F), F the largest number of features; the rest of a smaller layer's is zero
     output : logits of the network itself, shape (N, K), where its output is one of the taps, else None
-    labels : those of the split, on the device of ``pooled``
+    labels : those of the split, on the device of ``pooled``; None where there are none
     sizes : number of features of each probe
+    device : where probes are trained on them, which ``pooled`` is not on if it is in a file
     """
 
     pooled: Tensor
     output: Tensor | None
-    labels: Tensor
+    labels: Tensor | None
     sizes: tuple[int, ...]
+    device: torch.device
 
     def __len__(self) -> int:
-        return len(self.labels)
+        return self.pooled.shape[1]
 
     def __getitem__(self, index) -> "Features":
-        """The samples at ``index`` (a slice, a mask or a tensor of indices)."""
-        return Features(self.pooled[:, index], None if self.output is None else self.output[index],
-                        self.labels[index], self.sizes)
+        """The samples at ``index`` (a slice, a mask or a tensor of indices, on any device)."""
+        index = index.to(self.pooled.device) if isinstance(index, Tensor) else index
+        output, labels = (None if each is None else each[index] for each in (self.output, self.labels))
+        return Features(self.pooled[:, index], output, labels, self.sizes, self.device)
 
 
 def pooled_features(x: Tensor, pool: int) -> Tensor:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from numbers import Real
 
 import torch
 from torch import Tensor
@@ -97,7 +98,11 @@ class ConfidentRatio:
     strict: bool = True
 
     def __post_init__(self):
-        check_rho(self.rho)
+        for name in ("s2", "rho", "s1"):
+            if not isinstance(getattr(self, name), Real):
+                raise ValueError(f"{name}: expected a number, got {getattr(self, name)!r}")
+        if not 0 < self.rho <= 1:
+            raise ValueError(f"rho: expected a number above 0 and at most 1, got {self.rho}")
         confident_ratio(torch.zeros(1, 1), float(self.s2), self.s1, self.strict)
 
     def __call__(self, probabilities: Tensor) -> Tensor:
@@ -128,14 +133,6 @@ class Confident:
 
     def __call__(self, probabilities: Tensor) -> Tensor:
         return confidence(probabilities) >= least(float(self.threshold))
-
-
-def check_rho(rho: float | Tensor) -> Tensor:
-    """``rho`` as float64; ValueError unless it is a number or a row of them, each in (0, 1]."""
-    ratios = torch.as_tensor(rho, dtype=torch.float64)
-    if ratios.ndim > 1 or not bool(((ratios > 0) & (ratios <= 1)).all()):
-        raise ValueError(f"rho: expected a number or a row of them, each above 0 and at most 1, got {ratios.tolist()}")
-    return ratios
 
 
 def least(threshold: float | Tensor) -> float | Tensor:

@@ -5,6 +5,7 @@ is computed in float64 and returned in the wider of the two dtypes, without grad
 """
 
 import math
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -12,7 +13,6 @@ from torch import Tensor
 from layerlib.distributions import _transport as transport
 
 TOLERANCE = {torch.float32: 1e-4, torch.float64: 1e-6}
-METHODS = ("exact", "sinkhorn")
 
 
 def label_distribution(scores: Tensor) -> Tensor:
@@ -82,22 +82,16 @@ def label_cost(labels: int | Tensor) -> Tensor:
     return squared / squared.max()
 
 
-def wasserstein(p: Tensor, q: Tensor, cost: Tensor, method: str = "exact", epsilon: float = 0.01, debias: bool = False,
-                max_iterations: int = 1000, tolerance: float = 1e-6) -> Tensor:
-    """Least cost ⟨T, C⟩ of moving the mass of each row of ``p`` to that of ``q`` (Cao et al. 2022, eqs. 1-3).
+def wasserstein(p: Tensor, q: Tensor, cost: Tensor) -> Tensor:
+    """Least cost ⟨T, C⟩ of moving the mass of each row of ``p`` to that of ``q`` (Cao et al. 2022, eqs. 1-2).
 
-    ``"exact"`` solves the linear programme, and is fastest where each row of ``q`` holds few labels: rows with three
-    or more go to POT on the CPU, unless the cost is uniform. ``"sinkhorn"`` gives ⟨T, C⟩ of the entropic coupling,
-    which is larger; see ``sinkhorn``, which also tells how far it converged.
+    Solves the linear programme, and is fastest where each row of ``q`` holds few labels: rows with three or more go to
+    POT on the CPU, unless the cost is uniform.
 
     Parameters
     ----------
     p, q : float32 or float64, shapes (..., K) that broadcast, rows of sum 1; zeros are welcome
     cost : shape (K, K), from the labels of ``p`` to those of ``q``, finite, not negative
-    method : "exact" or "sinkhorn"
-    epsilon : weight ε of the entropy, in the units of the cost; sinkhorn only
-    debias : return ⟨T_pq, C⟩ - ½⟨T_pp, C⟩ - ½⟨T_qq, C⟩, which is 0 for p = q; sinkhorn only
-    max_iterations, tolerance : sinkhorn only
 
     Returns
     -------
@@ -107,7 +101,7 @@ def wasserstein(p: Tensor, q: Tensor, cost: Tensor, method: str = "exact", epsil
     ------
     ValueError
         if a row does not sum to 1 (within 1e-4 in float32, 1e-6 in float64; they are normalised), a mass or cost is
-        negative or not finite, shapes or devices do not go together, or an option is not as above
+        negative or not finite, or shapes or devices do not go together
     RuntimeError
         if POT's solver does not finish
 
@@ -118,21 +112,18 @@ def wasserstein(p: Tensor, q: Tensor, cost: Tensor, method: str = "exact", epsil
     >>> wasserstein(layers, target, label_cost(4)).shape
     torch.Size([9, 1])
     """
-    if method not in METHODS:
-        raise ValueError(f"method: expected one of {METHODS}, got {method!r}")
-    if method == "sinkhorn":
-        options = epsilon, max_iterations, tolerance
-        distance = sinkhorn(p, q, cost, *options)[0]
-        if debias:
-            distance = distance - (sinkhorn(p, p, cost, *options)[0] + sinkhorn(q, q, cost, *options)[0]) / 2
-        return distance
-    if debias:
-        raise ValueError('debias: expected method="sinkhorn", the exact distance has no such bias')
     return _transport(transport.exact, p, q, cost)[0]
 
 
+class Entropic(NamedTuple):
+    """Entropic transport: its cost ⟨T, C⟩, and the L1 error of the marginals that the iterations ended with."""
+
+    cost: Tensor
+    error: Tensor
+
+
 def sinkhorn(p: Tensor, q: Tensor, cost: Tensor, epsilon: float = 0.01, max_iterations: int = 1000,
-             tolerance: float = 1e-6) -> tuple[Tensor, Tensor]:
+             tolerance: float = 1e-6) -> Entropic:
     """Entropic transport of each row, its plan rounded to the marginals, and how far it was from them.
 
     min ⟨T, C⟩ - ε H(T) (Cao et al. 2022, eq. 3, whose 1/α is ε here, as in their code). Iterations end at
@@ -141,7 +132,8 @@ def sinkhorn(p: Tensor, q: Tensor, cost: Tensor, epsilon: float = 0.01, max_iter
 
     Parameters
     ----------
-    p, q, cost, epsilon : as in ``wasserstein``
+    p, q, cost : as in ``wasserstein``
+    epsilon : weight ε of the entropy, in the units of the cost
     max_iterations : at least 1
     tolerance : L1 error of the marginals at which a row is done
 
@@ -153,7 +145,7 @@ def sinkhorn(p: Tensor, q: Tensor, cost: Tensor, epsilon: float = 0.01, max_iter
     Raises
     ------
     ValueError
-        as ``wasserstein``
+        as ``wasserstein``, or if an option is not as above
     """
     for name, value in (("epsilon", epsilon), ("tolerance", tolerance)):
         if not (math.isfinite(value) and value >= 0) or (name == "epsilon" and value == 0):
@@ -161,7 +153,8 @@ def sinkhorn(p: Tensor, q: Tensor, cost: Tensor, epsilon: float = 0.01, max_iter
                              f"got {value}")
     if max_iterations < 1:
         raise ValueError(f"max_iterations: expected at least 1, got {max_iterations}")
-    return _transport(lambda *rows: transport.entropic(*rows, epsilon, max_iterations, tolerance), p, q, cost)
+    return Entropic(*_transport(lambda *rows: transport.entropic(*rows, epsilon, max_iterations, tolerance),
+                                p, q, cost))
 
 
 def total_variation(p: Tensor, q: Tensor) -> Tensor:

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import torch
 from torch import Tensor
 
 from layerlib.distributions._exiting import EarlyExit
-from layerlib.distributions._rules import Confident, ConfidentRatio, check_rho, confidence, confident_ratio, least
+from layerlib.distributions._rules import Confident, ConfidentRatio, confidence, confident_ratio, least
 from layerlib.distributions.scores import check_probabilities, exact_match
 
-__all__ = ["KINDS", "Confident", "ConfidentRatio", "ConfusedShares", "EarlyExit", "at_exit", "calibrated", "confidence",
+__all__ = ["KINDS", "Confident", "ConfidentRatio", "EarlyExit", "at_exit", "calibrated", "confidence",
            "confident_ratio", "confused_shares", "difficulty", "exit_layers", "first_exit", "mean_at_exit",
            "temperatures"]
 
@@ -19,42 +17,28 @@ KINDS = ("easy", "ordinary", "hard", "confused")
 COLDEST, HOTTEST = 0.01, 100.0
 
 
-def exit_layers(probabilities: Tensor, s2: float | Tensor, rho: float | Tensor, s1: float = 0.5,
-                strict: bool = True) -> Tensor:
+def exit_layers(probabilities: Tensor, s2: float, rho: float, s1: float = 0.5, strict: bool = True) -> Tensor:
     """The layer at which each sample leaves: the first whose ``confident_ratio`` is at least ``rho``, or the last.
 
     Algorithm 3 of Cao et al. (2022), where a layer that predicts no label (n = 0) lets nobody leave but the last.
-    Rows of thresholds give every pair in one pass, in time S·L·N·K + S·R·N·log L, and in memory the result
-    and L·N·K.
 
     Parameters
     ----------
     probabilities : float in [0, 1], shape (L, N, K)
-    s2 : number, or thresholds, shape (S,); each in [s1, 1]
-    rho : number, or ratios, shape (R,); each in (0, 1]
-    s1, strict : as of ``confident_ratio``
+    s2, rho, s1, strict : as of ``ConfidentRatio``
 
     Returns
     -------
-    int64, shape (N,), layers counted from 0; (S, N), (R, N) or (S, R, N) where ``s2``, ``rho`` or both are rows
+    int64, shape (N,), layers counted from 0
 
     Raises
     ------
     ValueError
         if the shape is another, a probability is NaN or not in [0, 1], or a threshold out of its range
     """
+    rule = ConfidentRatio(s2, rho, s1, strict)
     _check_layers(probabilities)
-    ratios, levels = check_rho(rho), torch.as_tensor(s2, dtype=torch.float64)
-    confident_ratio(probabilities[:1, :1], levels, s1, strict)  # refuses bad thresholds before any work
-    samples, last = probabilities.shape[1], len(probabilities) - 1
-    thresholds = least(ratios.reshape(-1)).float().to(probabilities.device).repeat(samples, 1)
-    layers = thresholds.new_empty((levels.numel(), ratios.numel(), samples), dtype=torch.int64)
-    for row, level in zip(layers, levels.reshape(-1).tolist(), strict=True):
-        best = confident_ratio(probabilities, level, s1, strict).nan_to_num(-1).cummax(0).values
-        # the layers whose best ratio so far is too low come before the exit
-        found = torch.searchsorted(best.T.contiguous(), thresholds)
-        torch.clamp(found.T, max=last, out=row)
-    return layers.view(*levels.shape, *ratios.shape, samples)
+    return first_exit(rule(probabilities))
 
 
 def first_exit(leaves: Tensor) -> Tensor:
@@ -133,19 +117,7 @@ def mean_at_exit(scores: Tensor, thresholds: Tensor, values: Tensor) -> Tensor:
     return (sums / samples).view(*scores.shape[:-2], len(rising))
 
 
-@dataclass(frozen=True)
-class ConfusedShares:
-    """Shares of the samples, float64, shape (L,): right at the last layer (last entry), or only before it."""
-
-    shares: Tensor
-
-    @property
-    def ideal(self) -> float:
-        """Share that is right at some layer: the accuracy of a perfect choice of exits."""
-        return float(self.shares.sum())
-
-
-def confused_shares(probabilities: Tensor, labels: Tensor, threshold: float = 0.5) -> ConfusedShares:
+def confused_shares(probabilities: Tensor, labels: Tensor, threshold: float = 0.5) -> Tensor:
     """Samples wrong at the last layer and right before it, by the first such layer (Cao et al. 2022, tables 1-2).
 
     Parameters
@@ -156,7 +128,8 @@ def confused_shares(probabilities: Tensor, labels: Tensor, threshold: float = 0.
 
     Returns
     -------
-    ConfusedShares, whose entries add up to ``ideal``, since each sample counts once
+    float64, shape (L,), shares of the samples; the last entry, of those right at the last layer. They add up to what a
+    perfect choice of exits reaches, since each sample counts once
 
     Raises
     ------
@@ -169,7 +142,7 @@ def confused_shares(probabilities: Tensor, labels: Tensor, threshold: float = 0.
     if not samples:
         raise ValueError("probabilities: expected at least one sample, got none")
     layer = first_exit(right).where(~right[-1], layers - 1)[right.any(0)]
-    return ConfusedShares(layer.bincount(minlength=layers).double() / samples)
+    return layer.bincount(minlength=layers).double() / samples
 
 
 def difficulty(distances: Tensor, baseline: Tensor, near: float = 0.2, far: float = 0.5) -> Tensor:

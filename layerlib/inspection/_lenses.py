@@ -12,7 +12,7 @@ from layerlib.backward.separation import directions, separation
 from layerlib.data.splits import Split, class_count
 from layerlib.distributions._features import Features, fill, room
 from layerlib.distributions.distances import label_cost, label_distribution, wasserstein
-from layerlib.distributions.probes import LayerProbes
+from layerlib.distributions.linear import LinearProbes
 from layerlib.filters.change import filter_change
 from layerlib.layers._calls import in_short, reading
 from layerlib.nodes.classifiers import SYSTEMS, NodeClassifiers
@@ -191,10 +191,8 @@ def _probed(fitted: Sequence[Tensor], labels: Tensor, judged: Sequence[Tensor], 
     """Logits of a probe on each of the readings, (L, M, K), trained on the ``fitted`` ones."""
     centres, spreads = zip(*map(_scale, fitted), strict=True)
     seen, new = (_side_by_side(part, centres, spreads, known) for part, known in ((fitted, labels), (judged, truth)))
-    # these probes are given features, and of a network only its device and precision
-    network = nn.ModuleDict({"layer": nn.LayerNorm(1)}).to(fitted[0])
-    probes = LayerProbes(network, ["layer"], classes)
-    probes.fit(seen, epochs=EPOCHS, rate=10.0 * classes, weight_decay=1e-6)
+    probes = LinearProbes(classes)
+    probes.train(seen, epochs=EPOCHS, rate=10.0 * classes, weight_decay=1e-6)
     return probes.logits(new)
 
 
@@ -203,4 +201,4 @@ def _side_by_side(readings: Sequence[Tensor], centres: Sequence[Tensor], spreads
     sizes = tuple(x.shape[1] for x in readings)
     pooled = room((len(readings), len(readings[0]), max(sizes)), readings[0], MEMORY)
     fill(pooled, [(x - centre) / spread for x, centre, spread in zip(readings, centres, spreads, strict=True)])
-    return Features(pooled, None, labels.to(pooled.device), sizes)
+    return Features(pooled, None, labels.to(pooled.device), sizes, readings[0].device)

@@ -84,7 +84,6 @@ def test_exit_layers_equal_the_algorithm_read_aloud(case, s2, rho, strict):
 def test_rows_of_thresholds_equal_the_pairs_one_by_one(case, s2, rho, strict):
     probabilities, labels = case
     rows, columns = torch.tensor(s2, dtype=torch.float64), torch.tensor(rho, dtype=torch.float64)
-    table = exit_layers(probabilities, rows, columns, strict=strict)
     right = exact_match(probabilities, labels)
     scores = confident_ratio(probabilities, rows, strict=strict)
     accuracy = mean_at_exit(scores, columns, right)
@@ -93,7 +92,6 @@ def test_rows_of_thresholds_equal_the_pairs_one_by_one(case, s2, rho, strict):
     for i, level in enumerate(s2):
         for j, ratio in enumerate(rho):
             layers = exit_layers(probabilities, level, ratio, strict=strict)
-            assert torch.equal(table[i, j], layers)
             assert accuracy[i, j].item() == pytest.approx(at_exit(right, layers).double().mean().item(), abs=1e-12)
             assert costs[i, j].item() == pytest.approx((layers + 1.0).double().mean().item(), abs=1e-12)
 
@@ -102,12 +100,11 @@ def test_shapes_follow_the_thresholds():
     probabilities, labels = some_probabilities(0)
     row, column = torch.tensor([0.5, 0.7, 0.9]), torch.tensor([0.5, 1.0])
     assert exit_layers(probabilities, 0.7, 0.5).shape == (30,)
-    assert exit_layers(probabilities, row, 0.5).shape == (3, 30)
-    assert exit_layers(probabilities, 0.7, column).shape == (2, 30)
-    assert exit_layers(probabilities, row, column).shape == (3, 2, 30)
-    assert exit_layers(probabilities[:, :0], row, column).shape == (3, 2, 0)
+    assert exit_layers(probabilities[:, :0], 0.7, 0.5).shape == (0,)
     right = exact_match(probabilities, labels)
+    assert confident_ratio(probabilities, row).shape == (3, 4, 30)
     assert mean_at_exit(confident_ratio(probabilities, 0.7), column, right).shape == (2,)
+    assert mean_at_exit(confident_ratio(probabilities, row), column, right).shape == (3, 2)
     assert mean_at_exit(confidence(probabilities), row, right).shape == (3,)
 
 
@@ -145,7 +142,7 @@ def test_every_ratio_of_counts_reaches_itself_and_not_the_next(dtype):
         probabilities = torch.full((1, n, n), 0.6, dtype=dtype)
         probabilities[0][torch.arange(n) < counts[:, None]] = 0.9
         probabilities = torch.cat([probabilities, probabilities])  # leaving at 0, or at the last
-        found = exit_layers(probabilities, 0.8, counts.to(dtype) / n)
+        found = torch.stack([exit_layers(probabilities, 0.8, ratio) for ratio in (counts.to(dtype) / n).tolist()])
         assert torch.equal(found == 0, counts[None] >= counts[:, None])
 
 
@@ -213,10 +210,10 @@ def test_confused_shares_equal_a_literal_count(case):
                     counts[layer] += 1
                     break
     found = confused_shares(probabilities, labels)
-    assert found.shares.dtype == torch.float64
-    assert found.shares.tolist() == pytest.approx([count / samples for count in counts])
+    assert found.dtype == torch.float64
+    assert found.tolist() == pytest.approx([count / samples for count in counts])
     oracle = at_exit(exact_match(probabilities, labels), first_exit(exact_match(probabilities, labels)))
-    assert found.ideal == pytest.approx(oracle.double().mean().item())
+    assert found.sum().item() == pytest.approx(oracle.double().mean().item())
 
 
 @given(cases(), levels, ratios)
@@ -224,7 +221,7 @@ def test_no_choice_of_exits_beats_the_ideal(case, s2, rho):
     probabilities, labels = case
     layers = exit_layers(probabilities, s2, rho)
     accuracy = at_exit(exact_match(probabilities, labels), layers).double().mean().item()
-    assert accuracy <= confused_shares(probabilities, labels).ideal + 1e-12
+    assert accuracy <= confused_shares(probabilities, labels).sum() + 1e-12
 
 
 def literal_kind(w):
@@ -358,7 +355,7 @@ def test_module_leaves_where_the_algorithm_on_all_outputs_does(small, s2, rho, s
     model, images, probes = small
     full = probes.all(model, images)
     expected = exit_layers(full, s2, rho, strict=strict)
-    early = EarlyExit(model, probes, s2, rho, strict=strict)
+    early = EarlyExit(model, probes, ConfidentRatio(s2, rho, strict=strict))
     probabilities, layers = early.exit(images)
     assert torch.equal(layers, expected)
     torch.testing.assert_close(probabilities, at_exit(full, expected), rtol=1e-12, atol=1e-12)
@@ -374,13 +371,13 @@ def test_any_rule_is_taken(small):
     model, images, probes = small
     full = probes.all(model, images)
     threshold = confidence(full).median().item()
-    probabilities, layers = EarlyExit.by(model, probes, Confident(threshold)).exit(images)
+    probabilities, layers = EarlyExit(model, probes, Confident(threshold)).exit(images)
     expected = first_exit(Confident(threshold)(full))
     assert torch.equal(layers, expected) and len(layers.unique()) > 2
     torch.testing.assert_close(probabilities, at_exit(full, expected))
-    everyone = EarlyExit.by(model, probes, lambda p: torch.ones(len(p), dtype=torch.bool))
+    everyone = EarlyExit(model, probes, lambda p: torch.ones(len(p), dtype=torch.bool))
     assert (everyone.exit(images)[1] == 0).all()
-    nobody = EarlyExit.by(model, probes, lambda p: torch.zeros(len(p), dtype=torch.bool))
+    nobody = EarlyExit(model, probes, lambda p: torch.zeros(len(p), dtype=torch.bool))
     torch.testing.assert_close(nobody(images), model(images).sigmoid())
 
 
@@ -390,10 +387,10 @@ def test_layers_after_the_exit_do_not_see_the_samples_that_left(small):
     for name in ("features.0", "features.4", "features.6", "classifier"):
         model.get_submodule(name).register_forward_hook(
             lambda module, inputs, output, name=name: sizes.update({name: len(output)}))
-    layers = EarlyExit(model, probes, 0.8, 1).exit(images)[1]
+    layers = EarlyExit(model, probes, ConfidentRatio(0.8, 1)).exit(images)[1]
     assert list(sizes.values()) == [int((layers >= i).sum()) for i in range(4)]
     sizes.clear()
-    EarlyExit.by(model, probes, Confident(0)).exit(images)
+    EarlyExit(model, probes, Confident(0)).exit(images)
     assert sizes == {"features.0": 40}
 
 
@@ -403,7 +400,7 @@ def test_model_is_as_it_was_and_may_move_and_change_afterwards(small):
     model.train()
     model.classifier.eval()
     modes = [module.training for module in model.modules()]
-    early = EarlyExit(model, probes, 0.8, 1)
+    early = EarlyExit(model, probes, ConfidentRatio(0.8, 1))
     early.exit(images)
     assert [module.training for module in model.modules()] == modes
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
@@ -413,12 +410,12 @@ def test_model_is_as_it_was_and_may_move_and_change_afterwards(small):
         raise RuntimeError("broken rule")
 
     with pytest.raises(RuntimeError, match="broken rule"):
-        EarlyExit.by(model, probes, broken)(images)
+        EarlyExit(model, probes, broken)(images)
     assert [module.training for module in model.modules()] == modes
     model.scale.zero_()
     model.float()  # makes new buffers
     probes.heads = {name: head.float() for name, head in probes.heads.items()}
-    nobody = EarlyExit.by(model, probes, lambda p: torch.zeros(len(p), dtype=torch.bool))
+    nobody = EarlyExit(model, probes, lambda p: torch.zeros(len(p), dtype=torch.bool))
     for module in (early, nobody):
         full = probes.all(model, images.float())
         torch.testing.assert_close(module(images.float()), at_exit(full, module.exit(images.float())[1]))
@@ -426,7 +423,7 @@ def test_model_is_as_it_was_and_may_move_and_change_afterwards(small):
 
 def test_gradients_flow_to_the_layers_before_the_exit(small):
     model, images, probes = small
-    early = EarlyExit(model, probes, 0.8, 1)
+    early = EarlyExit(model, probes, ConfidentRatio(0.8, 1))
     probabilities, layers = early.exit(images)
     probabilities[layers == 0].sum().backward()
     assert model.features[0].weight.grad.abs().sum() > 0
@@ -439,12 +436,12 @@ def test_gradients_flow_to_the_layers_before_the_exit(small):
 def test_rule_that_gives_no_answer_per_sample_is_refused(small, rule):
     model, images, probes = small
     with pytest.raises(ValueError, match=r"rule: expected it to give bool, shape \(40,\), got"):
-        EarlyExit.by(model, probes, rule)(images)
+        EarlyExit(model, probes, rule)(images)
 
 
 def test_a_copy_is_a_network_of_its_own(small):
     model, images, probes = small
-    early = EarlyExit(model, probes, 0.8, 1)
+    early = EarlyExit(model, probes, ConfidentRatio(0.8, 1))
     copied = copy.deepcopy(early)
     before = early(images)
     with torch.no_grad():
@@ -455,7 +452,7 @@ def test_a_copy_is_a_network_of_its_own(small):
 def test_one_tap_one_sample_and_no_sample(small):
     model, images, probes = small
     probes.names = ("classifier",)
-    early = EarlyExit(model, probes, 0.8, 1)
+    early = EarlyExit(model, probes, ConfidentRatio(0.8, 1))
     torch.testing.assert_close(early(images), model.eval()(images).sigmoid())
     assert early.exit(images[:1])[1].tolist() == [0]
     assert early(images[:0]).shape == (0, 5)
@@ -464,7 +461,7 @@ def test_one_tap_one_sample_and_no_sample(small):
 def test_last_tap_inside_the_network_ends_the_forward_there(small):
     model, images, probes = small
     probes.names = ("features.2", "features.5")
-    probabilities, layers = EarlyExit(model, probes, 0.8, 1).exit(images)
+    probabilities, layers = EarlyExit(model, probes, ConfidentRatio(0.8, 1)).exit(images)
     torch.testing.assert_close(probabilities, at_exit(probes.all(model, images), layers))
     assert layers.max() == 1
 
@@ -481,11 +478,11 @@ def test_networks_of_the_chapters_leave_at_their_taps_with_fitted_probes(name, d
             for _ in range(20):  # batch norm gets to know the pictures
                 model(as_input(images, dtype))
     probes = LayerProbes(model, taps(model), classes=5)
-    probes.fit(Split(images, labels), epochs=20, batch_size=16, rate=0.3)
+    probes.train(Split(images, labels), epochs=20, batch_size=16, rate=0.3)
     full = probes.predict(images)
     threshold = confidence(full[:-1]).amax(0).median().item() - 1e-3
     with torch.no_grad():
-        probabilities, layers = EarlyExit.by(model, probes, Confident(threshold)).exit(as_input(images, dtype))
+        probabilities, layers = EarlyExit(model, probes, Confident(threshold)).exit(as_input(images, dtype))
     expected = first_exit(Confident(threshold)(full))
     assert len(expected.unique()) > 2
     assert torch.equal(layers, expected)
@@ -495,7 +492,7 @@ def test_networks_of_the_chapters_leave_at_their_taps_with_fitted_probes(name, d
 def test_a_tap_inside_a_residual_block_is_refused():
     model = build("resnet18", classes=5, width=0.06)
     with pytest.raises(ValueError, match=r"tap 'layer1.0.bn1' the network needs more than its output \(maxpool\)"):
-        EarlyExit(model, Named("layer1.0.bn1", "fc"), 0.8, 1)
+        EarlyExit(model, Named("layer1.0.bn1", "fc"), Confident(1))
 
 
 class Twice(nn.Module):
@@ -552,13 +549,13 @@ class Named:
 ])
 def test_networks_that_cannot_be_cut_are_refused(model, names, message):
     with pytest.raises(ValueError, match=message):
-        EarlyExit(model, Named(*names), 0.8, 1)
+        EarlyExit(model, Named(*names), Confident(1))
 
 
 def test_branches_inside_a_tap_and_inputs_with_defaults_are_fine():
     for model in (nn.Sequential(Branching(), nn.ReLU(), nn.Linear(5, 5)), Optional()):
         names = ("0", "2") if isinstance(model, nn.Sequential) else ("first", "last")
-        nobody = EarlyExit.by(model, Named(*names), lambda p: torch.zeros(len(p), dtype=torch.bool))
+        nobody = EarlyExit(model, Named(*names), lambda p: torch.zeros(len(p), dtype=torch.bool))
         x = torch.rand(3, 4)
         torch.testing.assert_close(nobody(x), model(x).sigmoid())
 
@@ -576,14 +573,13 @@ GOOD, LABELS = some_probabilities(1)
     (dict(s2=0.4), r"s2: expected a number or a row of them, each from s1 = 0.5 to 1, got 0.4"),
     (dict(s2=1.1), "s2: expected"),
     (dict(s2=float("nan")), "s2: expected"),
-    (dict(s2=torch.tensor([0.6, 0.3])), "s2: expected"),
-    (dict(s2=torch.ones(2, 2)), "s2: expected"),
+    (dict(s2=torch.tensor([0.6, 0.7])), "s2: expected a number, got tensor"),
     (dict(s1=1.0), r"s1: expected a number in \[0, 1\), got 1.0"),
     (dict(s1=0.95), "s2: expected"),
-    (dict(rho=0), "rho: expected a number or a row of them, each above 0 and at most 1, got 0.0"),
+    (dict(rho=0), "rho: expected a number above 0 and at most 1, got 0"),
     (dict(rho=1.5), "rho: expected"),
     (dict(rho=float("nan")), "rho: expected"),
-    (dict(rho=torch.tensor([0.5, -1])), "rho: expected"),
+    (dict(rho=torch.tensor([0.5, 1])), "rho: expected a number, got tensor"),
 ])
 def test_bad_input_of_the_algorithm_raises(change, message):
     with pytest.raises(ValueError, match=message):
@@ -593,6 +589,9 @@ def test_bad_input_of_the_algorithm_raises(change, message):
 @pytest.mark.parametrize("call, message", [
     (lambda: ConfidentRatio(0.4, 0.5), "s2: expected"),
     (lambda: ConfidentRatio(0.9, 0), "rho: expected"),
+    (lambda: confident_ratio(GOOD, torch.tensor([0.6, 0.3])), "s2: expected a number or a row of them, each from s1"),
+    (lambda: confident_ratio(GOOD, torch.ones(2, 2)), "s2: expected"),
+    (lambda: EarlyExit(Twice(), Named("first", "last"), 0.8), r"rule: expected a callable .*, got 0.8"),
     (lambda: Confident(1.5), "threshold: expected"),
     (lambda: Confident(float("nan")), "threshold: expected"),
     (lambda: confidence(GOOD * 2), "probabilities: expected values"),
@@ -623,17 +622,17 @@ def test_bad_input_elsewhere_raises(call, message):
 def test_cuda_equals_cpu(small):
     probabilities, labels = some_probabilities(2, samples=300)
     row = torch.linspace(0.5, 1, 6)
-    found = exit_layers(probabilities.cuda(), row, row)
-    assert found.is_cuda and torch.equal(found.cpu(), exit_layers(probabilities, row, row))
+    found = exit_layers(probabilities.cuda(), 0.7, 0.6)
+    assert found.is_cuda and torch.equal(found.cpu(), exit_layers(probabilities, 0.7, 0.6))
     right = exact_match(probabilities, labels)
     ours = mean_at_exit(confident_ratio(probabilities.cuda(), row), row, right.cuda())
     torch.testing.assert_close(ours.cpu(), mean_at_exit(confident_ratio(probabilities, row), row, right))
     torch.testing.assert_close(temperatures(probabilities.cuda(), labels.cuda()).cpu(),
                                temperatures(probabilities, labels))
-    shares = confused_shares(probabilities.cuda(), labels.cuda()).shares
-    torch.testing.assert_close(shares.cpu(), confused_shares(probabilities, labels).shares)
+    shares = confused_shares(probabilities.cuda(), labels.cuda())
+    torch.testing.assert_close(shares.cpu(), confused_shares(probabilities, labels))
     model, images, probes = small
-    expected = EarlyExit(model, probes, 0.8, 1).exit(images)[1]
-    early = EarlyExit(model, probes, 0.8, 1).cuda()
+    expected = EarlyExit(model, probes, ConfidentRatio(0.8, 1)).exit(images)[1]
+    early = EarlyExit(model, probes, ConfidentRatio(0.8, 1)).cuda()
     probes.heads = {name: head.cuda() for name, head in probes.heads.items()}
     assert torch.equal(early.exit(images.cuda())[1].cpu(), expected)

@@ -16,13 +16,15 @@ from torch.nn import functional as F
 
 from layerlib.data.load import Split
 from layerlib.distributions import _features as pooling
-from layerlib.distributions import probes
+from layerlib.distributions import linear
 from layerlib.distributions._features import Features, pooled_features
-from layerlib.distributions.probes import LayerProbes, squared_error
+from layerlib.distributions.linear import squared_error
+from layerlib.distributions.probes import LayerProbes
 from layerlib.models import MLP, build, taps
 
 CLASSES = 3
 NAMES = ["stem", "narrow", "wide", "head"]
+CPU = torch.device("cpu")
 
 
 class Network(nn.Module):
@@ -110,7 +112,7 @@ class Start:
 
 def compare_with_plain_probes(model, names, split, pool, settings, inner):
     ours, start = LayerProbes(model, names, split.labels.shape[1], pool), Start()
-    losses = ours.fit(split, **settings._asdict(), rate=0.5, callbacks=[start])
+    losses = ours.train(split, **settings._asdict(), rate=0.5, callbacks=[start])
     features, output = plain_features(model, names, split.images, pool)
     probabilities = ours.predict(split.images)
     assert probabilities.shape == (len(names), len(split), split.labels.shape[1])
@@ -148,7 +150,7 @@ def test_any_choice_of_layers_equals_linear_layers_trained_one_by_one(names, inn
 def test_a_probe_equals_a_linear_layer_at_any_size(epochs, batch_size, pool, seed):
     model, split, ours = prepared(pool, ["narrow"], samples=20)
     start, expected = Start(), plain_features(model, ["narrow"], split.images, pool)[0][0]
-    ours.fit(split, epochs=epochs, batch_size=batch_size, seed=seed, callbacks=[start])
+    ours.train(split, epochs=epochs, batch_size=batch_size, seed=seed, callbacks=[start])
     probe, _ = plain_probe(expected, split.labels.double(), start.weight[0], start.bias[0], nn.BCEWithLogitsLoss(),
                            Settings(epochs, batch_size, seed))
     same(ours.weight[0], probe.weight.detach())
@@ -159,8 +161,8 @@ def test_a_probe_equals_a_linear_layer_at_any_size(epochs, batch_size, pool, see
 def test_the_rate_falls_after_two_and_after_four_fifths_of_the_epochs(monkeypatch, epochs):
     made, rates, real = [], [], torch.optim.SGD
     monkeypatch.setattr(torch.optim, "SGD", lambda *args, **options: made.append(real(*args, **options)) or made[0])
-    ready = Features(torch.rand(1, 2, 2), None, torch.ones(2, CLASSES), (2,))
-    LayerProbes(network().float(), ["narrow"], CLASSES).fit(
+    ready = Features(torch.rand(1, 2, 2), None, torch.ones(2, CLASSES), (2,), CPU)
+    LayerProbes(network().float(), ["narrow"], CLASSES).train(
         ready, epochs=epochs, rate=3.0, callbacks=[lambda epoch, _: rates.append(made[0].param_groups[0]["lr"])])
     assert rates[1:] == pytest.approx([3.0 * 0.1 ** ((5 * passed >= 2 * epochs) + (5 * passed >= 4 * epochs))
                                        for passed in range(epochs)])
@@ -169,7 +171,7 @@ def test_the_rate_falls_after_two_and_after_four_fifths_of_the_epochs(monkeypatc
 def test_first_weights_are_uniform_as_those_of_a_linear_layer():
     _, split, ours = prepared(pool=6, classes=400, names=NAMES[:3])
     start = Start()
-    ours.fit(split, torch.zeros(50, 400), epochs=1, callbacks=[start])
+    ours.train(split, torch.zeros(50, 400), epochs=1, callbacks=[start])
     for i, size in enumerate([4 * 36, 2 * 36, 7 * 36]):
         bound = size ** -0.5
         for drawn in (start.weight[i, :, :size], start.bias[i]):
@@ -179,11 +181,11 @@ def test_first_weights_are_uniform_as_those_of_a_linear_layer():
 
 def test_a_probe_does_not_depend_on_the_taps_beside_it():
     model, split, together = prepared(pool=2)
-    together.fit(split, epochs=4, batch_size=16)
+    together.train(split, epochs=4, batch_size=16)
     probabilities = together.predict(split.images)
     for i, name in enumerate(NAMES[:3]):
         alone = LayerProbes(model, [name], CLASSES, 2)
-        alone.fit(split, epochs=4, batch_size=16)
+        alone.train(split, epochs=4, batch_size=16)
         same(alone.predict(split.images)[0], probabilities[i], 1e-12)
 
 
@@ -192,8 +194,8 @@ def test_after_long_training_a_probe_is_a_logistic_regression():
     decay = 1e-2
     features = plain_features(model, ["wide"], split.images, 1)[0][0]
     scaled = (features - features.mean(0)) / features.std(0)
-    ready = Features(scaled[None], None, split.labels, (7,))
-    ours.fit(ready, epochs=2000, batch_size=50, rate=0.5, weight_decay=decay)
+    ready = Features(scaled[None], None, split.labels, (7,), CPU)
+    ours.train(ready, epochs=2000, batch_size=50, rate=0.5, weight_decay=decay)
     for k in range(CLASSES):
         # the loss is averaged over classes, and the decay holds for the bias too: a column of ones instead
         reference = LogisticRegression(C=1 / (decay * CLASSES * 50), fit_intercept=False, tol=1e-12, max_iter=10_000)
@@ -224,7 +226,7 @@ def test_samples_of_features_are_taken_together():
         same(part.pooled, features.pooled[:, index], 0)
         same(part.output, features.output[index], 0)
         assert torch.equal(part.labels, split.labels[index])
-    ours.fit(features, epochs=2)
+    ours.train(features, epochs=2)
     same(ours.predict(features[chosen]), ours.predict(split.images[chosen]), 1e-12)
 
 
@@ -239,13 +241,10 @@ def test_convolutions_are_pooled_over_a_grid_and_tokens_over_all(shape, expected
     same(pooled_features(x, 2), expected(x), 1e-14)
 
 
-def test_stream_probability_and_features_give_what_predict_gives():
+def test_probability_and_features_give_what_predict_gives():
     model, split, ours = prepared(pool=2)
-    ours.fit(split, epochs=3)
+    ours.train(split, epochs=3)
     whole = ours.predict(split.images)
-    parts = list(ours.stream(split.images, batch_size=20))
-    assert [part.shape for part in parts] == [(4, 20, 3), (4, 20, 3), (4, 10, 3)]
-    same(torch.cat(parts, 1), whole, 1e-12)
     same(ours.predict(split.images, batch_size=7), whole, 1e-12)
     same(ours.predict(ours.features(split)), whole, 1e-12)
     same(ours.logits(ours.features(split)).sigmoid(), whole, 1e-12)
@@ -259,23 +258,12 @@ def test_stream_probability_and_features_give_what_predict_gives():
     assert ours.predict(split.images[:0]).shape == (4, 0, 3)
 
 
-def test_a_stream_runs_the_network_only_as_far_as_it_is_read(monkeypatch):
-    model, split, ours = prepared()
-    ours.fit(split, epochs=1)
-    sizes = []
-    model.register_forward_pre_hook(lambda module, inputs: sizes.append(len(inputs[0])))
-    stream = ours.stream(split.images, batch_size=10)
-    assert sizes == []
-    next(stream)
-    assert sizes == [10]
-
-
 def test_pieces_of_features_give_what_all_give(monkeypatch):
     _, split, ours = prepared()
-    ours.fit(split, epochs=1)
+    ours.train(split, epochs=1)
     features = ours.features(split)
     whole = ours.logits(features)
-    monkeypatch.setattr(probes, "PIECE", 7)
+    monkeypatch.setattr(linear, "PIECE", 7)
     same(ours.logits(features), whole, 1e-13)
 
 
@@ -291,7 +279,7 @@ def test_features_beyond_the_memory_go_to_a_file_that_leaves_nothing_behind(tmp_
     outside = ours.features(split, memory=3 * 50 * 28 * 8 - 1)
     assert len(made) == 1 and made[0][0].startswith(str(tmp_path)) and list(tmp_path.iterdir()) == []
     assert torch.equal(inside.pooled, outside.pooled) and torch.equal(inside.output, outside.output)
-    losses = [ours.fit(features, epochs=2) for features in (inside, outside)]
+    losses = [ours.train(features, epochs=2) for features in (inside, outside)]
     assert torch.equal(*losses) and torch.equal(ours.predict(inside), ours.predict(outside))
 
 
@@ -327,14 +315,14 @@ def test_only_the_output_of_the_network_needs_no_probe():
         if isinstance(model, Ends):
             model.body.load_state_dict(positive.state_dict())
         ours = LayerProbes(model, names, CLASSES)
-        assert ours.fit(split, epochs=1).shape == (1, inner)
+        assert ours.train(split, epochs=1).shape == (1, inner)
         assert ours.predict(split.images).shape == (2, 20, CLASSES)
         assert (ours.features(split).output is None) == (inner == 2)
 
 
 def test_the_output_alone_is_its_sigmoid_and_nothing_is_trained():
     model, split, ours = prepared(names=["head"])
-    assert ours.fit(split, epochs=2).shape == (2, 0)
+    assert ours.train(split, epochs=2).shape == (2, 0)
     expected = plain_features(model, ["head"], split.images, 1)[1].sigmoid()
     for found in (ours.predict(split.images), ours.predict(ours.features(split, memory=0))):
         same(found, expected[None], 1e-12)
@@ -343,12 +331,12 @@ def test_the_output_alone_is_its_sigmoid_and_nothing_is_trained():
 
 def test_one_name_may_be_given_as_it_is():
     _, split, ours = prepared(names="wide")
-    assert ours.names == ("wide",) and ours.fit(split, epochs=1).shape == (1, 1)
+    assert ours.names == ("wide",) and ours.train(split, epochs=1).shape == (1, 1)
 
 
 def test_in_inference_mode_the_same_is_predicted():
     _, split, ours = prepared()
-    ours.fit(split, epochs=2)
+    ours.train(split, epochs=2)
     with torch.inference_mode():
         inside = ours.predict(split.images)
     same(ours.predict(split.images), inside, 0)
@@ -379,16 +367,15 @@ def test_the_network_is_not_changed_not_even_by_what_fails():
     model.narrow.eval()
     model.narrow.weight.requires_grad_(False)
     before = everything(model)
-    ours.fit(split, epochs=2, batch_size=16)
+    ours.train(split, epochs=2, batch_size=16)
     ours.predict(split.images)
-    next(ours.stream(split.images, batch_size=10))  # and not read to its end
     assert_unchanged(model, before)
     for wrong in ({"loss": failing}, {"callbacks": [failing]}):
         with pytest.raises(ZeroDivisionError):
-            ours.fit(split, epochs=1, **wrong)
+            ours.train(split, epochs=1, **wrong)
         assert_unchanged(model, before)
     with pytest.raises(ValueError, match=r"classes: expected \(3,\), what the network puts out, got 4"):
-        LayerProbes(model, NAMES, 4).fit(split, torch.zeros(50, 4))
+        LayerProbes(model, NAMES, 4).train(split, torch.zeros(50, 4))
     assert_unchanged(model, before)
     with pytest.raises(RuntimeError):
         ours.features(pictures(10, side=4))
@@ -399,7 +386,7 @@ def test_a_teacher_is_matched_by_the_squared_error_of_the_sigmoids():
     model, split, ours = prepared(names=["wide"])
     teacher = torch.rand(50, CLASSES, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
     start, settings = Start(), Settings()
-    losses = ours.fit(split, teacher, loss=squared_error, callbacks=[start], rate=0.5, **settings._asdict())
+    losses = ours.train(split, teacher, loss=squared_error, callbacks=[start], rate=0.5, **settings._asdict())
     features = plain_features(model, ["wide"], split.images, 1)[0][0]
     probe, expected = plain_probe(features, teacher, start.weight[0], start.bias[0],
                                   lambda z, y: F.mse_loss(z.sigmoid(), y), settings, rate=0.5)
@@ -411,17 +398,17 @@ def test_a_teacher_is_matched_by_the_squared_error_of_the_sigmoids():
 def test_class_numbers_count_as_one_hot():
     _, split, ours = prepared()
     numbers = torch.randint(CLASSES, (50,), generator=torch.Generator().manual_seed(1))
-    expected = ours.fit(Split(split.images, F.one_hot(numbers, CLASSES).float()), epochs=3)
-    assert torch.equal(ours.fit(Split(split.images, numbers), epochs=3), expected)
-    assert torch.equal(ours.fit(split, numbers, epochs=3), expected)
-    assert not torch.equal(ours.fit(split, epochs=3), expected)
+    expected = ours.train(Split(split.images, F.one_hot(numbers, CLASSES).float()), epochs=3)
+    assert torch.equal(ours.train(Split(split.images, numbers), epochs=3), expected)
+    assert torch.equal(ours.train(split, numbers, epochs=3), expected)
+    assert not torch.equal(ours.train(split, epochs=3), expected)
 
 
 def test_precision_is_that_of_the_network():
     _, split, exact = prepared()
-    exact.fit(split, epochs=3)
+    exact.train(split, epochs=3)
     single = LayerProbes(network().float(), NAMES, CLASSES)
-    losses = single.fit(split, epochs=3)
+    losses = single.train(split, epochs=3)
     probabilities = single.predict(split.images)
     assert single.weight.dtype == probabilities.dtype == torch.float32 and losses.dtype == torch.float64
     torch.testing.assert_close(probabilities.double(), exact.predict(split.images), rtol=0, atol=1e-4)
@@ -431,7 +418,7 @@ def test_callbacks_see_the_probes_of_every_epoch():
     _, split, ours = prepared()
     features = ours.features(split)
     seen = []
-    ours.fit(features, epochs=4, callbacks=(c for c in [lambda epoch, p: seen.append((epoch, p.predict(features)))]))
+    ours.train(features, epochs=4, callbacks=(c for c in [lambda epoch, p: seen.append((epoch, p.predict(features)))]))
     assert [epoch for epoch, _ in seen] == [0, 1, 2, 3, 4]
     for (_, earlier), (_, later) in pairwise(seen):
         assert not torch.equal(earlier[:3], later[:3]) and torch.equal(earlier[3], later[3])
@@ -440,7 +427,7 @@ def test_callbacks_see_the_probes_of_every_epoch():
 
 def test_a_seed_decides_the_outcome_and_a_new_training_starts_anew():
     _, split, ours = prepared()
-    first, again, other = (ours.fit(split, epochs=2, batch_size=20, seed=seed) for seed in (1, 1, 2))
+    first, again, other = (ours.train(split, epochs=2, batch_size=20, seed=seed) for seed in (1, 1, 2))
     assert torch.equal(first, again) and not torch.equal(first, other)
 
 
@@ -448,7 +435,7 @@ def test_the_network_may_be_an_mlp():
     torch.manual_seed(0)
     model, split = MLP((144, 9, 6, CLASSES)), pictures(30)
     ours = LayerProbes(model, taps(model), CLASSES)
-    assert ours.fit(split, epochs=2).shape == (2, 2) and ours.predict(split.images).shape == (3, 30, CLASSES)
+    assert ours.train(split, epochs=2).shape == (2, 2) and ours.predict(split.images).shape == (3, 30, CLASSES)
 
 
 @pytest.mark.parametrize("options, message", [
@@ -480,7 +467,7 @@ def test_bad_probes_are_refused(options, message):
 def test_a_bad_training_is_refused(options, message):
     _, split, ours = prepared()
     with pytest.raises(ValueError, match=message):
-        ours.fit(split, **options)
+        ours.train(split, **options)
 
 
 def test_labels_of_another_number_of_classes_are_refused_before_the_network_runs():
@@ -488,18 +475,18 @@ def test_labels_of_another_number_of_classes_are_refused_before_the_network_runs
     model.register_forward_hook(failing)
     ours = LayerProbes(model, ["wide"], 4)
     with pytest.raises(ValueError, match=r"labels: expected shape \(50, 4\), .*, got torch.float32 \(50, 3\)"):
-        ours.fit(split)
+        ours.train(split)
     with pytest.raises(ValueError, match="labels: expected class numbers 0 to 3, got 4 to 4"):
-        ours.fit(Split(split.images, torch.full((50,), 4)))
+        ours.train(Split(split.images, torch.full((50,), 4)))
 
 
 def test_what_does_not_fit_the_trained_probes_is_refused():
     model, split, ours = prepared()
-    for call in (lambda: ours.predict(split.images), lambda: ours.stream(split.images),
-                 lambda: ours.logits(ours.features(split)), lambda: ours.probability("wide", torch.zeros(2, 7))):
-        with pytest.raises(RuntimeError, match="not been trained yet: call fit first"):
+    for call in (lambda: ours.predict(split.images), lambda: ours.logits(ours.features(split)),
+                 lambda: ours.probability("wide", torch.zeros(2, 7))):
+        with pytest.raises(RuntimeError, match="not been trained yet"):
             call()
-    ours.fit(split, epochs=1)
+    ours.train(split, epochs=1)
     with pytest.raises(ValueError, match="name: expected one of the taps, .*, got 'relu'"):
         ours.probability("relu", torch.zeros(2, 7))
     with pytest.raises(ValueError, match="images: expected uint8 pixels, 0 to 255, got torch.float32"):
@@ -513,12 +500,12 @@ def test_what_does_not_fit_the_trained_probes_is_refused():
 @pytest.mark.parametrize("memory", [2e9, 0])
 def test_a_gpu_trains_the_probes_that_the_cpu_trains(memory):
     model, split, ours = prepared(pool=2)
-    losses = ours.fit(split, epochs=5, batch_size=16)
+    losses = ours.train(split, epochs=5, batch_size=16)
     expected = ours.predict(split.images)
     theirs = LayerProbes(copy.deepcopy(model).cuda(), NAMES, CLASSES, 2)
     features = theirs.features(split, memory=memory)
     assert features.pooled.is_cuda == features.labels.is_cuda == features.output.is_cuda == (memory > 0)
-    same(theirs.fit(features, epochs=5, batch_size=16), losses)
+    same(theirs.train(features, epochs=5, batch_size=16), losses)
     assert theirs.weight.is_cuda
     for found in (theirs.predict(split.images), theirs.predict(split.images.cuda()), theirs.predict(features)):
         assert found.is_cuda

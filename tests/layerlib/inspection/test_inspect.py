@@ -18,9 +18,8 @@ from layerlib.backward.separation import separation
 from layerlib.backward.targets import targets
 from layerlib.data.load import load
 from layerlib.data.splits import Split
-from layerlib.distributions._features import Features
 from layerlib.distributions.distances import label_cost, label_distribution, wasserstein
-from layerlib.distributions.probes import LayerProbes
+from layerlib.distributions.linear import LinearProbes
 from layerlib.filters.change import filter_change
 from layerlib.inspection._lenses import EPOCHS, QUANTITIES
 from layerlib.layers.capture import outputs
@@ -53,11 +52,10 @@ def by_hand(z, fitted, judged, peaks=None):
     """Probe, patterns, nodes and outputs of one layer; z are its readings of both halves, peaks the largest."""
     peaks = z if peaks is None else peaks
     centre, spread = z[0].mean(0), z[0].std(0, correction=0) * z[0].shape[1] ** 0.5
-    parts = [Features(((each - centre) / spread)[None], None, part.labels, (each.shape[1],))
-             for each, part in zip(z, (fitted, judged), strict=True)]
-    probes = LayerProbes(nn.Sequential(nn.Linear(1, 1)), ["0"], CLASSES)
-    probes.fit(parts[0], epochs=EPOCHS, rate=100.0, weight_decay=1e-6)
-    scores = probes.predict(parts[1])[0]
+    seen, new = ((each - centre) / spread for each in z)
+    probes = LinearProbes(CLASSES)
+    probes.train(seen, fitted.labels, epochs=EPOCHS, rate=100.0, weight_decay=1e-6)
+    scores = probes.predict(new)
     target = torch.eye(CLASSES)[judged.labels]
     perplexity = layer_perplexity(active(peaks[1]), judged.labels)
     nodes = NodeClassifiers.fit(peaks[0], fitted.labels)
