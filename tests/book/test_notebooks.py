@@ -127,6 +127,7 @@ def run_again(notebook, folder: Path) -> subprocess.CompletedProcess:
     return subprocess.run(command, cwd=folder, capture_output=True, text=True)
 
 
+@pytest.mark.slow
 @each_chapter
 def test_chapter_gives_the_same_when_run_again(name, tmp_path):
     result = run_again(executed(name), tmp_path)

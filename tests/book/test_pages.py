@@ -13,6 +13,7 @@ PAGES = sorted(
     path.relative_to(HTML).as_posix() for path in HTML.rglob("*.html") if "_static" not in path.relative_to(HTML).parts
 )
 CHAPTERS = sorted(path.stem for path in (ROOT / "book").glob("*.ipynb"))
+pytestmark = pytest.mark.xdist_group("browser")
 LOCAL = ("file:", "data:", "blob:", "about:")
 
 # What a look at the page gives. Text in code is left out: there, dollars and backticks are meant.

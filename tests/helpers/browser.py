@@ -1,12 +1,13 @@
 """A headless Chromium, driven through its DevTools protocol: just what is needed to look at pages."""
 
 import json
+import re
 import shutil
 import subprocess
 import tempfile
 import time
-from contextlib import contextmanager
-from itertools import count
+from contextlib import closing, contextmanager, suppress
+from itertools import count, dropwhile
 from pathlib import Path
 
 import websocket
@@ -32,6 +33,9 @@ SETTLED = """(async () => {
     await document.fonts.ready;
     await new Promise((done) => setTimeout(done, 50));
 })()"""
+# What the browser answers where the page went elsewhere before an expression had its value.
+NAVIGATED = re.compile("navigated or closed|context was destroyed|Cannot find (default execution )?context")
+PATIENCE = 60  # seconds, of which a busy machine may take many
 
 
 def find_browser() -> str | None:
@@ -45,11 +49,12 @@ def browser_page():
         command = [find_browser(), *FLAGS, f"--user-data-dir={profile}", "about:blank"]
         process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         try:
-            socket = websocket.create_connection(_address(profile, process), suppress_origin=True, timeout=60)
-            page = Page(socket)
-            yield page
-            page.send("Browser.close", session=False)
-            process.wait(10)
+            address = _address(profile, process)
+            with closing(websocket.create_connection(address, suppress_origin=True, timeout=PATIENCE)) as socket:
+                yield Page(socket)
+            process.terminate()
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(PATIENCE)
         finally:
             process.kill()
             process.wait()
@@ -58,7 +63,7 @@ def browser_page():
 def _address(profile: str, process: subprocess.Popen) -> str:
     """Where the browser listens: it writes that into its profile once it does."""
     file = Path(profile, "DevToolsActivePort")
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + PATIENCE
     while time.monotonic() < deadline and process.poll() is None:
         if file.exists() and len(lines := file.read_text().split()) == 2:
             return f"ws://127.0.0.1:{lines[0]}{lines[1]}"
@@ -79,6 +84,7 @@ class Page:
         self.session = attached["sessionId"]
         for domain in ("Page", "Runtime", "Network", "Log"):
             self.send(f"{domain}.enable")
+        self.send("Page.setLifecycleEventsEnabled", enabled=True)
 
     def send(self, method: str, session: bool = True, **params) -> dict:
         number = next(self.numbers)
@@ -98,8 +104,18 @@ class Page:
         return message
 
     def evaluate(self, expression: str):
-        """Return the value of a JavaScript expression, awaited where it is a promise."""
-        answer = self.send("Runtime.evaluate", expression=expression, awaitPromise=True, returnByValue=True)
+        """Return the value of a JavaScript expression, awaited where it is a promise.
+
+        Where the page goes elsewhere meanwhile, the expression is evaluated again where it went.
+        """
+        deadline = time.monotonic() + PATIENCE
+        while True:
+            try:
+                answer = self.send("Runtime.evaluate", expression=expression, awaitPromise=True, returnByValue=True)
+                break
+            except RuntimeError as error:
+                if not NAVIGATED.search(str(error)) or time.monotonic() > deadline:
+                    raise
         if "exceptionDetails" in answer:
             raise RuntimeError(answer["exceptionDetails"]["exception"].get("description", "exception in the page"))
         return answer["result"].get("value")
@@ -110,15 +126,26 @@ class Page:
         self.evaluate(SETTLED)
 
     def open(self, url: str, width: int = 1400, theme: str = "light") -> None:
-        """Open an address and wait for its load event."""
+        """Open an address and wait for the load event of its page, or of one that this leads to.
+
+        A late event of the page before does not count.
+        """
         size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": False}
         self.send("Emulation.setDeviceMetricsOverride", **size)
         scheme = {"name": "prefers-color-scheme", "value": theme}
         self.send("Emulation.setEmulatedMedia", features=[scheme])
         self.events.clear()
-        self.send("Page.navigate", url=url)
-        while not any(event["method"] == "Page.loadEventFired" for event in self.events):
+        answer = self.send("Page.navigate", url=url)
+        if "errorText" in answer:
+            raise RuntimeError(f"{url}: {answer['errorText']}")
+        while not self._loaded(answer["loaderId"]):
             self._receive()
+
+    def _loaded(self, loader: str) -> bool:
+        """Whether a page was loaded since this navigation began."""
+        told = [event["params"] for event in self.events if event["method"] == "Page.lifecycleEvent"]
+        since = dropwhile(lambda event: event["loaderId"] != loader, told)
+        return any(event["name"] == "load" for event in since)
 
     def requests(self) -> list[str]:
         return [e["params"]["request"]["url"] for e in self.events if e["method"] == "Network.requestWillBeSent"]
