@@ -1,7 +1,8 @@
-# make book    everything from a fresh clone to the built book
-# make test    the same, then every test
-# make bench   the instruments against what one would use instead
-# make clean   forget what was built (.venv stays, and models that took hours to train)
+# make book       everything from a fresh clone to the built book
+# make test       the same, then the tests
+# make test-all   the same, then what takes long: chapters run again, other devices, environments and faults
+# make bench      the instruments against what one would use instead
+# make clean      forget what was built (.venv stays, and models that took hours to train)
 
 # The first Python that is new enough and can make virtual environments. Another one: make book PYTHON=/path/to/python3
 PYTHON ?= $(shell for p in python3.12 python3.11 python3 python; do \
@@ -26,15 +27,24 @@ export OMP_NUM_THREADS ?= 1
 export MALLOC_MMAP_THRESHOLD_ ?= 4000000000
 export MALLOC_TRIM_THRESHOLD_ ?= 16000000000
 
-.PHONY: book test bench clean look
+.PHONY: book test test-all bench clean look
 .DELETE_ON_ERROR:
 
 book: $(HTML)
 	@echo "The book: $(CURDIR)/$(HTML)"
 
+# Side by side; what one test makes for many, and the browser, stay with one worker (tests/conftest.py).
+PYTEST := $(PY) -m pytest tests --numprocesses logical --maxprocesses 4 --dist loadgroup
+LONG := slow or device or faults or chaos or foreign
+
 test: book
-	@echo "Testing the package, the chapters and the built book ..."
-	@$(PY) -m pytest tests
+	@echo "Testing the packages, the chapters and the built book ..."
+	@$(PYTEST) -m "not ($(LONG))" --cov --cov-report=
+	@$(PY) -m tools.coverage_floor
+
+test-all: test
+	@echo "Testing what takes long ..."
+	@$(PYTEST) -m "$(LONG)"
 
 bench: $(READY)
 	@$(PY) -m benchmarks

@@ -17,6 +17,7 @@ ROOT = Path(__file__).parents[2]
 # torch names these itself, by version and platform; requirements.txt says why it does not.
 OF_TORCH = re.compile(r"(nvidia|cuda)-.*|triton")
 PROVIDERS = packages_distributions()
+LOCAL = {path.stem for place in (".", "tests/helpers", "tests/device") for path in (ROOT / place).iterdir()}
 
 
 def pinned() -> dict[str, Requirement]:
@@ -34,8 +35,12 @@ def imported(folder: str) -> set[str]:
                 names |= {alias.name for alias in node.names}
             elif isinstance(node, ast.ImportFrom) and not node.level:
                 names.add(node.module)
-    local = {"layerlib", "layerbook", "benchmarks", "tests", *(p.stem for p in (ROOT / "tests/helpers").glob("*.py"))}
-    return {name.partition(".")[0] for name in names} - set(sys.stdlib_module_names) - local
+    return {name.partition(".")[0] for name in names} - set(sys.stdlib_module_names) - LOCAL
+
+
+def not_of(distributions: set[str], modules: set[str]) -> set[str]:
+    """The modules that come from none of these distributions."""
+    return {name for name in modules if not distributions & set(map(canonicalize_name, PROVIDERS.get(name, [])))}
 
 
 @pytest.mark.parametrize(
@@ -45,13 +50,12 @@ def imported(folder: str) -> set[str]:
 def test_a_folder_imports_only_what_its_extra_brings(folder, extras):
     allowed = {canonicalize_name(r.name) for r in asked() + (asked(*extras) if extras else [])}
     allowed |= {"packaging", "pluggy"}  # pytest's own, of the tests
-    stray = {name for name in imported(folder) if not {canonicalize_name(d) for d in PROVIDERS[name]} & allowed}
-    assert stray == set()
+    assert not_of(allowed, imported(folder)) == set()
 
 
 def test_the_command_knows_the_extra_of_all_that_the_book_imports():
     base = {canonicalize_name(r.name) for r in asked()}
-    extra = {name for name in imported("layerbook") if not {canonicalize_name(d) for d in PROVIDERS[name]} & base}
+    extra = not_of(base, imported("layerbook"))
     assert extra <= set(EXTRA_OF)
     assert all(EXTRA_OF[name] == "book" for name in extra)
 

@@ -18,6 +18,7 @@ from PIL import Image
 
 from layerbook.figures.slider import png, slider
 
+pytestmark = pytest.mark.xdist_group("browser")
 LABELS = ["iteration 0", "iteration <10>", 'the "end"</script>']
 
 
