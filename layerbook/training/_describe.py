@@ -33,9 +33,15 @@ HOOKS = ("_forward_pre_hooks", "_forward_hooks", "_backward_pre_hooks", "_backwa
 
 
 class Describer:
-    """Describes things that may hold one another; a module or parameter met again is named by where it was first."""
+    """Describes things that may hold one another; a module or parameter met again is named by where it was first.
 
-    def __init__(self):
+    Parameters
+    ----------
+    lasting : leave out what code collects: lists, dicts, sets and arrays count by their kind only
+    """
+
+    def __init__(self, lasting: bool = False):
+        self.lasting = lasting
         self._known: dict[tuple[int, object], tuple[object, object]] = {}
         self._first: dict[int, str] = {}
 
@@ -49,6 +55,8 @@ class Describer:
             return type(value).__qualname__, value.name
         if isinstance(value, PLAIN):
             return type(value).__name__, repr(value)
+        if self.lasting and isinstance(value, (Mapping, list, set, Tensor, np.ndarray)):
+            return type(value).__name__
         if isinstance(value, np.generic):
             return self.value(value.item())
         if isinstance(value, (Tensor, np.ndarray)):
@@ -135,9 +143,9 @@ class Describer:
             return "function", f"{function.__module__}.{name}"
         if _installed(function):
             return "function", f"{function.__module__}.{name}", own_code(function)
-        held = self.value([_cells(function), function.__defaults__, function.__kwdefaults__])
+        held = [self.value(each) for each in (*_cells(function), *_defaults(function))]
         around = {key: function.__globals__[key] for key in sorted(_reads(code) & function.__globals__.keys())}
-        return "function", name, own_code(function), held, self.value(around)
+        return "function", name, own_code(function), held, [(key, self.value(each)) for key, each in around.items()]
 
 
 def digest_of_values(array: Tensor | np.ndarray) -> str:
@@ -190,6 +198,10 @@ def _cells(function: types.FunctionType) -> list:
         except ValueError:  # not yet filled
             cells.append(None)
     return cells
+
+
+def _defaults(function: types.FunctionType) -> list:
+    return [*(function.__defaults__ or ()), *sorted((function.__kwdefaults__ or {}).items())]
 
 
 def _reads(code: types.CodeType) -> set[str]:

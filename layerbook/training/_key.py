@@ -58,7 +58,7 @@ def _callback(callback: Callable, describe: Describer) -> tuple:
     functions = [(key, describe.value(held)) for key, value in sorted(getattr(callback, "__dict__", {}).items())
                  for held in (value.values() if isinstance(value, dict) else [value]) if callable(held)
                  and not isinstance(held, nn.Module)]
-    return describe.value(type(callback)), repr(callback), functions
+    return Describer(lasting=True).value(type(callback)), repr(callback), functions
 
 
 def _check_names(settings: dict) -> None:

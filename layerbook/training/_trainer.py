@@ -59,7 +59,7 @@ def train_network(network: Single | Stacked, seeds: Sequence[int], train: Split 
     _check_kinds(data, validation, settings)
     loss = _checked_loss(settings, data, validation)
     devices = range(torch.cuda.device_count()) if device.type == "cuda" else []
-    with torch.random.fork_rng(devices=devices), torch.inference_mode(False), torch.enable_grad():
+    with torch.random.fork_rng(devices=devices):
         run = Run(network, seeds, settings, device)
         followed = settings.until and settings.until.follow(network)
         saved = unfinished and unfinished.read(device)

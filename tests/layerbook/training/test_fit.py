@@ -14,6 +14,7 @@ from layerbook.training import fit as training
 from layerbook.training.fit import (
     ADAM,
     OneCycle,
+    Settings,
     as_input,
     binary_cross_entropy,
     cross_entropy,
@@ -639,3 +640,132 @@ def test_a_store_takes_one_cycle_and_another_number_of_steps_or_rise_is_another_
 def test_a_cycle_without_steps_or_without_a_fall_is_refused(wrong):
     with pytest.raises(ValueError, match="steps, rise: expected at least 1 and a share from 0 to below 1, got"):
         OneCycle(**wrong)
+
+
+def multi_hot(samples, value=1.0):
+    return Split(TRAIN.images[:samples], torch.full((samples, 3), value))
+
+
+NAN, INFINITE = float("nan"), float("inf")
+
+
+@pytest.mark.parametrize("settings, message", [
+    ({"epochs": 2.5}, "epochs: expected a whole number from 1 up, got 2.5"),
+    ({"epochs": INFINITE}, "epochs: expected a whole number from 1 up, got inf"),
+    ({"epochs": NAN}, "epochs: expected a whole number from 1 up, got nan"),
+    ({"epochs": True}, "epochs: expected a whole number from 1 up, got True"),
+    ({"steps": 2.0}, "steps: expected a whole number from 1 up, got 2.0"),
+    ({"epochs": 1, "batch_size": 7.5}, "batch_size: expected a whole number from 1 up, got 7.5"),
+    ({"epochs": 1, "noise": NAN}, "noise: expected a number from 0 up, got nan"),
+    ({"epochs": 1, "noise": -0.1}, "noise: expected a number from 0 up, got -0.1"),
+    ({"epochs": 1, "noise": True}, "noise: expected a number from 0 up, got True"),
+    ({"epochs": 1, "snapshots": [0.5]}, "snapshots: expected a whole number from 0 up, got 0.5"),
+    ({"epochs": 1, "snapshots": [-1]}, "snapshots: expected a whole number from 0 up, got -1"),
+    ({"epochs": 2, "snapshots": [4, 5]}, "snapshots: expected steps from 0 to 4, the last of the training, got 5"),
+    ({"steps": 3, "snapshots": [4]}, "snapshots: expected steps from 0 to 3, the last of the training, got 4"),
+])
+def test_a_setting_that_means_nothing_is_refused_before_any_step(monkeypatch, settings, message):
+    monkeypatch.setattr(trainer, "one_epoch", None)
+    with pytest.raises(ValueError, match=f"^{message}"):
+        fit(network(), TRAIN, device="cpu", **settings)
+    with pytest.raises(ValueError, match=f"^{message}"):
+        fit_ensemble(network, [0], TRAIN, device="cpu", **settings)
+
+
+@pytest.mark.parametrize("settings, message", [
+    ({"batchsize": 5, "learning_rate": 99.0, "seed": 7}, "batchsize: did you mean batch_size?"),
+    ({"learning_rate": 99.0}, "learning_rate: did you mean optimizer?"), ({"lr": 1}, "lr: did you mean optimizer?"),
+    ({"callback": []}, "callback: did you mean callbacks?"), ({"zzz": 1}, "zzz: the settings of a training are ep"),
+])
+def test_a_misspelt_setting_is_refused_with_the_closest(settings, message):
+    with pytest.raises(TypeError, match=message):
+        fit_ensemble(network, [0], TRAIN, epochs=1, **settings)
+    with pytest.raises(TypeError, match=message):
+        fit(network(), TRAIN, epochs=1, **settings)
+
+
+def test_settings_have_their_defaults_in_one_place():
+    settings = Settings(epochs=3, snapshots=iter([2, 0, 2]))
+    assert settings.snapshots == (0, 2) and settings.loss is mse and settings.optimizer is ADAM
+    with pytest.raises(AttributeError):
+        settings.epochs = 4
+
+
+@pytest.mark.parametrize("seeds, message", [
+    ([], "seeds: expected at least one"), ([0.5], "seeds: expected a whole number, got 0.5"),
+    ([True], "seeds: expected a whole number, got True")])
+def test_seeds_are_whole_numbers(seeds, message):
+    with pytest.raises(ValueError, match=message):
+        fit_ensemble(network, seeds, TRAIN, epochs=1, device="cpu")
+
+
+@pytest.mark.parametrize("train, validation, loss, message", [
+    (multi_hot(9), None, mse, "loss: mse, the default, .* take binary_cross_entropy for multi-hot labels"),
+    (TRAIN, None, binary_cross_entropy, "loss: binary_cross_entropy expects multi-hot labels, .* take cross_entropy"),
+    (TRAIN, multi_hot(9), cross_entropy, "validation: expected class numbers, as of train, got multi-hot labels"),
+    (multi_hot(9), TRAIN, binary_cross_entropy, "validation: expected multi-hot labels, as of train, got class"),
+    (multi_hot(9, 5.0), None, binary_cross_entropy, "labels: expected multi-hot, zeros and ones, got other values"),
+    (multi_hot(9, NAN), None, binary_cross_entropy, "labels: expected multi-hot, zeros and ones, got other values"),
+    (multi_hot(9), multi_hot(9, 0.5), binary_cross_entropy, "labels: expected multi-hot, zeros and ones, got other"),
+])
+def test_labels_that_the_loss_or_the_other_split_does_not_fit_are_refused(train, validation, loss, message):
+    with pytest.raises(ValueError, match=message):
+        fit(network(), train, validation, epochs=1, loss=loss, device="cpu")
+
+
+@pytest.mark.parametrize("within", [torch.no_grad, torch.inference_mode])
+def test_a_training_where_gradients_are_off_is_the_same_training(within):
+    ours, theirs = (seeded(network, 0) for _ in range(2))
+    fit(theirs, TRAIN, VALIDATION, epochs=2, device="cpu")
+    with within():
+        fit(ours, TRAIN, VALIDATION, epochs=2, device="cpu")
+        trained = fit_ensemble(network, [0, 1], TRAIN, VALIDATION, epochs=2, device="cpu")
+    close(ours.state_dict(), theirs.state_dict(), 0)
+    close(trained.models[0].state_dict(), theirs.state_dict())
+
+
+def test_a_last_batch_of_one_sample_under_batch_norm_names_the_batch_size():
+    make = partial(network, batch_norm=True)
+    message = "batch_size: batch normalisation needs at least two samples a batch, and 150 in batches of 149 leave one"
+    with pytest.raises(ValueError, match=message):
+        fit(make(), TRAIN, epochs=1, batch_size=149, device="cpu")
+    with pytest.raises(ValueError, match=message):
+        fit_ensemble(make, [0, 1], TRAIN, epochs=1, batch_size=149, device="cpu")
+
+
+class Dropping(nn.Module):
+    """Drops without a module for it."""
+
+    def __init__(self):
+        super().__init__()
+        self.linear = nn.Linear(25, 3)
+
+    def forward(self, x):
+        return self.linear(F.dropout(x.flatten(1), 0.2, self.training))
+
+
+@pytest.mark.parametrize("make", [dropping, Dropping])
+def test_networks_with_chance_of_their_own_are_refused_side_by_side(make):
+    with pytest.raises(ValueError, match="make_model: expected networks without dropout .* train each with fit"):
+        fit_ensemble(make, [0, 1], TRAIN, epochs=1, device="cpu")
+    fit(make(), TRAIN, epochs=1, device="cpu")
+
+
+def test_dropout_of_nothing_is_no_chance():
+    def make():
+        return nn.Sequential(nn.Flatten(), nn.Linear(25, 3), nn.Dropout(0.0)).double()
+
+    alone = seeded(make, 0)
+    fit(alone, TRAIN, epochs=1, device="cpu")
+    close(fit_ensemble(make, [0, 1], TRAIN, epochs=1, device="cpu").models[0].state_dict(), alone.state_dict())
+
+
+@pytest.mark.parametrize("device", ["cpu", pytest.param("cuda", marks=pytest.mark.skipif(
+    not torch.cuda.is_available(), reason="needs a GPU"))])
+def test_snapshots_lie_on_the_cpu_fresh_and_read_back(tmp_path, device):
+    for _ in range(2):
+        trained = fit_ensemble(network, [0, 1], TRAIN, epochs=1, snapshots=[0, 1], store=tmp_path, device=device)
+        alone = fit(seeded(network, 0), TRAIN, epochs=1, snapshots=[1], store=tmp_path, device=device)
+        for state in (*trained.history.snapshots.values(), alone.snapshots[1]):
+            assert {t.device.type for t in state.values()} == {"cpu"}
+        assert {p.device.type for model in trained.at(1) for p in model.parameters()} == {device}

@@ -200,6 +200,53 @@ def test_a_function_counts_by_its_code_and_by_what_it_reads_not_by_its_file_or_c
     assert len(set(keys[:len(SAME)])) == 1 and len(set(keys)) == 1 + len(OTHER)
 
 
+FACTOR, SEEN = 1.0, []
+
+
+def threshold(step):
+    return FACTOR * step
+
+
+def half(step):
+    return 0.5 * step
+
+
+class Watch:
+    """A callback whose answers lie outside of it."""
+
+    def __init__(self, *thresholds):
+        self.thresholds = dict(enumerate(thresholds))
+
+    def __call__(self, step, model):
+        SEEN.append(step)
+
+    def __repr__(self):
+        return "Watch()"
+
+    def state_dict(self):
+        return {}
+
+    def load_state_dict(self, state):
+        pass
+
+
+class OtherWatch(Watch):
+    def __call__(self, step, model):
+        SEEN.append(2 * step)
+
+
+def test_a_callback_counts_by_its_code_and_its_functions_and_not_by_what_it_has_seen(monkeypatch):
+    def keys():
+        return [key(network(), callbacks=[watch]) for watch in
+                (Watch(), OtherWatch(), Watch(threshold), Watch(half), Watch(threshold, half))]
+
+    before = keys()
+    SEEN.append("something")
+    assert keys() == before and len(set(before)) == 5
+    monkeypatch.setattr(sys.modules[__name__], "FACTOR", 2.0)
+    assert [ours == theirs for ours, theirs in zip(keys(), before, strict=True)] == [True, True, False, True, False]
+
+
 def scenes(count):
     return lambda epoch: TRAIN[: 10 + count * (epoch - 1)]
 
