@@ -52,8 +52,8 @@ class _Kept(claims.Claim):
 class Report(report.Report):
     """A report of one size or the other, whose curves are dictionaries."""
 
-    def __init__(self, chapter: str, paper_size: bool, record: object = None):
-        super().__init__(chapter, "paper" if paper_size else "smaller", record=record)
+    def __init__(self, chapter: str, paper_size: bool, record: object = None, store: object = None):
+        super().__init__(chapter, "paper" if paper_size else "smaller", record=record, store=store)
 
     def claim(self, item: Claim | str, *arguments: object, **more: object) -> None:
         """Keep a claim of this dialect, or of the new one."""

@@ -23,6 +23,10 @@ _ORIGIN = {
     "date": _TEXT,
     "commit": {"type": ["string", "null"], "pattern": "^[0-9a-f]{40}$"},
 }
+# of one code, device and set of versions, see layerbook.training.origins.summarised
+_TRAININGS = _object({**{name: _ORIGIN[name] for name in ("commit", "device", "versions")}, "first": _TEXT,
+                      "last": _TEXT, "dirty": {"type": ["boolean", "null"]}, "seconds": _SECONDS,
+                      "trainings": {"type": "integer", "minimum": 1}})
 _CURVE = _object({"dims": _TEXTS, "axes": {"type": "object", "additionalProperties": {"type": "array"}},
                   "values": {"type": "array"}})
 _PART = _object({"text": _TEXT, "value": _NUMBER, "low": _NUMBER, "high": _NUMBER,
@@ -45,7 +49,7 @@ def _record(schema: int, claim: Mapping, **size: Mapping) -> dict:
         "curves": {"type": "object", "additionalProperties": _CURVE},
         "claims": {"type": "array", "items": claim},
         "provenance": _object({**_ORIGIN, "dirty": {"type": ["boolean", "null"]}},
-                              {"training": {"type": "array", "items": _object(_ORIGIN)}}),
+                              {"trainings": {"type": "array", "items": _TRAININGS}}),
     })
 
 

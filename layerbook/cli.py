@@ -162,6 +162,8 @@ def _record(book: Path, chapter: str, notebook, parameters: dict, git: dict) -> 
     if git["commit"] is None:
         print(f"layerlib: note: {book} is not in a git commit: the record names none", file=sys.stderr)
     origin = provenance(git, parameters, notebook.metadata.papermill["duration"])
+    if trainings := report.pop("trainings", None):
+        origin["trainings"] = trainings
     path = book / "records" / f"{chapter}.json"
     write_record({"schema": SCHEMA, **report, "parameters": parameters, "provenance": origin}, path)
     print(f"record: {path}")

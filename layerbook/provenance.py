@@ -17,8 +17,8 @@ _PACKAGES = (
     *("layerlib", "torch", "torchvision", "numpy", "scipy", "scikit-learn", "scikit-image", "openTSNE", "POT"),
     "papermill",
 )
-# What was measured does not hang on how an older record is read and dated.
-_OF_RECORDS = {"read_record", "recorded_by"}
+# What was measured does not hang on how records and trainings are read and dated.
+_OF_RECORDS = {"read_record", "recorded_by", "origin", "summarised"}
 
 
 def _git(folder: str | os.PathLike, *arguments: str, given: bytes = b"") -> bytes:
@@ -43,6 +43,16 @@ def git_state(folder: str | os.PathLike) -> dict:
     except (OSError, subprocess.CalledProcessError):
         return {"commit": None, "dirty": None}
     return {"commit": commit, "dirty": bool(changes)}
+
+
+def code_state() -> dict:
+    """`git_state` of the repository that holds this package; both None where none does, as for an installed one."""
+    here = Path(__file__).resolve()
+    try:
+        _git(here.parent, "ls-files", "--error-unmatch", here.name)
+    except (OSError, subprocess.CalledProcessError):
+        return {"commit": None, "dirty": None}
+    return git_state(here.parent)
 
 
 def changed_since(commit: str | None, chapter: str, records: str | os.PathLike) -> bool | None:
@@ -96,6 +106,15 @@ def device_name(parameters: Mapping[str, object]) -> str:
     return f"CPU ({platform.machine()}, {os.cpu_count()} cores)"
 
 
+def versions() -> dict[str, str]:
+    """Versions of Python and of the packages that numbers hang on."""
+    found = {"python": platform.python_version()}
+    for package in _PACKAGES:
+        with contextlib.suppress(metadata.PackageNotFoundError):
+            found[package] = metadata.version(package)
+    return found
+
+
 def provenance(git: Mapping, parameters: Mapping[str, object], duration_s: float) -> dict:
     """Where a run came from: device, versions, duration, the time now in UTC, commit.
 
@@ -109,13 +128,9 @@ def provenance(git: Mapping, parameters: Mapping[str, object], duration_s: float
     -------
     dict, the ``provenance`` of a record
     """
-    versions = {"python": platform.python_version()}
-    for package in _PACKAGES:
-        with contextlib.suppress(metadata.PackageNotFoundError):
-            versions[package] = metadata.version(package)
     return {
         "device": device_name(parameters),
-        "versions": versions,
+        "versions": versions(),
         "duration_s": round(duration_s, 1),
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "commit": git["commit"],

@@ -60,12 +60,13 @@ def check_record(record: object, where: str = "record") -> dict:
         except ValueError as error:
             raise ValueError(f"{where}: claims[{place}]: {error}") from None
     origin = record["provenance"]
-    for date, place in [(origin["date"], "provenance: date"), *(
-            (each["date"], f"provenance: training[{i}]: date") for i, each in enumerate(origin.get("training", [])))]:
+    dates = [("date", origin["date"]), *((f"trainings[{i}]: {name}", each[name]) for name in ("first", "last")
+                                         for i, each in enumerate(origin.get("trainings", [])))]
+    for place, date in dates:
         try:
             datetime.fromisoformat(date)
         except ValueError:
-            raise ValueError(f"{where}: {place}: expected year-month-day and time, got {date!r}") from None
+            raise ValueError(f"{where}: provenance: {place}: expected year-month-day and time, got {date!r}") from None
     return record
 
 

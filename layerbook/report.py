@@ -6,6 +6,7 @@ import re
 import textwrap
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pandas as pd
 from IPython import get_ipython
@@ -16,7 +17,11 @@ from layerbook.claims import NOT_RECORDED, agreement, judged, size_told
 from layerbook.curves import as_array, curve_json
 from layerbook.provenance import changed_since
 from layerbook.record import MIME, read_record, record_size, recorded_claims
+from layerbook.training.origins import at_commit, duration, summarised, trained_by
 from layerbook.verdicts import OUTCOMES, SIZES, Part, above, below, shown, undecided, within
+
+if TYPE_CHECKING:
+    from layerbook.training.fit import Store
 
 __all__ = ["MIME", "OUTCOMES", "Report", "above", "below", "item_order", "recorded_by", "shown", "undecided", "within"]
 
@@ -39,7 +44,7 @@ class Report:
     size : "paper" where data, weights, schedule and width are the paper's, "smaller", or "own" for a study of ours
     size_says : the size in words: ``"8,000 pictures, width ¼"``
     record : path of the record; by default ``records/CHAPTER.json``, here or in ``book``
-    store : the `layerbook.training` store that the chapter trains with; the record then dates its trainings
+    store : that of the chapter's trainings; the record dates those, too
 
     Raises
     ------
@@ -67,7 +72,7 @@ class Report:
         return super().__new__(cls)
 
     def __init__(self, chapter: str, size: str = "smaller", size_says: str = "",
-                 record: str | os.PathLike | None = None, store: object = None):
+                 record: str | os.PathLike | None = None, store: "Store | None" = None):
         if size not in SIZES:
             raise ValueError(f"size: expected one of {', '.join(SIZES)}, got {size!r}")
         self.chapter, self.size, self.size_says = chapter, size, size_says
@@ -206,7 +211,8 @@ class Report:
         return pd.DataFrame(rows, columns=["claim", "says", "paper", "test", "record", THIS_RUN, "agreement"])
 
     def payload(self) -> dict:
-        """Return everything reported, as JSON values."""
+        """Return everything reported, as JSON values; ``trainings`` where the store gave or kept any."""
+        trainings = summarised(self.store.used.values()) if self.store is not None else []
         return {
             "chapter": self.chapter,
             "size": self.size,
@@ -214,7 +220,7 @@ class Report:
             "numbers": dict(self.numbers),
             "curves": dict(self._curves),
             "claims": [claim.to_json() for claim in self.claims.values()],
-        }
+        } | ({"trainings": trainings} if trainings else {})
 
     def _repr_mimebundle_(self, include=None, exclude=None) -> tuple[dict, dict]:
         # The payload travels as metadata: an unknown MIME type among the data is a warning to myst-nb.
@@ -286,10 +292,12 @@ def recorded_by(record: dict, records: str | os.PathLike) -> str:
     records : the folder that it was read from
     """
     origin = record["provenance"]
-    commit = f"commit {origin['commit'][:7]}" if origin["commit"] else "outside git"
-    changed = " with local changes" if origin["dirty"] else ""
     other = ", other code than today's" if changed_since(origin["commit"], record["chapter"], records) else ""
-    return f"{origin['date'][:10]}, {origin['device']}, {commit}{changed}{other}, {_size_of(record)}"
+    if origin.get("trainings"):
+        measured = f"measured {at_commit(origin)} on {origin['device']} in {duration(origin['duration_s'])}"
+        return f"{trained_by(origin['trainings'])}, {measured} ({origin['date'][:10]}){other}, {_size_of(record)}"
+    code = at_commit(origin).removeprefix("at ")
+    return f"{origin['date'][:10]}, {origin['device']}, {code}{other}, {_size_of(record)}"
 
 
 def _formatted(value: object, spec: str) -> str:

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import torch
 
+from layerbook.provenance import code_state
+from layerbook.training.origins import origin
 from layerlib._files import replacing
 
 MARK = b"layerlib training 1\n"  # then the digest of what follows
@@ -64,29 +66,53 @@ class Store:
     Parameters
     ----------
     folder : made where it does not exist
+
+    Attributes
+    ----------
+    used : where each training came from that was kept or read back through this object: name -> origin, as of
+        `layerbook.training.origins.origin`
+
+    Examples
+    --------
+    >>> store = Store("runs")
+    >>> history = fit(model, train, epochs=10, store=store)
+    >>> [origin["device"] for origin in store.used.values()]
+    ['NVIDIA H100']
     """
 
     def __init__(self, folder: str | Path):
         self.folder = Path(folder)
+        self.used: dict[str, dict] = {}
+        self._code: dict | None = None
 
     def __repr__(self) -> str:
         return f"Store({str(self.folder)!r})"
 
-    def finished(self, name: str) -> Kept:
-        """Where a finished training is kept."""
-        return Kept(self.folder / f"{name}.pt")
+    def read(self, name: str) -> dict | None:
+        """What was kept of a finished training, None where there is nothing."""
+        kept = self._finished(name).read()
+        if kept is not None:
+            self.used[name] = kept["origin"]
+            self.unfinished(name).remove()
+        return kept
+
+    def write(self, name: str, kept: dict, device: torch.device, seconds: float) -> None:
+        """Keep a training that ends now, and where it came from."""
+        self.used[name] = origin(self._code, str(device), seconds)
+        self._finished(name).write(kept | {"origin": self.used[name]})
+        self.unfinished(name).remove()
 
     def unfinished(self, name: str) -> Kept:
-        """Where one is kept that is not finished yet."""
+        """Where a training is kept that is not finished yet."""
         return Kept(self.folder / f"{name}.unfinished.pt")
 
     def prepare(self) -> None:
-        """Make the folder, and see whether files can be written there: before the training, not after it.
+        """Make the folder, see whether files can be written there, and which code it is: before the training.
 
         Raises
         ------
         ValueError
-            if they cannot
+            if no file can be written there
         """
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
@@ -95,3 +121,7 @@ class Store:
         except OSError as error:
             raise ValueError(f"store: expected a folder to write to, got {str(self.folder)!r}: "
                              f"{error.strerror}") from None
+        self._code = self._code or code_state()
+
+    def _finished(self, name: str) -> Kept:
+        return Kept(self.folder / f"{name}.pt")

@@ -71,9 +71,10 @@ def fit(model: nn.Module, train: Split | Callable[[int], Split], validation: Spl
         whose name does not say what it does, a callback without a state, a folder that cannot be written to, or a
         file there that is damaged
     """
+    asked = Settings.named(settings)
     network = Single(model.to(pick_device(device)))
-    with modes_kept(model):
-        state, history = _stored(network, [model], [seed], train, validation, store, Settings.named(settings))
+    with modes_kept(model), torch.inference_mode(False), torch.enable_grad():
+        state, history = _stored(network, [model], [seed], train, validation, store, asked)
         network.load(state)
     names = model.state_dict().keys()
     kept = {step: {name: t[0] for name, t in taken.items() if name in names}
@@ -98,10 +99,11 @@ def fit_ensemble(make_model: Callable[[], nn.Module], seeds: Sequence[int], trai
     device, settings = pick_device(device), Settings.named(settings)
     if not len(seeds):
         raise ValueError("seeds: expected at least one, got none")
-    members = [_seeded(make_model, seed).to(device) for seed in seeds]
-    network = Stacked(members)
-    state, history = _stored(network, members, seeds, train, validation, store, settings)
-    return Trained(unstack(members, state), history)
+    with torch.inference_mode(False), torch.enable_grad():
+        members = [_seeded(make_model, seed).to(device) for seed in seeds]
+        network = Stacked(members)
+        state, history = _stored(network, members, seeds, train, validation, store, settings)
+        return Trained(unstack(members, state), history)
 
 
 @torch.no_grad()
@@ -121,18 +123,16 @@ def _stored(network: Single | Stacked, members: Sequence[nn.Module], seeds: Sequ
         return network.stacked_state(), history
     store = store if isinstance(store, Store) else Store(store)
     name = fingerprint(members, seeds, train, validation, settings)
-    finished, unfinished = store.finished(name), store.unfinished(name)
-    kept = finished.read()
+    kept = store.read(name)
     if kept is None:
         store.prepare()
-        history = train_network(network, seeds, train, validation, settings, unfinished)
+        history = train_network(network, seeds, train, validation, settings, store.unfinished(name))
         kept = {"state": network.stacked_state(), "history": vars(history),
                 "callbacks": [callback.state_dict() for callback in settings.callbacks]}
-        finished.write(kept)
+        store.write(name, kept, network.parameters[0].device, history.seconds)
     else:
         for callback, state in zip(settings.callbacks, kept["callbacks"], strict=True):
             callback.load_state_dict(state)
-    unfinished.remove()
     return kept["state"], History(**kept["history"])
 
 
