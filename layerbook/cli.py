@@ -1,7 +1,6 @@
 """The command line: ``layerlib list``, ``run CHAPTER`` and ``record CHAPTER``, thin, over papermill."""
 
 import argparse
-import difflib
 import signal
 import sys
 from collections.abc import Iterable, Sequence
@@ -13,6 +12,7 @@ from papermill.iorw import NoDatesSafeLoader
 from layerbook import chapters as rerun
 from layerbook.provenance import git_state, provenance
 from layerbook.record import SCHEMA, write_record
+from layerlib._checks import did_you_mean
 
 
 class UsageError(Exception):
@@ -47,9 +47,8 @@ def _parser() -> argparse.ArgumentParser:
 
 def _unknown(what: str, name: str, names: Iterable[str]) -> UsageError:
     names = list(names)
-    close = difflib.get_close_matches(name, names)
-    hint = f"did you mean {' or '.join(close)}? " if close else ""
-    return UsageError(f"no {what} {name!r}: {hint}there are: {', '.join(names) or 'none'}")
+    hint = did_you_mean(name, names)
+    return UsageError(f"no {what} {name!r}: {hint and f'{hint} '}there are: {', '.join(names) or 'none'}")
 
 
 def find_book(given: Path | None) -> Path:

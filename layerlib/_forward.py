@@ -1,12 +1,13 @@
-"""What every pass over pictures needs: the device, pixels as input, modes kept, wrong answers counted."""
+"""What every pass through a network needs: the device, pixels as input, modes kept, batch by batch, wrong answers."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
-from layerlib.data.load import Split
+from layerlib._checks import first_parameter
 
 
 def pick_device(device: str | torch.device = "auto") -> torch.device:
@@ -21,8 +22,31 @@ def as_input(images: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
     return images.to(dtype).div_(255)
 
 
-def steps_per_epoch(split: Split, batch_size: int = 128) -> int:
-    return -(-len(split) // batch_size)
+def batches(images: Tensor, batch_size: int, like: Tensor) -> Iterator[Tensor]:
+    """The input of a network whose parameters are ``like`` this one, ``batch_size`` images at a time."""
+    return (as_input(batch.to(like.device), like.dtype) for batch in images.split(batch_size))
+
+
+@torch.inference_mode(False)  # so that the caller may take gradients of what is made of it
+@torch.no_grad()
+def evaluated(model: nn.Module, images: Tensor, batch_size: int) -> Iterator[Tensor]:
+    """What ``model`` puts out for ``images``, batch by batch, in evaluation mode and without gradients.
+
+    Between two batches the network is in the mode it was in, so that the caller may stop anywhere.
+
+    Parameters
+    ----------
+    images : uint8, shape (N, C, H, W), on any device
+
+    Raises
+    ------
+    ValueError
+        if the network has no parameters, or ``images`` are not uint8
+    """
+    for x in batches(images, batch_size, first_parameter(model)):
+        with evaluating(model):
+            output = model(x)
+        yield output
 
 
 def wrong(logits: Tensor, labels: Tensor) -> Tensor:
@@ -40,6 +64,21 @@ def wrong(logits: Tensor, labels: Tensor) -> Tensor:
     return logits.argmax(-1) != labels if labels.ndim == 1 else ((logits > 0) != labels.bool()).any(-1)
 
 
+def label_error(logits: Tensor, y: Tensor) -> Tensor:
+    """p - y for logits (N, K) and class numbers y (N,), exact even where p is 1 to the last digit.
+
+    It is the derivative of the cross-entropy in the logits (Xie & Lai 2018, eq. 3).
+    """
+    others = logits.softmax(1).scatter(1, y[:, None], 0)
+    # p_y - 1 would cancel; it is minus the sum of the other probabilities
+    return others.scatter(1, y[:, None], -others.sum(1, keepdim=True))
+
+
+def ordinary(x: Tensor) -> Tensor:
+    """x as a constant, also where the caller made it in inference mode."""
+    return x.detach().clone() if x.is_inference() else x.detach()
+
+
 @contextmanager
 def modes_kept(model: nn.Module) -> Iterator[None]:
     """Afterwards every module of ``model`` is in training or evaluation mode as it was before."""
@@ -49,3 +88,39 @@ def modes_kept(model: nn.Module) -> Iterator[None]:
     finally:
         for module, mode in modes:
             module.training = mode
+
+
+@contextmanager
+def evaluating(model: nn.Module) -> Iterator[None]:
+    """Evaluation mode; afterwards the modes are as before."""
+    with modes_kept(model):
+        model.eval()
+        yield
+
+
+@contextmanager
+def differentiating(model: nn.Module) -> Iterator[None]:
+    """Evaluation mode with gradients on, whatever the caller's mode; modes and random state are restored.
+
+    What is compiled runs as written, so that hooks see it.
+
+    Raises
+    ------
+    ValueError
+        if batch norm keeps no running statistics, so that it couples samples in evaluation mode too
+    """
+    for name, module in model.named_modules():
+        if isinstance(module, _BatchNorm) and module.running_mean is None:
+            raise ValueError(f"model: {name!r} normalises by the batch in evaluation mode too "
+                             "(track_running_stats=False), so no gradient belongs to one sample")
+    devices = {p.device for p in model.parameters() if p.is_cuda}
+    with evaluating(model), torch.random.fork_rng(devices), torch.inference_mode(False), torch.enable_grad(), \
+            as_written(model):
+        yield
+
+
+def as_written(model: nn.Module):
+    """Context in which the compiled parts of ``model`` run as written."""
+    compiled = any(hasattr(module, "_orig_mod") or module._compiled_call_impl is not None for module in model.modules())
+    # asked for only where it is needed: it imports the whole compiler
+    return torch.compiler.set_stance("force_eager") if compiled else nullcontext()

@@ -10,6 +10,8 @@ from torch import Tensor, nn
 from torchvision import models as torchvision_models
 from torchvision.models import resnet, vgg
 
+from layerlib._checks import whole_number
+
 ACTIVATIONS = {"relu": nn.ReLU, "sigmoid": nn.Sigmoid, "tanh": nn.Tanh}
 RESIDUAL = {"resnet18": (resnet.BasicBlock, (2, 2, 2, 2)), "resnet50": (resnet.Bottleneck, (3, 4, 6, 3))}
 PLAIN = {"vgg16": False, "vgg16_bn": True}  # with batch norm?
@@ -98,8 +100,7 @@ class CNN(nn.Sequential):
     def __init__(self, width: int, depth: int, classes: int, channels: int = 3, residual: bool = False):
         numbers = {"width": width, "depth": depth, "classes": classes, "channels": channels}
         for argument, value in numbers.items():
-            if not isinstance(value, Integral) or isinstance(value, bool) or value < 1:
-                raise ValueError(f"{argument}: expected a whole number from 1 up, got {value!r}")
+            whole_number(argument, value)
         layers = OrderedDict(conv1=nn.Conv2d(channels, width, kernel_size=4, stride=4))
         for i in range(2, depth + 1):
             if not residual:
@@ -244,8 +245,7 @@ def build(name: str, classes: int, width: float = 1.0, weights: str | None = Non
     if name not in RESIDUAL and name not in PLAIN:
         raise ValueError(f"name: expected one of {[*RESIDUAL, *PLAIN]}, got {name!r}")
     for argument, value in (("classes", classes), ("channels", channels)):
-        if not isinstance(value, Integral) or isinstance(value, bool) or value < 1:
-            raise ValueError(f"{argument}: expected a whole number from 1 up, got {value!r}")
+        whole_number(argument, value)
     if not width > 0:
         raise ValueError(f"width: expected a positive factor, got {width!r}")
     if weights is not None and (width != 1 or channels != 3):

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from layerbook.training._ensemble import Single, Stacked, State
 from layerbook.training.settings import Settings
-from layerlib._forward import as_input, wrong
+from layerlib._forward import as_input, batches, wrong
 from layerlib.data.splits import Split
 
 
@@ -89,9 +89,8 @@ def one_epoch(run: Run, train: Split, validation: Split | None, loss: Callable[[
 def errors(network: Single | Stacked, split: Split, batch_size: int = 2000) -> Tensor:
     """Share of wrong samples of each network, in evaluation mode; float64, shape (networks,)."""
     network.train(False)
-    dtype = network.parameters[0].dtype
     count = torch.zeros(network.size, dtype=torch.float64, device=split.images.device)
-    for images, labels in zip(split.images.split(batch_size), split.labels.split(batch_size), strict=True):
-        x = as_input(images, dtype).expand(network.size, *images.shape)
-        count += wrong(network(x), labels).sum(1)
+    inputs = batches(split.images, batch_size, network.parameters[0])
+    for x, labels in zip(inputs, split.labels.split(batch_size), strict=True):
+        count += wrong(network(x.expand(network.size, *x.shape)), labels).sum(1)
     return count / len(split)

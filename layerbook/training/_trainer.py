@@ -13,9 +13,8 @@ from tqdm.auto import tqdm
 from layerbook.training._ensemble import Single, Stacked, State
 from layerbook.training._loop import Run, one_epoch
 from layerbook.training._store import Kept
-from layerbook.training.settings import Settings, binary_cross_entropy, mse
+from layerbook.training.settings import Settings, binary_cross_entropy, mse, steps_per_epoch
 from layerbook.training.until import Followed
-from layerlib._forward import steps_per_epoch
 from layerlib.data.splits import Split
 
 SAVE_EVERY = 30.0  # seconds between two savings of a run that has a file

@@ -6,9 +6,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from layerlib._forward import as_input, modes_kept
+from layerlib._checks import first_parameter
+from layerlib._forward import evaluated
 from layerlib.distributions._features import pooled_features
-from layerlib.layers.capture import capture
+from layerlib.layers.capture import capture, passes
 
 
 class OutputWatch:
@@ -39,16 +40,10 @@ class OutputWatch:
         self.steps: list[int] = []
         self.logits: list[Tensor] = []
 
-    @torch.no_grad()
     def __call__(self, step: int, model: nn.Module) -> None:
         if step % self.every:
             return
-        parameter = next(model.parameters())
-        with modes_kept(model):
-            model.eval()
-            batches = (as_input(batch.to(parameter.device), parameter.dtype)
-                       for batch in self.images.split(self.batch_size))
-            self.logits.append(torch.cat([model(batch) for batch in batches]).cpu())
+        self.logits.append(torch.cat(list(evaluated(model, self.images, self.batch_size))).cpu())
         self.steps.append(step)
 
     def __repr__(self) -> str:
@@ -92,11 +87,9 @@ class WithClassifier(nn.Module):
     def __init__(self, model: nn.Module, name: str, classes: int, example: Tensor, auxiliary: bool):
         super().__init__()
         self.model, self.name, self.auxiliary = model, name, auxiliary
-        parameter = next(model.parameters())
-        with torch.no_grad(), modes_kept(model), capture(model, [name]) as seen:
-            model.eval()
-            output = model(as_input(example.to(parameter.device), parameter.dtype))
-            features = pooled_features(seen[name], 1).shape[1]
+        parameter = first_parameter(model)
+        output, seen = next(passes(model, [name], example, len(example)))
+        features = pooled_features(seen[name], 1).shape[1]
         if output.shape[1:] != (classes,):
             raise ValueError(f"classes: expected {tuple(output.shape[1:])}, what the network puts out, got {classes}")
         self.classifier = nn.Linear(features, classes, device=parameter.device, dtype=parameter.dtype)

@@ -12,9 +12,18 @@ from layerbook.training._key import fingerprint
 from layerbook.training._loop import errors
 from layerbook.training._store import Store
 from layerbook.training._trainer import History, train_network
-from layerbook.training.settings import ADAM, OneCycle, Settings, binary_cross_entropy, cross_entropy, mse, whole
+from layerbook.training.settings import (
+    ADAM,
+    OneCycle,
+    Settings,
+    binary_cross_entropy,
+    cross_entropy,
+    mse,
+    steps_per_epoch,
+)
 from layerbook.training.until import Settled, TrainAccuracy, Until
-from layerlib._forward import as_input, modes_kept, pick_device, steps_per_epoch
+from layerlib._checks import whole_number
+from layerlib._forward import as_input, modes_kept, pick_device
 from layerlib.data.splits import Split
 
 __all__ = ["ADAM", "History", "OneCycle", "Settings", "Settled", "Store", "TrainAccuracy", "Trained", "Until",
@@ -116,7 +125,7 @@ def error_rate(model: nn.Module, split: Split, batch_size: int = 2000) -> float:
 def _stored(network: Single | Stacked, members: Sequence[nn.Module], seeds: Sequence[int], train, validation,
             store: Store | str | Path | None, settings: Settings) -> tuple[State, History]:
     """Train, or read a finished run back; the weights and what was reported."""
-    seeds = [whole("seeds", seed) for seed in seeds]
+    seeds = [whole_number("seeds", seed, None) for seed in seeds]
     validation = validation and validation.to(network.parameters[0].device)
     if store is None:
         history = train_network(network, seeds, train, validation, settings)

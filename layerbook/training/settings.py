@@ -1,15 +1,17 @@
 """How a network is trained: losses, optimizer, schedule, and the settings of one training in one place."""
 
-import difflib
 import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, fields, is_dataclass
 from functools import partial
-from numbers import Integral, Real
+from numbers import Real
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
+
+from layerlib._checks import closest, whole_number
+from layerlib.data.splits import Split
 
 ADAM = partial(torch.optim.Adam, lr=1e-3, fused=True)
 
@@ -86,13 +88,13 @@ class Settings:
             raise ValueError(f"epochs, steps: expected one of the two, got {self.epochs} and {self.steps}")
         for name in ("epochs", "steps", "batch_size"):
             if getattr(self, name) is not None:
-                self._set(name, whole(name, getattr(self, name), 1))
+                self._set(name, whole_number(name, getattr(self, name)))
         if isinstance(self.noise, bool) or not isinstance(self.noise, Real) or not 0 <= self.noise < math.inf:
             raise ValueError(f"noise: expected a number from 0 up, got {self.noise!r}")
         self._set("noise", float(self.noise))
         if self.until is not None and not (is_dataclass(self.until) and hasattr(self.until, "follow")):
             raise ValueError(f"until: expected a rule such as TrainAccuracy(0.999), got {self.until!r}")
-        self._set("snapshots", tuple(sorted({whole("snapshots", step, 0) for step in self.snapshots})))
+        self._set("snapshots", tuple(sorted({whole_number("snapshots", step, 0) for step in self.snapshots})))
         self._set("callbacks", tuple(self.callbacks))
 
     def _set(self, name: str, value: object) -> None:
@@ -110,15 +112,11 @@ class Settings:
         names = [field.name for field in fields(cls)]
         for name in settings:
             if name not in names:
-                close = difflib.get_close_matches(name, names, 1) or ["optimizer"] * name.startswith(("lr", "learning"))
+                close = closest(name, names) or ["optimizer"] * name.startswith(("lr", "learning"))
                 hint = f"did you mean {close[0]}? " if close else ""
                 raise TypeError(f"{name}: {hint}the settings of a training are {', '.join(names)}")
         return cls(**settings)
 
 
-def whole(name: str, value: object, least: int | None = None) -> int:
-    """``value`` as an int, or a ValueError that begins with ``name``."""
-    if isinstance(value, bool) or not isinstance(value, Integral) or (least is not None and value < least):
-        expected = "a whole number" if least is None else f"a whole number from {least} up"
-        raise ValueError(f"{name}: expected {expected}, got {value!r}")
-    return int(value)
+def steps_per_epoch(split: Split, batch_size: int = 128) -> int:
+    return -(-len(split) // batch_size)

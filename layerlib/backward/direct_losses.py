@@ -12,7 +12,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from layerlib.backward.targets import evaluating, propagate
+from layerlib._forward import differentiating
+from layerlib.backward.targets import propagate
 
 
 def direct_loss_fp(layer: nn.Module, inputs: Tensor, target: Tensor) -> Tensor:
@@ -112,7 +113,7 @@ def gradient_gaps(model: nn.Module, x: Tensor, y: Tensor) -> dict[str, dict[str,
     passes = propagate(model, x, y)
     layers = {each.layer: name for name, each in reversed(passes.items())}
     rows: dict[str, dict[str, float]] = {}
-    with evaluating(model), _differentiable(list(layers)):
+    with differentiating(model), _differentiable(list(layers)):
         whole = F.cross_entropy(model(x.detach()), y.to(x.device), reduction="sum")
         for layer, name in reversed(layers.items()):
             calls = [each for each in passes.values() if each.layer is layer]

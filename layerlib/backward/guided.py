@@ -12,8 +12,10 @@ from torch.autograd.function import BackwardCFunction
 from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 
+from layerlib._checks import check_batch, check_logits
+from layerlib._forward import differentiating, label_error, ordinary
 from layerlib.backward.direct_losses import alignment, decoded, direct_loss_bp, direct_loss_fp, gradient_gaps
-from layerlib.backward.targets import check_batch, check_logits, evaluating, label_error, ordinary, propagate, targets
+from layerlib.backward.targets import propagate, targets
 
 __all__ = ["alignment", "bp_image", "decoded", "direct_loss_bp", "direct_loss_fp", "gradient_gaps", "guided_bp_image",
            "propagate", "targets"]
@@ -70,7 +72,7 @@ def bp_image(model: nn.Module, x: Tensor, y: Tensor, seed: str = "error") -> Ten
     if seed not in ("error", "label"):
         raise ValueError(f"seed: expected 'error' or 'label', got {seed!r}")
     _check(model, x, y)
-    with evaluating(model):
+    with differentiating(model):
         start = ordinary(x).requires_grad_()
         logits = model(start.clone())
         y = check_logits(logits, y)
@@ -111,7 +113,7 @@ def guided_bp_image(model: nn.Module, x: Tensor, y: Tensor, mask_input: bool = T
     torch.Size([5, 1, 28, 28])
     """
     _check(model, x, y)
-    with evaluating(model):
+    with differentiating(model):
         start = ordinary(x).requires_grad_()
         entry = start.clone()
         origin = entry.grad_fn

@@ -1,6 +1,5 @@
 """Named data sets as tensors: small ones embedded, whole ones through torchvision, the reader's own as ``.npz``."""
 
-import difflib
 import os
 from collections.abc import Iterable
 from importlib import resources
@@ -11,6 +10,7 @@ import torch
 from platformdirs import user_cache_path
 from torch import Tensor
 
+from layerlib._checks import did_you_mean
 from layerlib.data._npz import UNREADABLE, from_npz
 from layerlib.data.folders import coco, imagenet_folder, voc2007
 from layerlib.data.scenes import make_scenes
@@ -71,9 +71,9 @@ def load(name: str | Path, root: str | Path | None = None, size: int | None = No
     if Path(name).suffix == ".npz":
         return from_npz(Path(name))
     known = [*EMBEDDED, *SCENES, *WHOLE, *FOLDERS]
-    close = difflib.get_close_matches(str(name).lower(), known, n=2)
-    hint = f" (did you mean {' or '.join(close)}?)" if close else ""
-    raise ValueError(f"name: unknown data set {str(name)!r}{hint}; expected one of {known} or a path ending in .npz")
+    hint = did_you_mean(str(name).lower(), known)
+    raise ValueError(f"name: unknown data set {str(name)!r}{hint and f' ({hint})'}; expected one of {known} or a path "
+                     "ending in .npz")
 
 
 def _folder(root: str | Path | None) -> Path:
@@ -128,9 +128,9 @@ def label_vectors(names: Iterable[str]) -> Tensor:
     names = list(names)
     for name in names:
         if name not in row:
-            close = difflib.get_close_matches(str(name), row, n=3)
-            hint = f" (did you mean {' or '.join(map(repr, close))}?)" if close else ""
-            raise ValueError(f"names: no vector of {name!r}{hint}; expected class names of VOC, COCO or the scenes")
+            hint = did_you_mean(repr(str(name)), map(repr, row))
+            raise ValueError(f"names: no vector of {name!r}{hint and f' ({hint})'}; expected class names of VOC, COCO "
+                             "or the scenes")
     return vectors[torch.tensor([row[name] for name in names], dtype=torch.int64)]
 
 

@@ -9,9 +9,9 @@ from typing import Protocol
 import torch
 from torch import Tensor, fx, nn
 
-from layerlib._forward import modes_kept
+from layerlib._forward import evaluating
 from layerlib.distributions._rules import Rule
-from layerlib.layers.capture import capture
+from layerlib.layers._names import named_layers
 
 
 class Probes(Protocol):
@@ -72,8 +72,7 @@ class EarlyExit(nn.Module):
                  for node in self._graph.nodes if _is_fixed(node)}
         kept, rows = x, torch.arange(len(x), device=x.device)
         left: list[tuple[Tensor, Tensor, Tensor]] = []
-        with modes_kept(self):
-            self.eval()
+        with evaluating(self):
             for number, (start, nodes, name) in enumerate(self._segments):
                 walk.env = fixed | {start: kept}
                 for node in nodes:
@@ -114,13 +113,11 @@ class _UpToTaps(fx.Tracer):
 
 def _segments(model: nn.Module, names: tuple[str, ...]) -> tuple[fx.Graph, list[tuple[fx.Node, list[fx.Node], str]]]:
     """The traced graph, and for each tap the node to start from, the nodes to run, and the tap's name."""
-    with capture(model, names):
-        pass  # refuses a name that is no layer
+    named_layers(model, names)  # refuses a name that is no layer
     inside = [(tap, name) for tap in names for name in names if tap.startswith(f"{name}.")]
     if inside:
         raise ValueError("names: expected taps beside one another, got {!r} inside {!r}".format(*inside[0]))
-    with modes_kept(model):
-        model.eval()
+    with evaluating(model):
         try:
             inputs = inspect.signature(model.forward).parameters.values()
             defaults = {given.name: given.default for given in inputs if given.default is not given.empty}

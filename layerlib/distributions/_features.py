@@ -2,15 +2,14 @@
 
 import shutil
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from layerlib._forward import as_input, modes_kept
-from layerlib.layers.capture import capture
+from layerlib.layers.capture import passes
 
 
 @dataclass(frozen=True)
@@ -49,23 +48,19 @@ def pooled_features(x: Tensor, pool: int) -> Tensor:
     return x.mean(1) if x.ndim == 3 else x.flatten(1)
 
 
-# in inference mode captured outputs are copies, and the network's own would not be known for what it is
-@torch.inference_mode(False)
-@torch.no_grad()
-def read_taps(model: nn.Module, names: Sequence[str], images: Tensor, pool: int) -> tuple[list[Tensor], Tensor | None]:
-    """Run ``model`` in evaluation mode on ``images``, uint8 (n, C, H, W), and pool what its taps put out.
+def read_taps(model: nn.Module, names: Sequence[str], images: Tensor, pool: int,
+              batch_size: int) -> Iterator[tuple[list[Tensor], Tensor | None]]:
+    """Run ``model`` in evaluation mode on ``images``, uint8 (N, C, H, W), and pool what its taps put out.
 
-    Returns
-    -------
-    features of every tap, (n, F) each, without a last one that is the network's own output; and that, or None
+    Yields
+    ------
+    for every batch, features of every tap, (n, F) each, without a last one that is the network's own output; and
+    that, or None
     """
-    parameter = next(model.parameters())
-    with modes_kept(model), capture(model, names) as seen:
-        model.eval()
-        final = model(as_input(images.to(parameter.device), parameter.dtype))
+    for final, seen in passes(model, names, images, batch_size):
         outputs = [seen[name] for name in names]
-    own = outputs[-1] is final
-    return [pooled_features(x, pool) for x in outputs[: len(outputs) - own]], final if own else None
+        own = outputs[-1] is final
+        yield [pooled_features(x, pool) for x in outputs[: len(outputs) - own]], final if own else None
 
 
 def fill(place: Tensor, each: Sequence[Tensor]) -> None:

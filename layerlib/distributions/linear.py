@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.nn import functional as F
 from tqdm.auto import tqdm
 
+from layerlib._checks import whole_number
 from layerlib.distributions._features import Features
 from layerlib.distributions._logistic import logistic_regression
 
@@ -52,8 +53,7 @@ class LinearProbes:
     """
 
     def __init__(self, classes: int):
-        if not isinstance(classes, int) or isinstance(classes, bool) or classes < 1:
-            raise ValueError(f"classes: expected a whole number from 1 up, got {classes!r}")
+        whole_number("classes", classes)
         self.classes = classes
         self.weight: Tensor | None = None
         self.bias: Tensor | None = None
@@ -218,10 +218,10 @@ def as_targets(name: str, given: Tensor, samples: int, classes: int) -> Tensor:
     return given
 
 
-def bar(steps: Iterable, label: str | None, unit: str) -> tqdm:
-    """A progress bar over ``steps``; none without a label, nor under CI."""
+def bar(steps: Iterable, label: str | None, unit: str, count: int | None = None) -> tqdm:
+    """A progress bar over ``steps``, ``count`` of them if they have no length; none without a label, nor under CI."""
     quiet = label is None or bool(os.environ.get("CI") or os.environ.get("TQDM_DISABLE"))
-    return tqdm(steps, desc=label, disable=quiet, unit=unit, leave=False)
+    return tqdm(steps, desc=label, total=count, disable=quiet, unit=unit, leave=False)
 
 
 def _epoch(features: Features, targets: Tensor, batches: Iterable[Tensor], parameters: Sequence[Tensor],

@@ -1,15 +1,16 @@
 """Internal classifiers: a linear probe on every tap of a network, all trained in one pass (Cao et al. 2022)."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from layerlib.data.load import Split
+from layerlib._checks import first_parameter, whole_number
+from layerlib.data.splits import Split
 from layerlib.distributions._features import Features, fill, pooled_features, read_taps, room
 from layerlib.distributions.linear import LinearProbes, as_targets, bar
-from layerlib.layers.capture import capture
+from layerlib.layers._names import named_layers
 
 
 class LayerProbes:
@@ -46,10 +47,8 @@ class LayerProbes:
 
     def __init__(self, model: nn.Module, names: Sequence[str], classes: int, pool: int = 1):
         self.linear = LinearProbes(classes)
-        if not isinstance(pool, int) or isinstance(pool, bool) or pool < 1:
-            raise ValueError(f"pool: expected a whole number from 1 up, got {pool!r}")
-        with capture(model, names) as seen:  # refuses a name that is no layer
-            self.names = seen.names
+        whole_number("pool", pool)
+        self.names = tuple(named_layers(model, names))
         self.model, self.classes, self.pool = model, classes, pool
 
     @property
@@ -72,13 +71,13 @@ class LayerProbes:
         memory : bytes; features that need more are kept in a temporary file, which ends with them
         progress : label of the progress bar; none is shown without it, nor under CI
         """
-        parameter, pooled, outputs, end = next(self.model.parameters()), None, [], 0
-        for images in bar(split.images.split(batch_size), progress, "batch"):
-            each, output = self._tapped(images)
+        parameter, pooled, outputs, end = first_parameter(self.model), None, [], 0
+        count = -(-len(split) // batch_size)
+        for each, output in bar(self._tapped(split.images, batch_size), progress, "batch", count):
             if pooled is None:
                 sizes = tuple(x.shape[1] for x in each)
                 pooled = room((len(each), len(split), max(sizes, default=0)), parameter, memory)
-            start, end = end, end + len(images)
+            start, end = end, end + batch_size
             fill(pooled[:, start:end], each)
             outputs += [] if output is None else [output.to(pooled.device)]
         output = torch.cat(outputs) if outputs else None
@@ -146,7 +145,7 @@ class LayerProbes:
         if isinstance(images, Features):
             return self.logits(images).sigmoid()
         self.linear.check_fitted()
-        return torch.cat([self._probabilities(batch) for batch in images.split(batch_size)], 1)
+        return torch.cat(list(map(self._probabilities, self._tapped(images, batch_size))), 1)
 
     def probability(self, name: str, output: Tensor) -> Tensor:
         """What the probe of one tap makes of that tap's output (n, …): probabilities, shape (n, K).
@@ -170,16 +169,17 @@ class LayerProbes:
         given = as_targets(name, given, len(split.labels), self.classes)  # before the network runs
         return split if isinstance(split, Features) else self.features(split, progress=progress), given
 
-    def _tapped(self, images: Tensor) -> tuple[list[Tensor], Tensor | None]:
-        """Features of every tap that needs a probe, (n, F) each, and the network's own logits (n, K), if tapped."""
-        each, output = read_taps(self.model, self.names, images, self.pool)
-        if output is not None and output.shape[1:] != (self.classes,):
-            raise ValueError(f"classes: expected {tuple(output.shape[1:])}, what the network puts out, "
-                             f"got {self.classes}")
-        return each, output
+    def _tapped(self, images: Tensor, batch_size: int) -> Iterator[tuple[list[Tensor], Tensor | None]]:
+        """Batch by batch, features of the taps that need a probe, (n, F) each, and the network's logits, if tapped."""
+        for each, output in read_taps(self.model, self.names, images, self.pool, batch_size):
+            if output is not None and output.shape[1:] != (self.classes,):
+                raise ValueError(f"classes: expected {tuple(output.shape[1:])}, what the network puts out, "
+                                 f"got {self.classes}")
+            yield each, output
 
-    def _probabilities(self, images: Tensor) -> Tensor:
-        each, output = self._tapped(images)
-        pooled = self.weight.new_zeros(len(each), len(images), self.weight.shape[2])
+    def _probabilities(self, tapped: tuple[list[Tensor], Tensor | None]) -> Tensor:
+        each, output = tapped
+        samples = len(each[0] if each else output)
+        pooled = self.weight.new_zeros(len(each), samples, self.weight.shape[2])
         fill(pooled, each)
         return self.logits(Features(pooled, output, None, (), pooled.device)).sigmoid()

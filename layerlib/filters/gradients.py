@@ -8,10 +8,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from layerlib._checks import first_parameter, names_of
 from layerlib._forward import as_input
-from layerlib.data.load import Split
+from layerlib.data.splits import Split
 from layerlib.filters.zeroing import own_weight
-from layerlib.layers.capture import capture
+from layerlib.layers._calls import calls_of
+from layerlib.layers._names import named_layers
 
 
 class GradientSizes(NamedTuple):
@@ -54,22 +56,18 @@ def gradient_sizes(model: nn.Module, names: Sequence[str], batch: Split, seed: i
     torch.Size([2])
     """
     model = copy.deepcopy(model).train()
-    device = next(model.parameters()).device
-    inputs: dict[str, Tensor] = {}
-
-    def keep(name: str):
-        return lambda module, arguments: inputs.update({name: arguments[0]})
-
-    with capture(model, names) as seen, torch.random.fork_rng():
-        weights = [own_weight(model.get_submodule(name), name) for name in names]
-        for name in names:
-            model.get_submodule(name).register_forward_pre_hook(keep(name))
+    layers = named_layers(model, names_of(names))
+    weights = [own_weight(layer, name) for name, layer in layers.items()]
+    with torch.random.fork_rng():
         torch.manual_seed(seed)
-        logits = model(as_input(batch.images.to(device), weights[0].dtype))
+        device = first_parameter(model).device
+        calls, logits = calls_of(model, as_input(batch.images.to(device), weights[0].dtype), layers)
         loss = F.cross_entropy(logits, batch.labels.to(device), reduction="sum")
-        found = torch.autograd.grad(loss, [*(seen[name] for name in names), *weights])
-    errors, gradients = found[: len(names)], found[len(names):]
-    return GradientSizes(_sizes([inputs[name] for name in names]), _sizes(errors), _sizes(gradients) / len(batch))
+        # of a layer that runs several times, the last
+        last = {call.name: call for call in calls.values()}
+        found = torch.autograd.grad(loss, [*(last[name].output for name in layers), *weights])
+    errors, gradients = found[: len(layers)], found[len(layers):]
+    return GradientSizes(_sizes([last[name].entry for name in layers]), _sizes(errors), _sizes(gradients) / len(batch))
 
 
 def _sizes(tensors: Sequence[Tensor]) -> Tensor:

@@ -6,9 +6,10 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
-from layerlib._forward import as_input, modes_kept
-from layerlib.data.load import Split
-from layerlib.layers.capture import named_layers
+from layerlib._checks import first_parameter
+from layerlib._forward import evaluated
+from layerlib.data.splits import Split
+from layerlib.layers._names import bare, named_layers
 
 
 @contextmanager
@@ -85,15 +86,11 @@ def accuracy_without(model: nn.Module, name: str, choices: Sequence[Sequence[int
     """
     if split.labels.ndim != 1:
         raise ValueError(f"split: expected class numbers as labels, got multi-hot {tuple(split.labels.shape)}")
-    parameter = next(model.parameters())
-    right = torch.zeros(len(choices), len(best), dtype=torch.int64, device=parameter.device)
-    with modes_kept(model):
-        model.eval()
-        for images, labels in zip(split.images.split(batch_size), split.labels.split(batch_size), strict=True):
-            x, y = as_input(images.to(parameter.device), parameter.dtype), labels.to(parameter.device)
-            for number, filters in enumerate(choices):
-                with zeroed(model, name, filters, also):
-                    logits = model(x)
+    right = torch.zeros(len(choices), len(best), dtype=torch.int64, device=first_parameter(model).device)
+    parts = split.labels.to(right.device).split(batch_size)
+    for number, filters in enumerate(choices):
+        with zeroed(model, name, filters, also):
+            for logits, y in zip(evaluated(model, split.images, batch_size), parts, strict=True):
                 if not 1 <= min(best) <= max(best) <= logits.shape[1]:
                     raise ValueError(f"best: expected 1 to {logits.shape[1]}, the number of classes, got {best}")
                 hits = (logits.topk(max(best)).indices == y[:, None]).cumsum(1).sum(0)
@@ -103,7 +100,7 @@ def accuracy_without(model: nn.Module, name: str, choices: Sequence[Sequence[int
 
 def layer(model: nn.Module, name: str) -> nn.Module:
     """The layer called ``name``, also of a compiled model (ValueError with the closest names if there is none)."""
-    return named_layers(getattr(model, "_orig_mod", model), name, "name")[name]
+    return named_layers(bare(model), name, "name")[name]
 
 
 def own_weight(module: nn.Module, name: str) -> nn.Parameter:

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from layerlib._checks import in_short
 from layerlib._forward import as_input, wrong
 from layerlib.backward.guided import guided_bp_image
 from layerlib.backward.separation import directions, separation
@@ -14,7 +15,6 @@ from layerlib.distributions._features import Features, fill, room
 from layerlib.distributions.distances import label_cost, label_distribution, wasserstein
 from layerlib.distributions.linear import LinearProbes
 from layerlib.filters.change import filter_change
-from layerlib.layers._calls import in_short, reading
 from layerlib.nodes.classifiers import SYSTEMS, NodeClassifiers
 from layerlib.patterns import active, layer_perplexity
 
@@ -162,8 +162,7 @@ def pictures(model: nn.Module, split: Split, untold: str | None) -> tuple[Tensor
         return images, None, untold
     x = as_input(images, next(model.parameters()).dtype)
     try:
-        with reading(model):
-            return images, guided_bp_image(model, x, labels), None
+        return images, guided_bp_image(model, x, labels), None
     except (ValueError, RuntimeError) as error:
         return images, None, in_short(error)
 

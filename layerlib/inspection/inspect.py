@@ -14,8 +14,10 @@ from torch import Tensor, nn
 from layerlib._forward import as_input
 from layerlib.data.splits import Split
 from layerlib.inspection import _lenses as lenses
+from layerlib.inspection._arguments import earlier_weights, split_of
 from layerlib.inspection._lenses import QUANTITIES
-from layerlib.layers._survey import Readings, bare, checked, read, survey, weights
+from layerlib.layers._names import bare
+from layerlib.layers._survey import Readings, read, survey
 
 LARGEST = 1e18
 MULTI_HOT = "labels are multi-hot, where it needs class numbers"
@@ -148,13 +150,13 @@ def inspect(model: nn.Module, split: Split, layers: Iterable[str] | None = None,
     >>> inspection.to_frame().query("quantity == 'distance'")[["layer", "value"]]
     >>> inspection.figure().savefig("layers.png")
     """
-    model, earlier = bare(model), weights(before)
-    split = checked(model, split, batch_size)
+    model, earlier = bare(model), earlier_weights(before)
+    split = split_of(model, split, batch_size)
     places, reasons = survey(model, as_input(split.images[:2], next(model.parameters()).dtype), layers)
     fitted, judged = split.holdout(len(split) // 2, seed)
     labels, truth, classes = _numbered(fitted.labels, judged.labels)
-    first = read(model, fitted, places, False, batch_size)
-    second = read(model, judged, places, truth.ndim == 1, batch_size)
+    first = read(model, fitted.images, None, places, batch_size)
+    second = read(model, judged.images, judged.labels if truth.ndim == 1 else None, places, batch_size)
     sheet = _Sheet((*places, *reasons))
     reasons |= {layer: "its outputs are not finite, or too large to be squared" for layer in places
                 if not all((part.outputs[layer].abs() < LARGEST).all() for part in (first, second))}

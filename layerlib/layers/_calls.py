@@ -1,44 +1,48 @@
-"""What the modules of a network put out in one pass, and which of their dimensions are channels."""
+"""The calls of a network's modules in one pass: what came in and what came out, however often a module runs."""
 
-from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager, nullcontext
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 
 import torch
 from torch import Tensor, nn
-from torch.nn.modules.batchnorm import _BatchNorm
-from torch.nn.modules.conv import _ConvNd
-
-from layerlib.backward.targets import evaluating
-
-NORMS = (_BatchNorm, nn.GroupNorm, nn.LayerNorm)
 
 
-@contextmanager
-def reading(model: nn.Module) -> Iterator[None]:
-    """Evaluation mode as in ``targets.evaluating``; and what is compiled runs as written, so that hooks see it."""
-    compiled = any(hasattr(module, "_orig_mod") or module._compiled_call_impl is not None for module in model.modules())
-    # asked for only where it is needed: it imports the whole compiler
-    with evaluating(model), torch.compiler.set_stance("force_eager") if compiled else nullcontext():
-        yield
+class Call:
+    """One call of a module in a pass. It keeps its tensors, so that none can take the identity of another.
 
+    Attributes
+    ----------
+    name, module : which
+    entry : the first argument
+    output : what came out, of several the first; as it was, whatever the network does to it later
+    given : the copy of ``output`` that the network goes on with
+    """
 
-class Run:
-    """One run of a module in a pass. It keeps its tensors, so that none can take the identity of another."""
-
-    def __init__(self, name: str, module: nn.Module, entry: object, output: object):
-        self.name, self.module, self.entry, self.raw = name, module, entry, output
-        # whether what came in was not overwritten in place on its way
-        self.directly = isinstance(entry, Tensor) and (entry.is_inference() or entry._version == 0)
+    def __init__(self, name: str, module: nn.Module, entry: object, output: object, reachable: bool):
+        self.name, self.module, self.entry, self._whole = name, module, entry, output
+        self._version = entry._version if isinstance(entry, Tensor) and not entry.is_inference() else 0
         # attention and recurrent layers put out a tuple, first of it what the next layer takes
-        output = output[0] if type(output) is tuple and output else output
-        if isinstance(output, Tensor) and output.is_floating_point() and torch.is_grad_enabled():
-            output = output if output.requires_grad else output.detach().requires_grad_()
-        self.output = output
+        z = output[0] if type(output) is tuple and output else output
+        if reachable and isinstance(z, Tensor) and z.is_floating_point() and torch.is_grad_enabled():
+            z = z if z.requires_grad else z.detach().requires_grad_()
+        self.output = z
         # so that a step in place after the layer leaves its output as it was
-        self.given = output.clone() if isinstance(output, Tensor) else output
+        self.given = z.clone() if isinstance(z, Tensor) else z
+
+    @property
+    def directly(self) -> bool:
+        """Whether what came in was not overwritten in place on its way."""
+        return isinstance(self.entry, Tensor) and self._version == 0
+
+    @property
+    def overwritten(self) -> bool:
+        """Whether what came in was overwritten in place after the module ran."""
+        return isinstance(self.entry, Tensor) and not self.entry.is_inference() and self.entry._version != self._version
 
     def passed_on(self) -> object:
-        return (self.given, *self.raw[1:]) if type(self.raw) is tuple and self.raw else self.given
+        """What the network goes on with, of the kind that the module put out."""
+        whole = self._whole
+        return (self.given, *whole[1:]) if type(whole) is tuple and whole else self.given
 
     def readable(self, samples: int) -> bool:
         z = self.output
@@ -51,59 +55,40 @@ class Run:
         return f"{str(z.dtype).removeprefix('torch.')} of shape {tuple(z.shape)} for 2 samples"
 
 
-def run(model: nn.Module, x: Tensor, watched: Mapping[str, nn.Module]) -> tuple[dict[str, Run], object]:
-    """The runs of the ``watched`` modules in one pass, by name and number, in their order; and what comes out."""
-    runs: dict[str, Run] = {}
+@contextmanager
+def recording(watched: Mapping[str, nn.Module], keep: Callable[[Call], None],
+              reachable: bool = False) -> Iterator[None]:
+    """Within the context every call of the ``watched`` modules is handed to ``keep`` as it ends.
 
-    def keep(name: str):
+    Parameters
+    ----------
+    watched : modules by name
+    reachable : whether gradients can be taken in every output, also where no weight before it has one
+    """
+    def hook_of(name: str):
         def hook(module: nn.Module, args: tuple, kwargs: dict, output: object) -> object:
-            ran = Run(name, module, next(iter((*args, *kwargs.values())), None), output)
-            calls = sum(other.name == name for other in runs.values())
-            runs[f"{name}#{calls + 1}" if calls else name] = ran
-            return ran.passed_on()
+            call = Call(name, module, next(iter((*args, *kwargs.values())), None), output, reachable)
+            keep(call)
+            return call.passed_on()
         return hook
 
     with ExitStack() as hooks:
         for name, module in watched.items():
-            hooks.callback(module.register_forward_hook(keep(name), with_kwargs=True).remove)
-        return runs, model(x)
+            hooks.callback(module.register_forward_hook(hook_of(name), with_kwargs=True).remove)
+        yield
 
 
-def in_short(error: Exception) -> str:
-    """What went wrong: our own sentence, or the first sentence of PyTorch's."""
-    text = str(error).strip().split("\n")[0]
-    return text if isinstance(error, ValueError) else f"{type(error).__name__}: {text.split('. ')[0].rstrip('.')}"
+def calls_of(model: nn.Module, x: Tensor, watched: Mapping[str, nn.Module]) -> tuple[dict[str, Call], object]:
+    """The calls of the ``watched`` modules in one pass, in their order; and what comes out of the network.
 
+    The first call of a module has its name, the second that name and ``"#2"``, and so on. Gradients can be taken in
+    every output.
+    """
+    calls: dict[str, Call] = {}
 
-def widths_of(model: nn.Module) -> tuple[set[int], set[int]]:
-    """How many channels there are behind linear layers and their norms; and behind convolutions and theirs."""
-    tokens, maps = set(), set()
-    for module in model.modules():
-        if isinstance(module, nn.Linear):
-            tokens.add(module.out_features)
-        elif isinstance(module, nn.LayerNorm):
-            tokens.add(module.normalized_shape[-1])
-        elif isinstance(module, _ConvNd):
-            maps.add(module.out_channels)
-        elif isinstance(module, NORMS):
-            maps.add(module.num_channels if isinstance(module, nn.GroupNorm) else module.num_features)
-    return tokens, maps
+    def number(call: Call) -> None:
+        earlier = sum(other.name == call.name for other in calls.values())
+        calls[f"{call.name}#{earlier + 1}" if earlier else call.name] = call
 
-
-def channels(z: Tensor, module: nn.Module, widths: tuple[set[int], set[int]]) -> Tensor:
-    """Places behind channels, (N, channels, places): channels are the last dimension of tokens, the second of maps."""
-    z = z.detach()
-    z = z if z.dtype == torch.float64 else z.float()
-    return z[..., None] if z.ndim == 2 else (z.movedim(-1, 1) if _channels_last(z, module, widths) else z).flatten(2)
-
-
-def _channels_last(z: Tensor, module: nn.Module, widths: tuple[set[int], set[int]]) -> bool:
-    if type(module) is nn.LayerNorm:
-        return len(module.normalized_shape) == 1
-    if isinstance(module, nn.LayerNorm):  # some bring the channels to the end for the norm, and back
-        return z.shape[1] != module.normalized_shape[-1]
-    if isinstance(module, (nn.Linear, _ConvNd, *NORMS)):
-        return isinstance(module, nn.Linear)
-    # of any other module, by what else in the network is as wide; else three dimensions are taken for tokens
-    token, map_ = (size in known for size, known in zip((z.shape[-1], z.shape[1]), widths, strict=True))
-    return token if token != map_ else z.ndim == 3
+    with recording(watched, number, reachable=True):
+        return calls, model(x)

@@ -6,14 +6,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 from torch.nn.modules.conv import _ConvNd
-from torch.nn.parallel import DistributedDataParallel
-from torch.nn.parameter import UninitializedParameter
 
-from layerlib._forward import as_input
-from layerlib.backward.targets import check_logits, label_error, loose_weights
-from layerlib.data.splits import Split
-from layerlib.layers._calls import NORMS, Run, channels, in_short, reading, run, widths_of
-from layerlib.layers.capture import named_layers
+from layerlib._checks import check_logits, first_parameter, in_short
+from layerlib._forward import batches, differentiating, label_error
+from layerlib.layers._calls import Call, calls_of
+from layerlib.layers._channels import NORMS, channels, widths_of
+from layerlib.layers._names import loose_weights, named_layers
 
 NOT_RUN = "it did not run: the network uses its weights without calling it, or not at all"
 OUTER = "it has weights of its own beside the layers within it; name it to read what it puts out"
@@ -38,60 +36,6 @@ class Readings:
     targets: dict[str, Tensor]
     logits: Tensor
     untold: str | None
-
-
-def bare(model: nn.Module) -> nn.Module:
-    """The network itself within what compiles it or spreads it over devices.
-
-    Raises
-    ------
-    ValueError
-        if it is no ``nn.Module``
-    """
-    if not isinstance(model, nn.Module):
-        raise ValueError(f"model: expected an nn.Module, got {_kind(model)}")
-    while hasattr(model, "_orig_mod") or isinstance(model, (nn.DataParallel, DistributedDataParallel)):
-        model = model._orig_mod if hasattr(model, "_orig_mod") else model.module
-    return model
-
-
-def weights(before: nn.Module | Mapping[str, Tensor] | None) -> Mapping[str, Tensor] | None:
-    """The ``state_dict`` of a network at an earlier moment, which may be given as such.
-
-    Raises
-    ------
-    ValueError
-        if it is neither
-    """
-    if before is None or isinstance(before, Mapping):
-        return before
-    if not isinstance(before, nn.Module):
-        raise ValueError(f"before: expected the network at an earlier moment or its state_dict(), got {_kind(before)}")
-    return bare(before).state_dict()
-
-
-def checked(model: nn.Module, split: Split, batch_size: int) -> Split:
-    """The split on the device of the network.
-
-    Raises
-    ------
-    ValueError
-        if it is something else or too small, the network has no weights, or ``batch_size`` is no whole number from 1
-    """
-    if not isinstance(split, Split):
-        raise ValueError("split: expected a layerlib.splits.Split of uint8 images and their labels, "
-                         f"got {_kind(split)}")
-    parameters = list(model.parameters())
-    if not parameters:
-        raise ValueError(f"model: expected a network with weights, got {type(model).__name__} without")
-    if any(p.is_meta or isinstance(p, UninitializedParameter) for p in parameters):
-        raise ValueError("model: expected weights with values, got some without: run its lazy layers once, or load "
-                         "weights into those on the meta device")
-    if len(split) < 4:
-        raise ValueError(f"split: expected at least 4 images, two for each half, got {len(split)}")
-    if not isinstance(batch_size, int) or batch_size < 1:
-        raise ValueError(f"batch_size: expected a whole number from 1 up, got {batch_size!r}")
-    return split.to(parameters[0].device)
 
 
 def survey(model: nn.Module, x: Tensor, names: Iterable[str] | None = None) -> tuple[dict[str, str], dict[str, str]]:
@@ -121,18 +65,18 @@ def survey(model: nn.Module, x: Tensor, names: Iterable[str] | None = None) -> t
     norms = {name: module for name, module in model.named_modules() if names is None and isinstance(module, NORMS)}
     scripts = {name for name, module in wanted.items() if isinstance(module, torch.jit.ScriptModule)}
     watched = {name: module for name, module in (wanted | norms).items() if name not in scripts}
-    with reading(model), torch.no_grad():
+    with differentiating(model), torch.no_grad():
         try:
-            runs, _ = run(model, x, watched)
+            calls, _ = calls_of(model, x, watched)
         except Exception as error:  # whatever the reader's network raises
             raise ValueError(f"split: expected images that the network runs on, got shape {tuple(x.shape[1:])} and "
                              f"from it {in_short(error)}") from error
-    normed = {id(each.entry): label for label, each in runs.items() if each.name in norms and each.directly}
-    outer = {each.name.rsplit(".", i)[0] for each in runs.values() for i in range(1, each.name.count(".") + 1)}
-    ran = {each.name for each in runs.values()}
+    normed = {id(each.entry): label for label, each in calls.items() if each.name in norms and each.directly}
+    outer = {each.name.rsplit(".", i)[0] for each in calls.values() for i in range(1, each.name.count(".") + 1)}
+    ran = {each.name for each in calls.values()}
     places = {}
     reasons = {name: SCRIPT if name in scripts else NOT_RUN for name in wanted if name not in ran}
-    for label, each in runs.items():
+    for label, each in calls.items():
         if each.name not in wanted:
             continue
         if names is None and each.name in outer:
@@ -144,8 +88,9 @@ def survey(model: nn.Module, x: Tensor, names: Iterable[str] | None = None) -> t
     return places, reasons
 
 
-def read(model: nn.Module, split: Split, places: Mapping[str, str], with_targets: bool, batch_size: int) -> Readings:
-    """Run the network once over ``split``, in evaluation mode, forward and, for the targets, back.
+def read(model: nn.Module, images: Tensor, labels: Tensor | None, places: Mapping[str, str],
+         batch_size: int) -> Readings:
+    """Run the network once over ``images``, in evaluation mode, forward and, for the targets, back.
 
     Convolutions are averaged over their places and tokens over all of them, outputs and targets alike. A channel's
     target is then, up to a factor, that of a number added to the channel everywhere. Of outputs the largest is kept,
@@ -153,32 +98,32 @@ def read(model: nn.Module, split: Split, places: Mapping[str, str], with_targets
 
     Parameters
     ----------
+    images : uint8, shape (N, C, H, W)
+    labels : int64, shape (N,), to go back from, which needs logits; None for no targets
+        Where it turns out that it cannot go back, the pass goes on without.
     places : as of ``survey``
-    with_targets : whether to go back, which needs class numbers as labels, and logits
-        Where it turns out that it cannot, the pass goes on without.
 
     Raises
     ------
     ValueError
         if a layer puts out other shapes for these samples than in the survey, or does not run
     """
-    modules, parameter, widths = dict(model.named_modules()), next(model.parameters()), widths_of(model)
+    modules, widths = dict(model.named_modules()), widths_of(model)
     watched = {name: modules[name] for name in (place.split("#")[0] for place in places.values())}
     outputs, peaks, targets = ({layer: [] for layer in places} for _ in range(3))
     logits, untold = [], None
-    with reading(model):
-        for start in range(0, len(split), batch_size):
-            batch = split[start : start + batch_size]
-            x = as_input(batch.images.to(parameter.device), parameter.dtype)
-            wanted = batch.labels if with_targets and untold is None else None
-            runs, final, reached, why = _pass(model, x, watched, places, wanted)
+    wanted = None if labels is None else labels.split(batch_size)
+    with differentiating(model):
+        for i, x in enumerate(batches(images, batch_size, first_parameter(model))):
+            y = None if wanted is None or untold is not None else wanted[i]
+            calls, final, reached, why = _pass(model, x, watched, places, y)
             untold = untold or why
             for layer, place in places.items():
-                z = channels(runs[place].output, runs[place].module, widths)
+                z = channels(calls[place].output, calls[place].module, widths)
                 outputs[layer].append(z.mean(2))
                 peaks[layer].append(z.amax(2))
                 if reached.get(place) is not None:
-                    targets[layer].append(channels(reached[place], runs[place].module, widths).mean(2))
+                    targets[layer].append(channels(reached[place], calls[place].module, widths).mean(2))
             plain = isinstance(final, Tensor) and final.ndim == 2 and len(final) == len(x)
             logits.append(final.detach() if plain else x.new_empty(len(x), 0))
     kept = ({layer: torch.cat(each) for layer, each in part.items() if each} for part in (outputs, peaks, targets))
@@ -187,24 +132,25 @@ def read(model: nn.Module, split: Split, places: Mapping[str, str], with_targets
 
 
 def _pass(model: nn.Module, x: Tensor, watched: Mapping[str, nn.Module], places: Mapping[str, str],
-          labels: Tensor | None) -> tuple[dict[str, Run], object, dict[str, Tensor], str | None]:
-    """One batch forward and, where there are labels, back: runs, what comes out, targets, and why there are none."""
+          labels: Tensor | None) -> tuple[dict[str, Call], object, dict[str, Tensor], str | None]:
+    """One batch forward and, where there are labels, back: calls, what comes out, targets, and why there are none."""
     why = None
     if labels is not None:
         try:
-            runs, final = run(model, x, watched)
+            calls, final = calls_of(model, x, watched)
         except RuntimeError as error:  # some networks run only where no gradient is kept
             why = in_short(error)
         else:
-            _check(runs, places, len(x))
+            _check(calls, places, len(x))
             try:
-                return runs, final, _back(final, labels, {place: runs[place].output for place in places.values()}), None
+                outputs = {place: calls[place].output for place in places.values()}
+                return calls, final, _back(final, labels, outputs), None
             except (ValueError, RuntimeError) as error:
-                return runs, final, {}, in_short(error)
+                return calls, final, {}, in_short(error)
     with torch.no_grad():
-        runs, final = run(model, x, watched)
-    _check(runs, places, len(x))
-    return runs, final, {}, why
+        calls, final = calls_of(model, x, watched)
+    _check(calls, places, len(x))
+    return calls, final, {}, why
 
 
 def _back(logits: object, labels: Tensor, outputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -222,12 +168,12 @@ def _back(logits: object, labels: Tensor, outputs: Mapping[str, Tensor]) -> dict
     return {name: target for name, target in zip(known, reached, strict=True) if target is not None}
 
 
-def _check(runs: Mapping[str, Run], places: Mapping[str, str], samples: int) -> None:
+def _check(calls: Mapping[str, Call], places: Mapping[str, str], samples: int) -> None:
     for place in places.values():
-        if place not in runs:
+        if place not in calls:
             raise ValueError(f"model: layer {place!r} ran for the first samples and not for others")
-        if not runs[place].readable(samples):
-            got = getattr(runs[place].output, "shape", type(runs[place].output).__name__)
+        if not calls[place].readable(samples):
+            got = getattr(calls[place].output, "shape", type(calls[place].output).__name__)
             raise ValueError(f"model: expected layer {place!r} to put out ({samples}, …) for {samples} samples, "
                              f"got {got}; name the others in layers")
 
@@ -246,7 +192,3 @@ def _default(model: nn.Module) -> dict[str, nn.Module]:
         raise ValueError(f"model: expected linear or convolution layers, got none within {type(model).__name__}; put a "
                          "lone layer into nn.Sequential")
     return layers
-
-
-def _kind(value: object) -> str:
-    return value.__name__ if isinstance(value, type) else type(value).__name__

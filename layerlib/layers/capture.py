@@ -1,32 +1,15 @@
 """Reading the layers of any ``nn.Module`` while it runs."""
 
-import difflib
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
 
-from layerlib._forward import as_input, modes_kept
-
-
-def named_layers(model: nn.Module, names: Iterable[str], argument: str = "names") -> dict[str, nn.Module]:
-    """The modules of ``model`` with these names, or this name, by name.
-
-    Raises
-    ------
-    ValueError
-        for a name that is not a layer of the model (with the closest ones), or no name at all
-    """
-    names = (names,) if isinstance(names, str) else tuple(names)
-    layers = dict(model.named_modules())
-    for name in names:
-        if name not in layers or name == "":
-            close = difflib.get_close_matches(name, layers, n=3, cutoff=0.4) or list(layers)[1:4]
-            raise ValueError(f"{argument}: {type(model).__name__} has no layer {name!r}; closest are {close}")
-    if not names:
-        raise ValueError(f"{argument}: expected at least one layer, got none")
-    return {name: layers[name] for name in names}
+from layerlib._checks import names_of
+from layerlib._forward import evaluated
+from layerlib.layers._calls import Call, recording
+from layerlib.layers._names import named_layers
 
 
 class Seen(Mapping):
@@ -34,20 +17,14 @@ class Seen(Mapping):
 
     def __init__(self, names: tuple[str, ...]):
         self.names = names
-        self._kept: dict[str, tuple[Tensor, int | None]] = {}
+        self._kept: dict[str, Tensor] = {}
 
     def __getitem__(self, name: str) -> Tensor:
         if name not in self.names:
             raise KeyError(f"{name!r} is not captured; captured are {list(self.names)}")
         if name not in self._kept:
             raise RuntimeError(f"layer {name!r} did not run in the last forward pass (or no pass was made)")
-        output, version = self._kept[name]
-        if version is not None and output._version != version:
-            raise RuntimeError(
-                f"layer {name!r}: its output was overwritten in place after it ran (by F.relu_(…) or x += …, say); "
-                "write that step without in-place"
-            )
-        return output
+        return self._kept[name]
 
     def __iter__(self) -> Iterator[str]:
         return (name for name in self.names if name in self._kept)
@@ -57,18 +34,18 @@ class Seen(Mapping):
 
 
 @contextmanager
-def capture(model: nn.Module, names: Iterable[str]) -> Iterator[Seen]:
+def capture(model: nn.Module, names: str | Iterable[str]) -> Iterator[Seen]:
     """Within the context, ``seen[name]`` is the output of layer ``name`` in the last forward pass.
 
     Name the layer before an activation for its pre-activations (``linear3``), the activation for its output
-    (``relu3``). Activations that work in place are made not to while the context is open, so that they do not
-    overwrite what was captured. Afterwards the model is as before, also after an exception. Of a layer that runs
-    several times in a pass, the last output is seen.
+    (``relu3``). The network goes on with a copy, so that a step in place does not overwrite what was captured.
+    Afterwards the model is as before, also after an exception. Of a layer that runs several times in a pass, the
+    last output is seen.
 
     Parameters
     ----------
     model : any module
-    names : names as ``model.named_modules()`` gives them, of layers that put out one tensor
+    names : one name or several, as ``model.named_modules()`` gives them, of layers that put out one tensor
 
     Raises
     ------
@@ -85,54 +62,70 @@ def capture(model: nn.Module, names: Iterable[str]) -> Iterator[Seen]:
     """
     layers = named_layers(model, names)
     seen = Seen(tuple(layers))
+    calls: list[Call] = []  # of the pass that is being made
 
-    def keep(name: str):
-        def hook(module: nn.Module, inputs: tuple, output: Tensor) -> None:
-            if not isinstance(output, Tensor):
-                raise TypeError(f"layer {name!r}: expected a tensor as its output, got {type(output).__name__}; "
-                                "name a layer inside it")
-            # a tensor of inference mode cannot tell whether it was overwritten: keep a copy
-            seen._kept[name] = (output.clone(), None) if output.is_inference() else (output, output._version)
-        return hook
+    def keep(call: Call) -> None:
+        if not isinstance(call.output, Tensor):
+            raise TypeError(f"layer {call.name!r}: expected a tensor as its output, got {type(call.output).__name__}; "
+                            "name a layer inside it")
+        seen._kept[call.name] = call.output
+        calls.append(call)
 
     def forget(module: nn.Module, inputs: tuple) -> None:
+        calls.clear()
         seen._kept.clear()
 
-    in_place = [m for m in model.modules() if getattr(m, "inplace", False) is True]
+    def give_back(module: nn.Module, inputs: tuple, output: object) -> object:
+        # a network whose last layer is captured puts out what is seen, not the copy, unless a step in place came after
+        # the layer; in inference mode nobody can tell
+        own = [call.output for call in calls
+               if call.given is output and not output.is_inference() and output._version == 0]
+        calls.clear()
+        return own[0] if own else None
+
     handles = [model.register_forward_pre_hook(forget)]
     try:
-        handles += [layer.register_forward_hook(keep(name)) for name, layer in layers.items()]
-        for module in in_place:
-            module.inplace = False
-        yield seen
+        with recording(layers, keep):
+            handles.append(model.register_forward_hook(give_back))
+            yield seen
     finally:
         for handle in handles:
             handle.remove()
-        for module in in_place:
-            module.inplace = True
 
 
-@torch.no_grad()
-def outputs(model: nn.Module, names: Iterable[str], images: Tensor, batch_size: int = 2000) -> dict[str, Tensor]:
+def passes(model: nn.Module, names: Iterable[str], images: Tensor, batch_size: int) -> Iterator[tuple[Tensor, Seen]]:
+    """What a network and its named layers put out for ``images``, batch by batch, as of ``evaluated``.
+
+    Between two batches the network is as it was.
+    """
+    for batch in images.split(batch_size):
+        with capture(model, names) as seen:
+            final = next(evaluated(model, batch, batch_size))
+        yield final, seen
+
+
+def outputs(model: nn.Module, names: str | Iterable[str], images: Tensor, batch_size: int = 2000) -> dict[str, Tensor]:
     """The outputs of the named layers for all ``images``, in evaluation mode, on the device of the model.
 
     All N outputs are held at once: for more than fits, go batch by batch with ``capture``.
 
     Parameters
     ----------
+    names : one name or several, as of ``capture``
     images : uint8, shape (N, C, H, W)
 
     Returns
     -------
     name -> tensor, shape (N, …)
+
+    Raises
+    ------
+    ValueError
+        as ``capture``; or if the network has no parameters, or ``images`` are not uint8
     """
-    names = tuple(names)
-    parameter = next(model.parameters())
+    names = names_of(names)
     pieces: dict[str, list[Tensor]] = {name: [] for name in names}
-    with modes_kept(model), capture(model, names) as seen:
-        model.eval()
-        for batch in images.split(batch_size):
-            model(as_input(batch.to(parameter.device), parameter.dtype))
-            for name in names:
-                pieces[name].append(seen[name])
+    for _, seen in passes(model, names, images, batch_size):
+        for name in names:
+            pieces[name].append(seen[name])
     return {name: torch.cat(kept) for name, kept in pieces.items()}

@@ -5,8 +5,9 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from layerlib._forward import label_error
 from layerlib.backward.direct_losses import alignment
-from layerlib.backward.targets import label_error, propagate, targets
+from layerlib.backward.targets import propagate, targets
 from layerlib.models import MLP
 
 

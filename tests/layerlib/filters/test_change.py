@@ -11,7 +11,8 @@ from sklearn.metrics import top_k_accuracy_score
 from torch import nn
 from torch.nn import functional as F
 
-from layerbook.training.fit import as_input, cross_entropy, fit
+from layerbook.training.fit import cross_entropy, fit
+from layerlib._forward import as_input
 from layerlib.data.load import Split
 from layerlib.filters.change import FilterTracker, filter_change, zeroed
 from layerlib.filters.zeroing import accuracy_without

@@ -3,7 +3,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from layerbook.training.fit import as_input
+from layerlib._forward import as_input
 from layerlib.data.load import Split
 from layerlib.filters.gradients import gradient_sizes
 

@@ -335,7 +335,7 @@ BAD = {
     "one sample": (lambda: refuse(Plain(), (1, 3, 32)), "split: expected at least 4 images.*got 1"),
     "one class": (lambda: refuse(Plain(), labels=torch.zeros(40, dtype=torch.int64)), "split: .*two classes"),
     "no labels": (lambda: refuse(Plain(), labels=torch.zeros(40, 5)), "split: expected labelled images, got none"),
-    "tuple": (lambda: (Plain(), (1, 2), {}), "split: expected a layerlib.splits.Split.*got tuple"),
+    "tuple": (lambda: (Plain(), (1, 2), {}), "split: expected a layerlib.Split.*got tuple"),
     "function": (lambda: refuse(torch.relu), "model: expected an nn.Module, got builtin"),
     "class": (lambda: refuse(Plain), "model: expected an nn.Module, got Plain"),
     "no weights": (lambda: refuse(nn.Sequential(nn.Flatten())), "model: expected a network with weights"),

@@ -139,22 +139,24 @@ def test_of_a_layer_that_runs_twice_the_last_output_is_seen():
     assert torch.equal(seen["layer"], model.layer(model.layer(x)))
 
 
+@pytest.mark.parametrize("mode", [torch.enable_grad, torch.no_grad, torch.inference_mode])
 @pytest.mark.parametrize("activation", [F.relu_, lambda z: F.relu(z, inplace=True), lambda z: z.mul_(2),
                                         lambda z: F.relu_(z.view(-1, 5))])
-def test_an_overwritten_output_is_an_error_and_no_wrong_picture(activation):
+def test_an_output_is_seen_as_it_was_before_it_was_overwritten(activation, mode):
     model, x = Functional(activation), torch.randn(8, 4)
-    with torch.no_grad(), capture(model, ["first", "second"]) as seen:
-        model(x)
-    with pytest.raises(RuntimeError, match="layer 'first': its output was overwritten in place after it ran"):
-        seen["first"]
-    assert seen["second"].shape == (8, 3)
-
-
-def test_in_inference_mode_an_output_is_seen_as_it_was_before_it_was_overwritten():
-    model, x = Functional(F.relu_), torch.randn(8, 4)
-    with torch.inference_mode(), capture(model, ["first"]) as seen:
-        model(x)
+    expected = model(x).detach()
+    with mode(), capture(model, ["first", "second"]) as seen:
+        assert torch.equal(model(x), expected)
         assert torch.equal(seen["first"], model.first(x)) and (seen["first"] < 0).any()
+        assert seen["second"].shape == (8, 3)
+
+
+@pytest.mark.parametrize("mode", [torch.enable_grad, torch.no_grad, torch.inference_mode])
+def test_a_step_in_place_after_the_last_layer_changes_what_comes_out_and_not_what_is_seen(mode):
+    model, x = nn.Sequential(nn.Linear(4, 5), nn.ReLU(inplace=True)), torch.randn(8, 4)
+    with mode(), capture(model, ["0"]) as seen:
+        out = model(x)
+        assert torch.equal(seen["0"], model[0](x)) and torch.equal(out, seen["0"].relu()) and (seen["0"] < 0).any()
 
 
 def test_a_functional_activation_out_of_place_is_no_error():
@@ -164,9 +166,20 @@ def test_a_functional_activation_out_of_place_is_no_error():
     assert torch.equal(seen["first"], model.first(x))
 
 
+def test_of_a_tuple_the_first_tensor_is_seen_and_the_network_gets_all():
+    model, x = nn.LSTM(3, 4), torch.rand(2, 3)
+    outer = nn.Sequential(model)
+    with capture(outer, ["0"]) as seen:
+        z, (hidden, cell) = outer(x)
+    expected, (last, memory) = model(x)
+    assert torch.equal(seen["0"], expected) and torch.equal(z, expected)
+    assert torch.equal(hidden, last) and torch.equal(cell, memory)
+
+
 def test_a_layer_that_puts_out_no_tensor_is_refused_by_name():
-    model = nn.Sequential(nn.LSTM(3, 4))
-    with capture(model, ["0"]), pytest.raises(TypeError, match="layer '0': expected a tensor as its output, got tuple"):
+    model = nn.Sequential(nn.Linear(3, 4))
+    model[0].forward = lambda x: {"logits": x}
+    with capture(model, ["0"]), pytest.raises(TypeError, match="layer '0': expected a tensor as its output, got dict"):
         model(torch.rand(2, 3))
     assert hooks(model) == 0
 

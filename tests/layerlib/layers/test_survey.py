@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from layerlib._forward import as_input
 from layerlib.backward.targets import targets
-from layerlib.layers._calls import channels, widths_of
+from layerlib.layers._channels import channels, widths_of
 from layerlib.layers._survey import NOT_RUN, OUTER, read, survey
 
 
@@ -25,7 +25,7 @@ def test_outputs_and_targets_are_those_of_plain_hooks_averaged_and_largest_over_
     model, split = Plain().double(), picture_split(30)
     places, reasons = places_of(model, split)
     assert not reasons and places == {n: n for n in ("conv1", "conv2", "conv2#2", "hidden", "head")}
-    readings = read(model, split, places, True, 8)
+    readings = read(model, split.images, split.labels, places, 8)
     x = as_input(split.images, torch.float64)
     seen = {name: [] for name in ("conv1", "conv2", "hidden", "head")}
     handles = [model.get_submodule(name).register_forward_hook(lambda m, i, z, name=name: seen[name].append(z.clone()))
@@ -49,7 +49,7 @@ def test_a_target_is_the_derivative_in_a_number_added_to_the_channel_everywhere(
     torch.manual_seed(0)
     model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.Tanh(), nn.Flatten(), nn.Linear(3600, 10)).double().eval()
     split = picture_split(6)
-    told = read(model, split, places_of(model, split)[0], True, 6).targets["0"] * 900
+    told = read(model, split.images, split.labels, places_of(model, split)[0], 6).targets["0"] * 900
     x, step = as_input(split.images, torch.float64), 1e-5
     losses = []
     for sign in (1, -1):
@@ -70,7 +70,7 @@ def test_a_step_in_place_behind_a_layer_does_not_change_what_is_read():
     torch.manual_seed(0)
     split = picture_split(6)
     model = flat(nn.Sequential(nn.Linear(3072, 20), nn.ReLU(inplace=True), nn.Linear(20, 10)))
-    readings = read(model, split, places_of(model, split)[0], True, 6)
+    readings = read(model, split.images, split.labels, places_of(model, split)[0], 6)
     torch.testing.assert_close(readings.outputs["1.0"], model[1][0](as_input(split.images).flatten(1)).detach())
     assert (readings.outputs["1.0"] < 0).any()
 
@@ -93,7 +93,7 @@ def test_attention_and_recurrent_layers_are_read_by_the_first_of_what_they_put_o
     name = "encoder.layers.0.self_attn"
     places, _ = places_of(model, split)
     assert places[name] == name
-    readings = read(model, split, places, True, 3)
+    readings = read(model, split.images, split.labels, places, 3)
     layer = model.eval().encoder.layers[0]
     tokens = model.embed(F.unfold(as_input(split.images, torch.float64), 8, stride=8).mT)
     z = layer.self_attn(tokens, tokens, tokens, need_weights=False)[0]
@@ -101,7 +101,7 @@ def test_attention_and_recurrent_layers_are_read_by_the_first_of_what_they_put_o
     torch.testing.assert_close(readings.outputs["embed"], tokens.mean(1).detach())
     model, split, _ = NETWORKS["recurrent"]()
     z = model.lstm(as_input(split.images).permute(0, 2, 1, 3).flatten(2))[0]
-    readings = read(model, split, places_of(model, split)[0], True, 7)
+    readings = read(model, split.images, split.labels, places_of(model, split)[0], 7)
     torch.testing.assert_close(readings.outputs["lstm"], z.mean(1).detach())
     assert readings.targets["lstm"].shape == (40, 16)
 
@@ -134,7 +134,7 @@ class Fickle(Plain):
 def test_networks_that_run_otherwise_for_other_samples_are_refused(how, sentence):
     model, split = Fickle(how), picture_split(6)
     with pytest.raises(ValueError, match=sentence):
-        read(model, split, places_of(model, split)[0], True, 6)
+        read(model, split.images, split.labels, places_of(model, split)[0], 6)
 
 
 CASES = {
@@ -182,6 +182,6 @@ def test_a_constant_map_has_its_constants_as_channels(samples, count, places):
 def test_readings_are_single_precision_at_least(dtype):
     split = picture_split(6)
     model = flat(nn.Linear(3072, 10)).to(dtype)
-    readings = read(model, split, places_of(model, split)[0], True, 6)
+    readings = read(model, split.images, split.labels, places_of(model, split)[0], 6)
     expected = torch.float64 if dtype == torch.float64 else torch.float32
     assert readings.outputs["1"].dtype == readings.targets["1"].dtype == expected

@@ -1,0 +1,86 @@
+"""Checks of what a caller gives, each with the one sentence that refuses it."""
+
+import difflib
+from collections.abc import Iterable
+from numbers import Integral
+
+import torch
+from torch import Tensor, nn
+
+
+def closest(name: str, known: Iterable[str], cutoff: float = 0.6) -> list[str]:
+    """Up to three of the ``known`` names that are most like ``name``."""
+    return difflib.get_close_matches(name, list(known), n=3, cutoff=cutoff)
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """``"did you mean this or that?"``, or nothing where no known name is like ``name``."""
+    close = closest(name, known)
+    return f"did you mean {' or '.join(close)}?" if close else ""
+
+
+def names_of(names: str | Iterable[str]) -> tuple[str, ...]:
+    """One name or several, as several."""
+    return (names,) if isinstance(names, str) else tuple(names)
+
+
+def kind_of(value: object) -> str:
+    """The class of a value, or the class itself, by name."""
+    return value.__name__ if isinstance(value, type) else type(value).__name__
+
+
+def whole_number(argument: str, value: object, least: int | None = 1) -> int:
+    """The value as an int; ValueError, naming the argument, unless it is a whole number from ``least`` up."""
+    if isinstance(value, bool) or not isinstance(value, Integral) or (least is not None and value < least):
+        expected = "a whole number" if least is None else f"a whole number from {least} up"
+        raise ValueError(f"{argument}: expected {expected}, got {value!r}")
+    return int(value)
+
+
+def first_parameter(model: nn.Module) -> nn.Parameter:
+    """The parameter whose device and precision stand for the network's (ValueError if it has none)."""
+    parameter = next(model.parameters(), None)
+    if parameter is None:
+        raise ValueError(f"model: {type(model).__name__} has no parameters")
+    return parameter
+
+
+def check_batch(model: nn.Module, x: Tensor, y: Tensor) -> None:
+    """Raise ValueError where x (N, …) and y, int64 (N,), do not fit each other or the model's device and dtype."""
+    if x.ndim < 2 or len(x) == 0:
+        raise ValueError(f"x: expected shape (N, …) with at least one sample, got {tuple(x.shape)}")
+    if y.dtype != torch.int64 or y.shape != x.shape[:1]:
+        raise ValueError(f"y: expected int64 class numbers of shape ({len(x)},), one per sample of x, "
+                         f"got {y.dtype} {tuple(y.shape)}")
+    parameter = first_parameter(model)
+    if parameter.device != x.device:
+        raise ValueError(f"x: expected on {parameter.device} like the model, got on {x.device}")
+    embeds = not x.is_floating_point() and any(isinstance(module, nn.Embedding) for module in model.modules())
+    if x.dtype != parameter.dtype and not embeds:
+        raise ValueError(f"x: expected {parameter.dtype} like the model, got {x.dtype}")
+    if not x.isfinite().all():
+        raise ValueError(f"x: {int((~x.isfinite()).sum())} of {x.numel()} values are not finite")
+
+
+def check_logits(logits: Tensor, y: Tensor) -> Tensor:
+    """The class numbers y on the device of the logits; ValueError unless logits are (N, K) and y below K."""
+    if not isinstance(logits, Tensor) or logits.ndim != 2 or len(logits) != len(y):
+        got = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
+        raise ValueError(f"model: expected logits of shape ({len(y)}, K), got {got}")
+    classes = logits.shape[1]
+    if not 0 <= int(y.min()) <= int(y.max()) < classes:
+        raise ValueError(f"y: expected class numbers 0 to {classes - 1}, the model has {classes} outputs, "
+                         f"got {int(y.min())} to {int(y.max())}")
+    values = logits.detach().double()
+    if not values.isfinite().all():
+        raise ValueError("model: its logits are not finite")
+    probable = bool((values >= 0).all() and torch.allclose(values.sum(1), torch.ones_like(values[:, 0])))
+    if probable or bool((values.logsumexp(1).abs() < 1e-5).all()):
+        raise ValueError("model: expected logits, got probabilities or their logarithms; leave out the last softmax")
+    return y.to(logits.device)
+
+
+def in_short(error: Exception) -> str:
+    """What went wrong: our own sentence, or the first sentence of PyTorch's."""
+    text = str(error).strip().split("\n")[0]
+    return text if isinstance(error, ValueError) else f"{type(error).__name__}: {text.split('. ')[0].rstrip('.')}"
