@@ -128,7 +128,7 @@ def label_vectors(names: Iterable[str]) -> Tensor:
     names = list(names)
     for name in names:
         if name not in row:
-            hint = did_you_mean(repr(str(name)), map(repr, row))
+            hint = did_you_mean(str(name), row)
             raise ValueError(f"names: no vector of {name!r}{hint and f' ({hint})'}; expected class names of VOC, COCO "
                              "or the scenes")
     return vectors[torch.tensor([row[name] for name in names], dtype=torch.int64)]
