@@ -10,7 +10,7 @@ from torch import Tensor
 
 from layerbook.training._ensemble import Single, Stacked, State
 from layerbook.training._loop import errors
-from layerbook.training.settings import whole
+from layerlib._checks import whole_number
 from layerlib._forward import as_input
 from layerlib.data.splits import Split
 
@@ -88,7 +88,7 @@ class Settled(Until):
     tolerance: float = 0.0
 
     def __post_init__(self):
-        whole("patience", self.patience, 1)
+        whole_number("patience", self.patience)
         if not 0 <= self.tolerance < math.inf:
             raise ValueError(f"tolerance: expected a number from 0 up, got {self.tolerance!r}")
 
