@@ -77,7 +77,22 @@ class PatternCounts:
         self._counts: list[Tensor] = []
 
     def add(self, active: Tensor, labels: Tensor) -> "PatternCounts":
-        """Count the patterns ``active``, bool (..., N, nodes), of samples with ``labels``, int64 (N,)."""
+        """Count the patterns of a batch.
+
+        Parameters
+        ----------
+        active : bool, shape (..., N, nodes)
+        labels : int64, shape (N,), classes 0 .. C-1
+
+        Returns
+        -------
+        PatternCounts, itself
+
+        Raises
+        ------
+        ValueError
+            as ``layer_perplexity``, and if the nodes are not those of earlier batches
+        """
         _classes(active, labels, self.classes)
         labels = labels.to(active.device)
         shape = (*active.shape[:-2], active.shape[-1])
@@ -94,7 +109,17 @@ class PatternCounts:
         return self
 
     def perplexity(self) -> Tensor:
-        """Perplexity per class, float64 (..., C); NaN for a class without samples."""
+        """Perplexity per class, of all that was counted so far.
+
+        Returns
+        -------
+        float64, shape (..., C); NaN for a class without samples
+
+        Raises
+        ------
+        ValueError
+            if nothing was counted yet
+        """
         if self._shape is None:
             raise ValueError("perplexity: no patterns were added")
         self._merge()

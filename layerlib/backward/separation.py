@@ -91,6 +91,7 @@ def separation(features: Tensor, labels: Tensor, neighbours: int = 5) -> tuple[f
     ----------
     features : float, shape (N, …)
     labels : int64, shape (N,)
+    neighbours : number of nearest samples that vote
 
     Returns
     -------

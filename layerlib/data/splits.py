@@ -59,6 +59,10 @@ class Split:
         images : uint8, shape (N, H, W), (N, C, H, W) or (N, H, W, C), with 1 or 3 channels
         labels : whole numbers, shape (N,); or zeros and ones, shape (N, K)
 
+        Returns
+        -------
+        Split
+
         Raises
         ------
         ValueError
@@ -72,7 +76,12 @@ class Split:
 
         Parameters
         ----------
+        folder : whose folders are the classes
         size : of the pictures, in pixels: shorter side resized to it, then centre-cropped
+
+        Returns
+        -------
+        Split
 
         Raises
         ------
@@ -93,10 +102,29 @@ class Split:
         return Split(self.images[index], self.labels[index])
 
     def to(self, device: torch.device | str) -> "Split":
+        """The same on another device.
+
+        Parameters
+        ----------
+        device : as for a tensor
+
+        Returns
+        -------
+        Split
+        """
         return Split(self.images.to(device), self.labels.to(device))
 
     def holdout(self, samples: int, seed: int = 0) -> tuple["Split", "Split"]:
-        """Two disjoint parts, the second with ``samples`` random samples, both in the order they had.
+        """Two disjoint parts, each in the order it had.
+
+        Parameters
+        ----------
+        samples : number of random samples of the second
+        seed : of their choice
+
+        Returns
+        -------
+        rest, held : Split
 
         Raises
         ------

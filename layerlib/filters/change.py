@@ -54,6 +54,10 @@ def filter_change(before: Tensor, after: Tensor, threshold: float) -> FilterChan
     before, after : float, shape (filters, channels, h, w); or (filters, channels), a linear layer, as 1 x 1
     threshold : τ > 0, in units of the weights
 
+    Returns
+    -------
+    FilterChange, on the device of the weights
+
     Raises
     ------
     ValueError
@@ -172,11 +176,35 @@ class FilterTracker:
         return frame
 
     def mean_distance(self, name: str) -> Tensor:
-        """Each filter's squared distance, averaged over all measurements: float64, shape (filters,)."""
+        """Each filter's squared distance, averaged over all measurements.
+
+        Parameters
+        ----------
+        name : of a tracked layer
+
+        Returns
+        -------
+        float64, shape (filters,)
+        """
         return self._mean(name)[0]
 
     def mean_still(self, name: str, threshold: str | None = None) -> Tensor:
-        """Each filter's share of still channels, averaged likewise, for the first or the named ``threshold``."""
+        """Each filter's share of still channels, averaged over all measurements.
+
+        Parameters
+        ----------
+        name : of a tracked layer
+        threshold : one of several by its name; by default the first
+
+        Returns
+        -------
+        float64, shape (filters,)
+
+        Raises
+        ------
+        ValueError
+            if there is no threshold of that name
+        """
         keys = list(self._thresholds)
         if threshold is not None and threshold not in keys:
             raise ValueError(f"threshold: expected one of {keys}, got {threshold!r}")
@@ -191,7 +219,11 @@ class FilterTracker:
                 "sums": {name: tensor.clone() for name, tensor in self._sums.items()}}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on from ``state``, to be loaded together with the model's.
+        """Go on from where another tracker was.
+
+        Parameters
+        ----------
+        state : of its ``state_dict``, to be loaded together with the model's
 
         Raises
         ------

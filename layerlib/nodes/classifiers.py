@@ -100,6 +100,10 @@ class NodeClassifiers:
         classes : int
         bandwidth : as for :meth:`fit`
 
+        Returns
+        -------
+        NodeClassifiers, on the device of the first batch
+
         Raises
         ------
         ValueError
@@ -128,7 +132,17 @@ class NodeClassifiers:
         return cls(moments, histograms, dtype)
 
     def predict(self, z: Tensor, system: str = "combined") -> Tensor:
-        """Most probable class of each sample, int64, shape (N,); arguments as :meth:`log_posterior`."""
+        """Most probable class of each sample.
+
+        Parameters
+        ----------
+        z : float, shape (N, nodes), pre-activations
+        system : "discrete", "continuous" or "combined"
+
+        Returns
+        -------
+        int64, shape (N,), class numbers
+        """
         return self.log_posterior(z, system).argmax(1)
 
     def log_posterior(self, z: Tensor, system: str = "combined") -> Tensor:
@@ -153,7 +167,16 @@ class NodeClassifiers:
         return self._log_posteriors(z, (system,))[0]
 
     def log_posteriors(self, z: Tensor) -> Tensor:
-        """:meth:`log_posterior` of the three `SYSTEMS`, in their order, float64, shape (3, N, C), in one pass."""
+        """:meth:`log_posterior` of the three systems in one pass.
+
+        Parameters
+        ----------
+        z : float, shape (N, nodes), pre-activations
+
+        Returns
+        -------
+        float64, shape (3, N, C): discrete, continuous, combined
+        """
         return self._log_posteriors(z, SYSTEMS)
 
     @torch.no_grad()
@@ -176,14 +199,32 @@ class NodeClassifiers:
 
     @torch.no_grad()
     def log_density(self, z: Tensor) -> Tensor:
-        """Log density of each value at its node under each class, shape (N, nodes, C): the continuous system."""
+        """Log density of each value at its node under each class: the continuous system.
+
+        Parameters
+        ----------
+        z : float, shape (N, nodes), pre-activations
+
+        Returns
+        -------
+        float, shape (N, nodes, C)
+        """
         return self._densities.at(self._values(z))
 
     @torch.no_grad()
     def log_likelihood(self, z: Tensor, labels: Tensor) -> Tensor:
-        """Mean log density of held-out samples under their own class, float64, shape (nodes,).
+        """Mean log density of held-out samples under their own class.
 
         What a bandwidth sweep compares: it is highest where the density estimate predicts unseen values best.
+
+        Parameters
+        ----------
+        z : float, shape (N, nodes), pre-activations
+        labels : int64, shape (N,), classes 0 .. C-1
+
+        Returns
+        -------
+        float64, shape (nodes,)
         """
         z, labels = _check(self._values(z), labels, self.classes, self.nodes)
         total = torch.zeros(self.nodes, dtype=torch.float64, device=z.device)
