@@ -1,5 +1,6 @@
 """Claims: what a paper says, what came of it, at which size, and whether a record says the same."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -125,6 +126,11 @@ def agreement(here: Claim, recorded: Claim | None) -> str:
     if here.outcome == recorded.outcome:
         return "agrees with the record"
     return f"the record says {recorded.told}"
+
+
+def item_order(item: str) -> tuple[bool, int, str]:
+    """What sorts items as a reader counts: ``2, 10, 10b, F9b``; a chapter may reach them in another order."""
+    return not item[:1].isdigit(), int((re.search(r"\d+", item) or "0")[0]), item
 
 
 def size_told(size: str, says: str) -> str:

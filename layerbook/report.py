@@ -2,8 +2,6 @@
 
 import math
 import os
-import re
-import textwrap
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,18 +10,18 @@ import pandas as pd
 from IPython import get_ipython
 from xarray import DataArray
 
-from layerbook import _html, claims
-from layerbook.claims import NOT_RECORDED, agreement, judged, size_told
+from layerbook import _tables, claims
+from layerbook.claims import NOT_RECORDED, agreement, item_order, judged, size_told
 from layerbook.curves import as_array, curve_json
-from layerbook.provenance import changed_since
 from layerbook.record import MIME, read_record, record_size, recorded_claims
-from layerbook.training.origins import at_commit, duration, summarised, trained_by
+from layerbook.recorded import record_size_told, recorded_by
+from layerbook.training.origins import summarised
 from layerbook.verdicts import OUTCOMES, SIZES, Part, above, below, shown, undecided, within
 
 if TYPE_CHECKING:
     from layerbook.training.fit import Store
 
-__all__ = ["MIME", "OUTCOMES", "Report", "above", "below", "item_order", "recorded_by", "shown", "undecided", "within"]
+__all__ = ["MIME", "OUTCOMES", "Report", "above", "below", "shown", "undecided", "within"]
 
 THIS_RUN = "this run"
 _GLUED = ("full_", "claim_", "verdict_")
@@ -90,7 +88,7 @@ class Report:
             raise ValueError(f"{path}: expected a record of {chapter}, got one of {self.record['chapter']}")
         self._recorded = recorded_claims(self.record)
         self._glue("run_size", size_told(size, size_says))
-        self._glue("full_size", NOT_RECORDED if self.record is None else _size_of(self.record))
+        self._glue("full_size", NOT_RECORDED if self.record is None else record_size_told(self.record))
 
     def number(self, name: str, value: object, shown: str = ".3g") -> int | float:
         """Keep a number and glue it for the text, beside the record's.
@@ -206,9 +204,7 @@ class Report:
 
     def table(self) -> pd.DataFrame:
         """Return one row per claim: claim, says, paper, test, record, this run, and whether they agree."""
-        rows = [[here.item, here.says, here.paper, here.test, _measured(full), _measured(here), agreement(here, full)]
-                for here, full in self._rows()]
-        return pd.DataFrame(rows, columns=["claim", "says", "paper", "test", "record", THIS_RUN, "agreement"])
+        return _tables.report_frame(self._rows())
 
     def payload(self) -> dict:
         """Return everything reported, as JSON values; ``trainings`` where the store gave or kept any."""
@@ -224,10 +220,13 @@ class Report:
 
     def _repr_mimebundle_(self, include=None, exclude=None) -> tuple[dict, dict]:
         # The payload travels as metadata: an unknown MIME type among the data is a warning to myst-nb.
-        return {"text/html": self._html(), "text/plain": self._plain()}, {MIME: self.payload()}
+        rows, caption = self._rows(), self._caption()
+        data = {"text/html": _tables.report_html(rows, caption),
+                "text/plain": _tables.report_text(self.chapter, rows, caption)}
+        return data, {MIME: self.payload()}
 
     def __repr__(self) -> str:
-        return self._plain()
+        return _tables.report_text(self.chapter, self._rows(), self._caption())
 
     def _check_name(self, name: str, others: Mapping) -> None:
         if not isinstance(name, str) or not name.isidentifier() or name.startswith(_GLUED):
@@ -250,54 +249,6 @@ class Report:
             return f"{here} Record: {NOT_RECORDED}."
         return f"{here} Record: {recorded_by(self.record, self._records)}."
 
-    def _html(self) -> str:
-        # The test stands under the claim: a page beside two sidebars is narrow.
-        heads = ["claim", "says", "paper", "record", THIS_RUN]
-        rows = [[here.item, _html.joined(here.says, _html.small(here.test and f"Test: {here.test}")), here.paper,
-                 _html.verdict(full), _html.verdict(here, agreement(here, full))] for here, full in self._rows()]
-        caption = _html.Html(f"<p>{_html.small(self._caption())}</p>")
-        return _html.joined(_html.table(heads, rows, "layerlib-report"), caption, by="")
-
-    def _plain(self) -> str:
-        lines = [f"{self.chapter}: {len(self.claims)} claims"]
-        for row in self.table().itertuples(index=False):
-            lines += textwrap.wrap(f"{row[0]}. {row[1]}", 100, subsequent_indent="   ")
-            for head, text in zip(self.table().columns[2:], row[2:], strict=True):
-                if not text:
-                    continue
-                indents = {"initial_indent": "   ", "subsequent_indent": "      "}
-                lines += textwrap.wrap(f"{head}: {text}", 100, **indents)
-        return "\n".join([*lines, self._caption()])
-
-
-def _measured(claim: claims.Claim | None) -> str:
-    return f"{claim.verdict}: {claim.here}" if claim else NOT_RECORDED
-
-
-def item_order(item: str) -> tuple[bool, int, str]:
-    """What sorts items as a reader counts: ``2, 10, 10b, F9b``; a chapter may reach them in another order."""
-    return not item[:1].isdigit(), int((re.search(r"\d+", item) or "0")[0]), item
-
-
-def _size_of(record: Mapping) -> str:
-    return size_told(record_size(record), record.get("size_says", ""))
-
-
-def recorded_by(record: dict, records: str | os.PathLike) -> str:
-    """In words: when a record was made, on what and by which code, whether that is other code than today's, its size.
-
-    Parameters
-    ----------
-    record : as read
-    records : the folder that it was read from
-    """
-    origin = record["provenance"]
-    other = ", other code than today's" if changed_since(origin["commit"], record["chapter"], records) else ""
-    if origin.get("trainings"):
-        measured = f"measured {at_commit(origin)} on {origin['device']} in {duration(origin['duration_s'])}"
-        return f"{trained_by(origin['trainings'])}, {measured} ({origin['date'][:10]}){other}, {_size_of(record)}"
-    code = at_commit(origin).removeprefix("at ")
-    return f"{origin['date'][:10]}, {origin['device']}, {code}{other}, {_size_of(record)}"
 
 
 def _formatted(value: object, spec: str) -> str:

@@ -1,77 +1,81 @@
 """The scoreboard: every claim of the four papers with its verdicts, read from the chapters' own reports."""
 
-import html
 import os
 import re
-from collections.abc import Sequence
+from pathlib import Path
 
-import numpy as np
 import pandas as pd
 from IPython.display import HTML
-from matplotlib.axes import Axes
 
-from layerbook.claims import COLOURS, FIRST_ROUND_OPEN, NOT_RECORDED, size_told
+from layerbook import _html
+from layerbook.built import PAPERS, Built, read_built
+from layerbook.claims import FIRST_ROUND_OPEN, FIRST_ROUND_TOLD, NOT_RECORDED, Claim, agreement, item_order
 from layerbook.record import recorded_claims
-from layerbook.report import item_order, recorded_by
-from layerbook.trials import PAPERS, Trial, read_trial
-from layerbook.verdicts import OUTCOMES
+from layerbook.recorded import record_size_told, recorded_by
+from layerbook.registration import read_registration
+from layerbook.verdicts import OUTCOMES, SIZES
 
+SIDES = RECORD, THIS_RUN = ("record", "this run")
 VERDICTS = (*OUTCOMES, FIRST_ROUND_OPEN)
-
-SIDES = ("full-size record", "this run")
+ADDED = "added beside"
 
 _ITEM = re.compile(r"[a-z]+-([a-z])(\d+)")  # davel-f9, xie-e6: figure 9 and equation 6 of the paper
 
 
 class Scoreboard:
-    """Every claim of the four papers: the paper's value, the full-size record, this run, the test and the verdicts.
+    """Every claim of the four papers: the paper's value, the record, this run, the test and the verdicts.
 
     In a notebook it shows itself as a table, which ``sortable.js`` makes sortable.
 
     Parameters
     ----------
     executed : folder of the executed notebooks, from which this build's reports are read
-    records : folder of the full-size records
+    records : folder of the records; the registration of the tests lies beside it, in ``registration.md``
 
     Raises
     ------
     ValueError
-        if a notebook there is none, or a record is damaged
+        if a notebook there is none, or a record or the registration is damaged
 
     Examples
     --------
     >>> board = Scoreboard("../_build/executed", "records")
-    >>> board.counts("full-size record").loc["Davel et al. 2020", "holds"]
+    >>> board.counts("record").loc["Davel et al. 2020", "holds"].sum()
     """
 
     def __init__(self, executed: str | os.PathLike, records: str | os.PathLike):
-        self.trials = [read_trial(chapter, executed, records) for chapter in PAPERS]
+        self.chapters = [read_built(chapter, executed, records) for chapter in PAPERS]
         self.records = records
+        page = Path(records).resolve().parent / "registration.md"
+        self.registered = read_registration(page) if page.is_file() else {}
 
     def rows(self) -> pd.DataFrame:
         """Return one row per claim, in the order of their numbers; one for a paper without any.
 
-        Columns: paper, claim, says, paper's value, test, then a verdict and what was measured for the full-size
-        record and for this run, then chapter and anchor of where it is shown.
+        Columns: paper, claim, its round (``first round``, ``superseded by 5c``, ``second round``, ``added beside``),
+        says, paper's value, test; then outcome, size and what was measured for the record and for this run, whether
+        the two agree, and chapter and anchor of where it is shown.
         """
         rows = []
-        for trial in self.trials:
-            full, run = map(recorded_claims, (trial.record, trial.run))
-            for item in sorted({**full, **run}, key=item_order) or [""]:
+        for built in self.chapters:
+            for item, full, run in self._claims(built):
                 # Words come from this run: a record may be older than a better wording.
-                claim = run.get(item) or full.get(item)
+                claim = run or full
                 words = [getattr(claim, name, "") for name in ("says", "paper", "test")]
-                sides = [part for side, missing in ((full, NOT_RECORDED), (run, trial.state))
-                         for part in ((side[item].outcome, side[item].here) if item in side else (missing, ""))]
-                rows.append([trial.paper, item, *words, *sides, trial.chapter, getattr(claim, "figure", "")])
-        columns = ["paper", "claim", "says", "paper's value", "test"]
-        columns += [name for side in SIDES for name in (side, f"{side}: measured")]
-        return pd.DataFrame(rows, columns=[*columns, "chapter", "anchor"])
+                sides = [part for side, missing in ((full, NOT_RECORDED), (run, built.state))
+                         for part in ((side.outcome, side.size, side.here) if side else (missing, "", ""))]
+                agree = agreement(run, full) if run else ""
+                rows.append([built.paper, item, self._mark(item), *words, *sides, agree, built.chapter,
+                             getattr(claim, "figure", "")])
+        columns = ["paper", "claim", "round", "says", "paper's value", "test"]
+        columns += [name for side in SIDES for name in (side, f"{side}: size", f"{side}: measured")]
+        return pd.DataFrame(rows, columns=[*columns, "agreement", "chapter", "anchor"])
 
     def counts(self, side: str) -> pd.DataFrame:
-        """Return how many of each paper's claims got which verdict.
+        """Return how many of each paper's claims came to which outcome, at which size.
 
-        Only claims fixed beforehand count, whose items are whole numbers; rows added beside them do not.
+        Only claims count whose test was fixed beforehand; rows added beside them do not, nor does a claim whose place
+        another has taken that is judged on this side.
 
         Parameters
         ----------
@@ -79,36 +83,45 @@ class Scoreboard:
 
         Returns
         -------
-        DataFrame, int: a row per paper, a column per verdict
+        DataFrame, int: a row per paper, a column per outcome and size
 
         Raises
         ------
         ValueError
             if there is no such side
         """
-        if side not in SIDES:
-            raise ValueError(f"side: expected one of {', '.join(SIDES)}, got {side!r}")
-        rows = self.rows()
-        rows = rows[rows["claim"].str.isdigit() & rows[side].isin(VERDICTS)]
-        table = pd.crosstab(rows["paper"], rows[side])
-        return table.reindex(index=list(PAPERS.values()), columns=list(VERDICTS), fill_value=0)
+        rows = self._counted(side)
+        columns = pd.MultiIndex.from_product([VERDICTS, SIZES], names=["outcome", "size"])
+        table = pd.DataFrame(0, index=list(PAPERS.values()), columns=columns)
+        for paper, outcome, size in zip(rows["paper"], rows[side], rows[f"{side}: size"], strict=True):
+            table.loc[paper, (outcome, size)] += 1
+        return table
+
+    def agreeing(self) -> pd.DataFrame:
+        """Return, for each paper, how many claims run and record both judge, and in how many they agree."""
+        rows = self._counted(THIS_RUN)
+        rows = rows[rows[RECORD].isin(OUTCOMES)]
+        both = rows.groupby("paper").size().reindex(list(PAPERS.values()), fill_value=0)
+        same = rows[rows[RECORD] == rows[THIS_RUN]].groupby("paper").size().reindex(both.index, fill_value=0)
+        return pd.DataFrame({"both": both, "agree": same})
 
     def summary(self) -> HTML:
         """Return a small table for another page: each paper's counts in words, beside the chapter's link."""
-        lines = []
-        for trial in self.trials:
-            told = [_counted(self.counts(side).loc[trial.paper]) or (NOT_RECORDED if side == SIDES[0] else trial.state)
+        lines, agreeing = [], self.agreeing()
+        for built in self.chapters:
+            told = [_told(self.counts(side).loc[built.paper]) or (NOT_RECORDED if side == RECORD else built.state)
                     for side in SIDES]
-            lines.append([_link(trial, "", html.escape(trial.paper)), *told])
-        return HTML(_table(["paper", *SIDES], lines, "layerlib-summary"))
+            both, agree = agreeing.loc[built.paper]
+            lines.append([_link(built, "", built.paper), *told, f"{agree} of {both}" if both else ""])
+        return HTML(_html.table(["paper", *SIDES, "agree"], lines, "layerlib-summary"))
 
     def origins(self) -> list[str]:
-        """Return a sentence per paper: where its full-size record and this build's run come from."""
+        """Return a sentence per paper: where its record and this build's run come from."""
         told = []
-        for trial in self.trials:
-            full = recorded_by(trial.record, self.records) if trial.record else NOT_RECORDED
-            size = "" if trial.run is None else size_told(trial.run["size"], trial.run["size_says"])
-            told.append(f"{trial.paper}. Full-size record: {full}. This run: {size or trial.state}.")
+        for built in self.chapters:
+            full = recorded_by(built.record, self.records) if built.record else NOT_RECORDED
+            run = built.state if built.run is None else record_size_told(built.run)
+            told.append(f"{built.paper}. Record: {full}. This run: {run}.")
         return told
 
     def places(self) -> pd.DataFrame:
@@ -118,70 +131,75 @@ class Scoreboard:
         """
         claims = self.rows().groupby(["chapter", "anchor"])["claim"].agg(", ".join)
         rows = [
-            [trial.paper, _item(anchor), what, claims.get((trial.chapter, anchor), ""), trial.chapter, anchor]
-            for trial in self.trials for anchor, what in trial.places.items()
+            [built.paper, _item(anchor), what, claims.get((built.chapter, anchor), ""), built.chapter, anchor]
+            for built in self.chapters for anchor, what in built.places.items()
         ]
         return pd.DataFrame(rows, columns=["paper", "item", "what", "claims", "chapter", "anchor"])
 
     def places_table(self) -> HTML:
         """Return `places` as a sortable table with links."""
-        trials = {trial.chapter: trial for trial in self.trials}
-        lines = []
-        for row in self.places().itertuples():
-            what = re.split(r"(?<=[.!?]) ", row.what)[0]
-            link = _link(trials[row.chapter], row.anchor, row.item or "ours")
-            lines.append([html.escape(row.paper), (link, _item_key(row.item)), html.escape(what), row.claims])
-        return HTML(_table(["paper", "item", "what", "claims"], lines, "layerlib-report sortable"))
+        by_name = {built.chapter: built for built in self.chapters}
+        lines = [[row.paper, (_link(by_name[row.chapter], row.anchor, row.item or "ours"), _item_key(row.item)),
+                  re.split(r"(?<=[.!?]) ", row.what)[0], row.claims] for row in self.places().itertuples()]
+        return HTML(_html.table(["paper", "item", "what", "claims"], lines, "layerlib-report sortable"))
+
+    def _claims(self, built: Built) -> list[tuple[str, Claim | None, Claim | None]]:
+        full, run = map(recorded_claims, (built.record, built.run))
+        items = sorted({**full, **run}, key=item_order) or [""]
+        return [(item, full.get(item), run.get(item)) for item in items]
+
+    def _mark(self, item: str) -> str:
+        if not item or not self.registered:
+            return ""
+        return self.registered[item].mark if item in self.registered else ADDED
+
+    def _counted(self, side: str) -> pd.DataFrame:
+        if side not in SIDES:
+            raise ValueError(f"side: expected one of {', '.join(SIDES)}, got {side!r}")
+        rows = self.rows()
+        rows = rows[rows[side].isin(VERDICTS)]
+        if rows.empty:
+            return rows
+        judged = set(rows["claim"])
+        counts = {item: self.registered[item].superseded_by not in judged for item in judged & set(self.registered)}
+        # Without a registration, whole numbers are what a paper's claims have.
+        return rows[[counts.get(item, item.isdigit() and not self.registered) for item in rows["claim"]]]
 
     def _repr_html_(self) -> str:
-        trials = {trial.chapter: trial for trial in self.trials}
         heads = ["paper", "claim", "says", "paper's value", "test", *SIDES, "shown in"]
         lines = []
-        for place, row in enumerate(self.rows().to_dict("records")):
-            trial = trials[row["chapter"]]
-            cells = [html.escape(row["paper"]), (row["claim"], place)]
-            cells += [html.escape(row[name]) for name in heads[2:5]]
-            cells += [_verdict(row[side], row[f"{side}: measured"]) for side in SIDES]
-            shown = _link(trial, row["anchor"], _shown_in(row["anchor"])) if row["claim"] else ""
-            lines.append([*cells, (shown, row["anchor"])])
-        notes = "".join(f"<li>{html.escape(origin)}</li>" for origin in self.origins())
-        return _table(heads, lines, "layerlib-report sortable") + f"<ul class='layerlib-origins'>{notes}</ul>"
+        for built in self.chapters:
+            for item, full, run in self._claims(built):
+                claim = run or full
+                anchor = getattr(claim, "figure", "")
+                shown = _link(built, anchor, _item(anchor) or anchor.rpartition("-")[2] or "chapter") if item else ""
+                lines.append([built.paper, (_html.joined(item, _html.small(self._mark(item))), len(lines)),
+                              *(getattr(claim, name, "") for name in ("says", "paper", "test")),
+                              _verdict(full, NOT_RECORDED), _verdict(run, built.state, full), (shown, anchor)])
+        notes = _html.joined(*(_html.Html(f"<li>{_html.markup(origin)}</li>") for origin in self.origins()), by="")
+        table = _html.table(heads, lines, "layerlib-report sortable")
+        return _html.joined(table, _html.Html(f"<ul class='layerlib-origins'>{notes}</ul>"), by="")
 
     def __repr__(self) -> str:
         lines = []
-        for row in self.rows().to_dict("records"):
-            sides = "; ".join(f"{side}: {row[side]}" for side in SIDES)
-            lines.append(f"{row['paper']} {row['claim']}: {sides}".replace(" :", ":"))
+        for built in self.chapters:
+            for item, full, run in self._claims(built):
+                told = full.told if full else NOT_RECORDED, run.told if run else built.state
+                lines.append(f"{built.paper}{' ' * bool(item)}{item}: {RECORD}: {told[0]}; {THIS_RUN}: {told[1]}")
         return "\n".join([*lines, *self.origins()])
 
 
-def draw(board: Scoreboard, sides: Sequence[str], axes: Sequence[Axes]) -> None:
-    """Draw the counts of verdicts, one bar a paper, one axes a side.
-
-    Parameters
-    ----------
-    board : the scoreboard
-    sides : some of `SIDES`
-    axes : as many
-    """
-    for ax, side in zip(axes, sides, strict=True):
-        counts = board.counts(side)
-        left = np.zeros(len(counts))
-        for verdict in VERDICTS:
-            widths = counts[verdict].to_numpy()
-            bars = ax.barh(counts.index, widths, left=left, color=COLOURS[verdict], edgecolor="white", label=verdict)
-            ax.bar_label(bars, [str(n) if n else "" for n in widths], label_type="center", color="black")
-            left += widths
-        for place, (trial, total) in enumerate(zip(board.trials, left, strict=True)):
-            if not total:
-                missing = NOT_RECORDED if side == SIDES[0] else trial.state
-                ax.text(0.1, place, missing, va="center", style="italic", color="0.35")
-        ax.set(title=side, xlabel="number of claims", xlim=(0, None), ylim=(len(counts) - 0.5, -0.5))
-        ax.spines[["top", "right"]].set_visible(False)
-
-
-def _counted(counts: pd.Series) -> str:
-    return " · ".join(f"{verdict}: {n}" for verdict, n in counts.items() if n)
+def _told(counts: pd.Series) -> str:
+    """Counts in words, those of smaller sizes apart."""
+    told = []
+    for outcome in VERDICTS:
+        each = {size: int(counts[outcome, size]) for size in SIZES if counts[outcome, size]}
+        smaller = each.get("smaller", 0)
+        apart = "" if not smaller or outcome == FIRST_ROUND_OPEN else (
+            " at a smaller size" if smaller == sum(each.values()) else f" ({smaller} at a smaller size)")
+        word = FIRST_ROUND_TOLD if outcome == FIRST_ROUND_OPEN else outcome
+        told += [f"{word}: {sum(each.values())}{apart}"] if each else []
+    return " · ".join(told)
 
 
 def _item(anchor: str) -> str:
@@ -193,33 +211,13 @@ def _item_key(item: str) -> str:
     return f"{item[0]}{int(item[1:]):03d}" if item else "~"
 
 
-def _shown_in(anchor: str) -> str:
-    return _item(anchor) or anchor.rpartition("-")[2] or "chapter"
+def _link(built: Built, anchor: str, text: str) -> str:
+    return _html.link(f"{built.chapter}.html{'#' * bool(anchor)}{anchor}", text) if built.places else text
 
 
-def _link(trial: Trial, anchor: str, text: str) -> str:
-    if not trial.places:
-        return text
-    return f'<a href="{trial.chapter}.html{"#" * bool(anchor)}{html.escape(anchor)}">{text}</a>'
-
-
-def _verdict(holds: str, here: str) -> tuple[str, int]:
+def _verdict(claim: Claim | None, missing: str, recorded: Claim | None = None) -> tuple[str, int]:
     """A cell with a verdict, and its place among the verdicts to sort by."""
-    if holds not in VERDICTS:
-        return holds, len(VERDICTS)
-    return f"<strong>{html.escape(holds)}</strong><br>{html.escape(here)}", VERDICTS.index(holds)
-
-
-def _table(heads: Sequence[str], lines: Sequence[Sequence], kind: str) -> str:
-    """A table that scrolls by itself; a cell is its text, or its text and what to sort it by."""
-    head = "".join(f'<th scope="col">{html.escape(name)}</th>' for name in heads)
-    body = ""
-    for line in lines:
-        cells = (cell if isinstance(cell, tuple) else (cell, None) for cell in line)
-        body += "<tr>" + "".join(
-            f"<td>{text}</td>" if key is None else f'<td data-sort="{html.escape(str(key))}">{text}</td>'
-            for text, key in cells) + "</tr>"
-    # Focus lets the arrow keys scroll it. The theme shows a table of class dataframe in its own colours.
-    return (f'<div class="layerlib-scroll" style="overflow-x: auto" tabindex="0" role="region" aria-label="Table">'
-            f'<table class="dataframe {kind}">'
-            f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>")
+    if claim is None:
+        return missing, len(VERDICTS)
+    notes = [agreement(claim, recorded)] if recorded else []
+    return _html.verdict(claim, *notes), VERDICTS.index(claim.outcome)

@@ -3,7 +3,7 @@
 import pytest
 from records import kept_claim, old_claim
 
-from layerbook.claims import Claim, agreement, judged, size_told
+from layerbook.claims import Claim, agreement, item_order, judged, size_told
 from layerbook.verdicts import above, below, shown, undecided
 
 WORDS = ("3", "Late layers are ordered", "P <= 1.5")
@@ -94,3 +94,7 @@ def test_a_size_is_told_in_words():
     assert size_told("smaller", "8,000 pictures, width ¼") == "at a smaller size (8,000 pictures, width ¼)"
     assert size_told("paper", "") == "at the paper's size"
     assert size_told("own", "") == "our own study"
+
+
+def test_items_sort_as_a_reader_counts():
+    assert sorted(["10b", "2", "E11b", "10", "F9b", "1"], key=item_order) == ["1", "2", "10", "10b", "F9b", "E11b"]

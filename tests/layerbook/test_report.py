@@ -10,9 +10,8 @@ from IPython.core.interactiveshell import InteractiveShell
 from IPython.utils.capture import capture_output
 from records import kept_claim, old_claim, old_record, record
 
-from layerbook import report as module
 from layerbook.record import MIME, write_record
-from layerbook.report import Report, above, below, item_order, recorded_by, shown
+from layerbook.report import Report, above, below, shown
 
 WORDS = ("3", "Late layers are ordered", "P <= 1.5", "P = 1.2 < 1.5")
 PASSED = below("P", 1.2, 1.5)
@@ -214,30 +213,6 @@ def test_numbers_and_verdicts_are_glued_for_the_text(in_book, shell):
         "full_claim_3": "'holds in part'",
         "verdict_3": "'holds, at a smaller size; the record says holds in part'",
     }
-
-
-@pytest.mark.parametrize(
-    ("changed", "kept", "told"),
-    [
-        (False, record(), "2025-01-02, H200, commit 0123456 with local changes, at a smaller size (8,000 pictures)"),
-        (None, record(), "2025-01-02, H200, commit 0123456 with local changes, at a smaller size (8,000 pictures)"),
-        (True, old_record(),
-         "2025-01-02, H200, commit 0123456 with local changes, other code than today's, at the paper's size"),
-    ],
-)
-def test_a_record_is_dated_and_marked_where_the_code_has_changed(monkeypatch, tmp_path, changed, kept, told):
-    monkeypatch.setattr(module, "changed_since", lambda *_: changed)
-    assert recorded_by(kept, tmp_path) == told
-
-
-def test_a_record_from_outside_git_says_so(tmp_path):
-    kept = record()
-    kept["provenance"] |= {"commit": None, "dirty": None}
-    assert recorded_by(kept, tmp_path) == "2025-01-02, H200, outside git, at a smaller size (8,000 pictures)"
-
-
-def test_items_sort_as_a_reader_counts():
-    assert sorted(["10b", "2", "E11b", "10", "F9b", "1"], key=item_order) == ["1", "2", "10", "10b", "F9b", "E11b"]
 
 
 def test_a_claim_is_kept_with_its_parts(report):

@@ -3,20 +3,19 @@
 import re
 from pathlib import Path
 
-import matplotlib.pyplot as plt
 import nbformat
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 from PIL import Image
-from records import record
+from records import old_claim, old_record, record
 
+from layerbook.built import PAPERS, read_built
 from layerbook.claims import Claim, judged
 from layerbook.record import MIME, write_record
 from layerbook.report import Report
-from layerbook.scoreboard import SIDES, VERDICTS, Scoreboard, draw
-from layerbook.trials import PAPERS, read_trial
+from layerbook.scoreboard import RECORD, SIDES, THIS_RUN, VERDICTS, Scoreboard
 from layerbook.verdicts import OUTCOMES, shown, undecided
 
 DAVEL, XIE, CAO, HU = PAPERS
@@ -50,6 +49,7 @@ def ran(folder: Path, chapter: str, *claims: Claim, **papermill: object) -> None
 
 
 def recorded(folder: Path, chapter: str, *claims: Claim) -> None:
+    """A record of the paper's size."""
     kept = record(*(each.to_json() for each in claims), chapter=chapter, size="paper", size_says="")
     write_record(kept, folder / f"{chapter}.json")
 
@@ -61,9 +61,9 @@ def folders(tmp_path, monkeypatch):
     executed, records = tmp_path / "executed", tmp_path / "records"
     ran(executed, DAVEL, claim("10", "undecided"), claim("2", "holds", "x < 1", test="x < 2", figure="toy-f2"),
         claim("10b", "holds", figure="equation-toy-e10"))
-    recorded(records, DAVEL, claim("2", "holds in part", "x = 3"), claim("10", "fails"))
+    recorded(records, DAVEL, claim("2", "holds in part", "x = 3", "paper"), claim("10", "fails", size="paper"))
     ran(executed, XIE, claim("20", "holds"), exception=True)
-    recorded(records, XIE, claim("20", "holds"))
+    recorded(records, XIE, claim("20", "holds", size="paper"))
     ran(executed, HU, claim("40", "fails"))
     return executed, records
 
@@ -113,15 +113,90 @@ def test_the_last_report_shown_is_the_one(folders):
     assert Scoreboard(*folders).rows()["claim"].tolist()[-1] == "40"
 
 
+def outcomes(board, side):
+    return board.counts(side).T.groupby("outcome", sort=False).sum().T
+
+
 def test_only_claims_fixed_beforehand_count(board):
-    full, here = (board.counts(side) for side in SIDES)
+    full, here = (outcomes(board, side) for side in SIDES)
     assert list(full.columns) == list(VERDICTS) and list(full.index) == list(PAPERS.values())
     assert full.loc[PAPERS[DAVEL]].tolist() == [0, 1, 1, 0, 0]
     assert here.loc[PAPERS[DAVEL]].tolist() == [1, 0, 0, 1, 0]
     assert full.loc[PAPERS[XIE]].sum() == 1 and here.loc[PAPERS[XIE]].sum() == 0
     assert here.loc[PAPERS[CAO]].sum() == 0
-    with pytest.raises(ValueError, match="side: expected one of full-size record, this run, got 'today'"):
+    with pytest.raises(ValueError, match="side: expected one of record, this run, got 'today'"):
         board.counts("today")
+
+
+def test_outcomes_are_counted_by_size(board):
+    assert board.counts(RECORD).loc[PAPERS[DAVEL], ("fails", "paper")] == 1
+    assert board.counts(THIS_RUN).loc[PAPERS[DAVEL], ("holds", "smaller")] == 1
+    assert board.counts(THIS_RUN).loc[PAPERS[DAVEL]].sum() == 2
+
+
+PAGE = """
+## First round
+
+| claim | test | superseded by |
+|---|---|---|
+| 2 | a | 2c |
+| 10 | b |  |
+| 20 | c |  |
+| 40 | d |  |
+
+## Second round
+
+| claim | test |
+|---|---|
+| 2c, F3b | e |
+"""
+
+
+@pytest.fixture
+def registered(folders):
+    (folders[1].parent / "registration.md").write_text(PAGE)
+    return folders
+
+
+def test_rows_are_marked_by_their_round(registered):
+    rows = Scoreboard(*registered).rows().set_index("claim")["round"]
+    assert rows["2"] == "superseded by 2c" and rows["10"] == "first round" and rows["10b"] == "added beside"
+    page = Scoreboard(*registered)._repr_html_()
+    assert ">2<br><small>superseded by 2c</small><" in page
+
+
+def test_a_superseded_claim_counts_only_until_the_later_one_is_judged(registered):
+    assert outcomes(Scoreboard(*registered), THIS_RUN).loc[PAPERS[DAVEL]].tolist() == [1, 0, 0, 1, 0]
+    ran(registered[0], DAVEL, *(claim(item, "fails") for item in ("2", "2b", "2c", "10", "F3b")))
+    board = Scoreboard(*registered)
+    assert outcomes(board, THIS_RUN).loc[PAPERS[DAVEL]].tolist() == [0, 0, 3, 0, 0]
+    assert outcomes(board, RECORD).loc[PAPERS[DAVEL]].sum() == 2
+    assert board.rows()["claim"].tolist()[:5] == ["2", "2b", "2c", "10", "F3b"]
+
+
+def test_run_and_record_agree_or_not(board):
+    rows = board.rows().set_index("claim")["agreement"]
+    assert rows["2"] == "the record says holds in part" and rows["10b"] == "not yet recorded" and rows["20"] == ""
+    assert board.agreeing().loc[PAPERS[DAVEL]].tolist() == [2, 0]
+    page = board._repr_html_()
+    assert "x &lt; 1<br><small>the record says holds in part</small>" in page
+
+
+def test_run_and_record_that_agree_are_counted(folders):
+    ran(folders[0], DAVEL, claim("2", "holds in part"), claim("10", "holds"))
+    board = Scoreboard(*folders)
+    assert board.agreeing().loc[PAPERS[DAVEL]].tolist() == [2, 1]
+    assert ">1 of 2<" in board.summary().data
+
+
+def test_a_record_of_the_first_round_is_shown_as_what_it_is(folders):
+    kept = old_record(old_claim("40", "not at this size"), chapter=HU, paper_size=False)
+    write_record(kept, folders[1] / f"{HU}.json")
+    board = Scoreboard(*folders)
+    assert "Hu et al. 2018 40: record: first round: not judged at this size; this run: fails" in repr(board)
+    assert ">first round: not judged at this size</strong>" in board._repr_html_()
+    assert "first round: not judged at this size: 1" in board.summary().data
+    assert board.agreeing().loc[PAPERS[HU]].tolist() == [0, 0]
 
 
 def test_the_table_links_to_figures_and_sorts_verdicts_by_rank(board):
@@ -134,23 +209,24 @@ def test_the_table_links_to_figures_and_sorts_verdicts_by_rank(board):
     body = re.findall(r"<tr>(.*?)</tr>", page)[1:]
     assert len(body) == len(board.rows())
     for line in body:
-        keys = re.findall(r'<td data-sort="(\d)"><strong[^>]*>([^<]+)<', line)
+        keys = re.findall(r'<td data-sort="(\d)"[^>]*><strong[^>]*>([^<]+)<', line)
         assert all(VERDICTS[int(key)] == word for key, word in keys)
         assert len(re.findall("<td", line)) == 8
 
 
 def test_the_plain_text_and_the_origins_name_commit_and_size(board):
     told = repr(board)
-    assert "Davel et al. 2020 2: full-size record: holds in part; this run: holds\n" in told
-    assert "Cao et al. 2022: full-size record: not yet recorded; this run: no report yet\n" in told
-    origin = ("Davel et al. 2020. Full-size record: 2025-01-02, H200, commit 0123456 with local changes, "
+    assert "Davel et al. 2020 2: record: holds in part; this run: holds\n" in told
+    assert "Cao et al. 2022: record: not yet recorded; this run: no report yet\n" in told
+    origin = ("Davel et al. 2020. Record: 2025-01-02, H200, commit 0123456 with local changes, "
               "at the paper's size. This run: at a smaller size (20 pictures).")
     assert board.origins()[0] == origin
 
 
 def test_the_summary_tells_counts_in_words(board):
     page = board.summary().data
-    assert "holds in part: 1 · fails: 1" in page and "holds: 1 · undecided: 1" in page
+    assert "holds in part: 1 · fails: 1<" in page
+    assert "holds: 1 at a smaller size · undecided: 1 at a smaller size<" in page
     assert "no report yet" in page and "the run failed" in page
 
 
@@ -164,42 +240,29 @@ def test_places_are_figures_and_equations_with_their_claims(board):
     assert ">Share of D_t.<" in board.places_table().data
 
 
-def test_the_figure_has_a_bar_as_long_as_its_counts(board):
-    figure, axes = plt.subplots(1, 2)
-    draw(board, SIDES, axes)
-    for ax, side in zip(axes, SIDES, strict=True):
-        assert ax.get_title() == side
-        ends = {}
-        for bar in ax.patches:
-            ends[round(bar.get_y() + 0.4)] = max(ends.get(round(bar.get_y() + 0.4), 0), bar.get_x() + bar.get_width())
-        assert list(ends.values()) == board.counts(side).sum(axis=1).tolist()
-    assert {"no report yet", "the run failed"} <= {text.get_text() for text in axes[1].texts}
-    plt.close(figure)
-
-
 @settings(max_examples=25, deadline=None)
 @given(holds=st.lists(st.sampled_from(OUTCOMES), max_size=12))
 def test_counts_add_up_to_the_claims(tmp_path_factory, holds):
     folder = tmp_path_factory.mktemp("board")
     ran(folder, XIE, *(claim(str(item), verdict) for item, verdict in enumerate(holds)))
-    counts = Scoreboard(folder, folder).counts("this run").loc[PAPERS[XIE]]
+    counts = outcomes(Scoreboard(folder, folder), THIS_RUN).loc[PAPERS[XIE]]
     assert counts.tolist() == [holds.count(verdict) for verdict in VERDICTS]
 
 
-@pytest.mark.parametrize("text", ["<html>", "{}", '{"metadata": {}, "cells": []}'])
+@pytest.mark.parametrize("text", ["<html>", "{}", "[]", '{"metadata": {}, "cells": []}'])
 def test_a_file_that_is_no_executed_notebook_is_named(tmp_path, text):
     (tmp_path / f"{HU}.ipynb").write_text(text)
     with pytest.raises(ValueError, match=f"{HU}.ipynb: expected a notebook that papermill ran"):
-        read_trial(HU, tmp_path, tmp_path)
+        read_built(HU, tmp_path, tmp_path)
 
 
 def test_a_damaged_record_is_named(tmp_path):
     (tmp_path / f"{HU}.json").write_text("{}")
     with pytest.raises(ValueError, match=f"{HU}.json: schema is missing"):
-        read_trial(HU, tmp_path, tmp_path)
+        read_built(HU, tmp_path, tmp_path)
 
 
 def test_the_picture_of_the_readme_shows_the_records_as_they_are(tmp_path):
     # Otherwise: python tools/scoreboard_picture.py book/_static_book/scoreboard.png
     drawn = Image.open(BOOK / "_static_book" / "scoreboard.png").text["Description"]
-    assert drawn == Scoreboard(tmp_path, BOOK / "records").counts("full-size record").to_csv()
+    assert drawn == Scoreboard(tmp_path, BOOK / "records").counts(RECORD).to_csv()

@@ -1,4 +1,4 @@
-"""A chapter's trial of its paper: what this build's run reported, its full-size record, and what its page shows."""
+"""A chapter as it was last built: what its run reported, its record, and what its page shows."""
 
 import json
 import os
@@ -25,15 +25,15 @@ _EQUATION = re.compile(r"\$\$\s*\(([\w-]+)\)")
 
 
 @dataclass(frozen=True)
-class Trial:
-    """A chapter's trial of its paper.
+class Built:
+    """A chapter of a paper, as it was last built.
 
     Parameters
     ----------
     chapter : name of the notebook, without ``.ipynb``
     paper : authors and year
     run : what this build's run reported; None where there is none, or where it failed
-    record : the full-size record; None where there is none
+    record : the record; None where there is none
     failed : whether this build's run stopped at an error
     places : what the chapter's page shows, by anchor: a figure's caption, or the section of an equation
     """
@@ -51,7 +51,7 @@ class Trial:
         return FAILED if self.failed else NO_REPORT
 
 
-def read_trial(chapter: str, executed: str | os.PathLike, records: str | os.PathLike) -> Trial:
+def read_built(chapter: str, executed: str | os.PathLike, records: str | os.PathLike) -> Built:
     """Read a chapter's report out of its executed notebook, and its record.
 
     Parameters
@@ -68,14 +68,14 @@ def read_trial(chapter: str, executed: str | os.PathLike, records: str | os.Path
     path, record = Path(executed, f"{chapter}.ipynb"), Path(records, f"{chapter}.json")
     full = read_record(record) if record.is_file() else None
     if not path.is_file():
-        return Trial(chapter, PAPERS[chapter], None, full, False, {})
+        return Built(chapter, PAPERS[chapter], None, full, False, {})
     try:
         notebook = nbformat.from_dict(json.loads(path.read_text(encoding="utf-8")))
         ran, cells = notebook["metadata"]["papermill"], notebook["cells"]
-    except (ValueError, KeyError) as error:
+    except (ValueError, KeyError, TypeError) as error:
         raise ValueError(f"{path}: expected a notebook that papermill ran, got {error!r}") from None
     failed = bool(ran.get("exception")) or not ran.get("end_time")
-    return Trial(chapter, PAPERS[chapter], None if failed else reported(notebook), full, failed, _places(cells))
+    return Built(chapter, PAPERS[chapter], None if failed else reported(notebook), full, failed, _places(cells))
 
 
 def _places(cells: Sequence) -> dict[str, str]:

@@ -1,0 +1,45 @@
+"""The table of a report: as markup, as text, and as a frame."""
+
+import textwrap
+from collections.abc import Sequence
+
+import pandas as pd
+
+from layerbook import _html
+from layerbook.claims import NOT_RECORDED, Claim, agreement
+
+HEADS = ("claim", "says", "paper", "test", "record", "this run", "agreement")
+
+Row = tuple[Claim, Claim | None]  # as reported here, and as recorded
+
+
+def report_html(rows: Sequence[Row], caption: str) -> str:
+    """The claims with their verdicts here and in the record."""
+    # The test stands under the claim: a page beside two sidebars is narrow.
+    lines = [[here.item, _html.joined(here.says, _html.small(here.test and f"Test: {here.test}")), here.paper,
+              _html.verdict(full), _html.verdict(here, agreement(here, full))] for here, full in rows]
+    heads = [head for head in HEADS if head not in ("test", "agreement")]
+    below = _html.Html(f"<p>{_html.small(caption)}</p>")
+    return _html.joined(_html.table(heads, lines, "layerlib-report"), below, by="")
+
+
+def report_text(chapter: str, rows: Sequence[Row], caption: str) -> str:
+    """The same in lines of at most 100 characters."""
+    lines = [f"{chapter}: {len(rows)} claims"]
+    for item, says, *values in report_frame(rows).itertuples(index=False):
+        lines += textwrap.wrap(f"{item}. {says}", 100, subsequent_indent="   ")
+        for head, text in zip(HEADS[2:], values, strict=True):
+            if text:
+                lines += textwrap.wrap(f"{head}: {text}", 100, initial_indent="   ", subsequent_indent="      ")
+    return "\n".join([*lines, caption])
+
+
+def report_frame(rows: Sequence[Row]) -> pd.DataFrame:
+    """A row a claim."""
+    told = [[here.item, here.says, here.paper, here.test, _measured(full), _measured(here), agreement(here, full)]
+            for here, full in rows]
+    return pd.DataFrame(told, columns=list(HEADS))
+
+
+def _measured(claim: Claim | None) -> str:
+    return f"{claim.verdict}: {claim.here}" if claim else NOT_RECORDED

@@ -1,0 +1,53 @@
+"""The figure of the scoreboard: how many claims came to which outcome, at which size."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.patches import Patch
+
+from layerbook.claims import COLOURS, FIRST_ROUND_TOLD, NOT_RECORDED
+from layerbook.scoreboard import RECORD, Scoreboard
+from layerbook.verdicts import OUTCOMES
+
+# Beside the colours, for eyes that tell these apart badly, and for printers that know none.
+MARKS = dict(zip(COLOURS, ("✓", "½", "✗", "?", "–"), strict=True))
+SMALLER = "///"
+
+
+def draw(board: Scoreboard, sides: Sequence[str], axes: Sequence[Axes]) -> None:
+    """Draw the counts of outcomes, one bar a paper, one axes a side; hatched where not at the paper's size.
+
+    Parameters
+    ----------
+    board : the scoreboard
+    sides : some of `layerbook.scoreboard.SIDES`
+    axes : as many
+    """
+    for ax, side in zip(axes, sides, strict=True):
+        counts = board.counts(side)
+        left = np.zeros(len(counts))
+        for outcome, colour in COLOURS.items():
+            at_size = counts[outcome, "paper"].to_numpy()
+            smaller = counts[outcome].sum(axis=1).to_numpy() - at_size
+            for widths, hatch in ((at_size, ""), (smaller, SMALLER)):
+                bars = ax.barh(counts.index, widths, left=left, color=colour, edgecolor="white", hatch=hatch)
+                texts = ax.bar_label(bars, [f"{n} {MARKS[outcome]}" if n else "" for n in widths], label_type="center",
+                                     color="black", fontsize="small")
+                for text in texts:
+                    text.set_bbox({"facecolor": colour, "edgecolor": "none", "pad": 1})
+                left = left + widths
+        for place, (built, total) in enumerate(zip(board.chapters, left, strict=True)):
+            if not total:
+                missing = NOT_RECORDED if side == RECORD else built.state
+                ax.text(0.1, place, missing, va="center", style="italic", color="0.35")
+        ax.set(title=side, xlabel="number of claims", xlim=(0, None), ylim=(len(counts) - 0.5, -0.5))
+        ax.grid(axis="y", visible=False)
+        ax.spines[["top", "right"]].set_visible(False)
+
+
+def legend_entries() -> list[Patch]:
+    """What the colours, the marks and the hatching of `draw` mean, for a legend."""
+    words = dict(zip(COLOURS, (*OUTCOMES, FIRST_ROUND_TOLD), strict=True))
+    named = [Patch(facecolor=colour, label=f"{MARKS[outcome]} {words[outcome]}") for outcome, colour in COLOURS.items()]
+    return [*named, Patch(facecolor="0.6", edgecolor="white", hatch=SMALLER, label="smaller than the paper's size")]

@@ -1,0 +1,43 @@
+"""The figure of the scoreboard: what is drawn is what was counted."""
+
+from types import SimpleNamespace
+
+import matplotlib.pyplot as plt
+import pandas as pd
+import pytest
+
+from layerbook.claims import COLOURS
+from layerbook.figures.scoreboard import MARKS, SMALLER, draw, legend_entries
+from layerbook.scoreboard import SIDES, VERDICTS
+from layerbook.verdicts import SIZES
+
+
+@pytest.fixture
+def board():
+    """Two papers: one judged at both sizes, one not at all."""
+    columns = pd.MultiIndex.from_product([VERDICTS, SIZES], names=["outcome", "size"])
+    counts = pd.DataFrame(0, index=["one", "two"], columns=columns)
+    counts.loc["one", [("holds", "paper"), ("holds", "smaller"), ("undecided", "smaller")]] = [3, 2, 4]
+    chapters = [SimpleNamespace(state="no report yet"), SimpleNamespace(state="the run failed")]
+    return SimpleNamespace(counts=lambda side: counts, chapters=chapters)
+
+
+def test_bars_are_as_long_as_the_counts_and_hatched_where_smaller(board):
+    figure, axes = plt.subplots(1, 2)
+    draw(board, SIDES, axes)
+    for ax, side in zip(axes, SIDES, strict=True):
+        assert ax.get_title() == side
+        bars = {(bar.get_x(), bar.get_width(), bar.get_hatch() == SMALLER) for bar in ax.patches if bar.get_width()}
+        assert bars == {(0, 3, False), (3, 2, True), (5, 4, True)}
+        assert {f"3 {MARKS['holds']}", f"2 {MARKS['holds']}", f"4 {MARKS['undecided']}"} <= {
+            text.get_text() for text in ax.texts}
+    assert "not yet recorded" in {text.get_text() for text in axes[0].texts}
+    assert "the run failed" in {text.get_text() for text in axes[1].texts}
+    plt.close(figure)
+
+
+def test_every_outcome_has_its_own_colour_and_mark_in_the_legend():
+    entries = legend_entries()
+    assert len({patch.get_facecolor() for patch in entries[:-1]}) == len(VERDICTS) == len(set(MARKS.values()))
+    assert [patch.get_label().split(" ", 1)[1] for patch in entries[:4]] == list(VERDICTS[:4])
+    assert list(COLOURS) == list(VERDICTS) and entries[-1].get_hatch() == SMALLER
