@@ -1,82 +1,9 @@
-"""How separated the classes of a cloud of points are: as a picture (t-SNE) and as two numbers.
-
-A picture is no measurement: t-SNE draws clusters into noise. A claim rests on the numbers, taken where the points are.
-"""
-
-from collections.abc import Hashable, Mapping
+"""How separated the classes of a cloud of points are: two numbers, taken where the points are."""
 
 import torch
 from torch import Tensor
 
 BLOCK = 1024
-
-
-def tsne(features: Tensor, metric: str = "cosine", perplexity: float = 30.0, seed: int = 0,
-         start: Tensor | None = None) -> Tensor:
-    """Features in the plane by t-SNE (van der Maaten & Hinton 2008), through openTSNE.
-
-    Single-threaded, so that the same seed gives the same picture; ``tsne_panels`` makes several at once.
-
-    Parameters
-    ----------
-    features : float, shape (N, …)
-    metric : "cosine" as in Xie & Lai 2018, or any that openTSNE knows
-    start : shape (N, 2), points of an earlier picture to start from: the clusters keep their places, as a series over
-        training needs, and the early exaggeration is saved; by default the first two principal components
-
-    Returns
-    -------
-    float32, shape (N, 2); NaN for rows left out, by the cosine, because their norm is zero (see ``directions``)
-
-    Raises
-    ------
-    ValueError
-        if a value is not finite, a shape does not fit, or fewer than 3 · perplexity + 1 samples are left
-
-    Examples
-    --------
-    >>> points = tsne(torch.randn(500, 100))
-    >>> points.shape, int(points.isnan().any(1).sum())
-    (torch.Size([500, 2]), 0)
-    """
-    from openTSNE import TSNE  # compiled code, slow to import, that only the pictures need
-
-    rows, kept = directions(features)
-    rows = rows if metric == "cosine" else features.flatten(1).double()
-    kept = kept if metric == "cosine" else torch.ones_like(kept)
-    if not 1 <= perplexity <= (int(kept.sum()) - 1) / 3:
-        raise ValueError(f"features: expected at least 3 x perplexity + 1 = {3 * perplexity + 1:g} samples with "
-                         f"perplexity from 1 up, got {int(kept.sum())} samples ({int((~kept).sum())} left out)")
-    if start is not None and start.shape != (len(rows), 2):
-        raise ValueError(f"start: expected shape ({len(rows)}, 2), one point per row, got {tuple(start.shape)}")
-    begin = "pca" if start is None else _start(start, kept)
-    # theta 0.8 draws the same picture as 0.5 in two thirds of the time
-    maker = TSNE(perplexity=perplexity, metric=metric, random_state=seed, n_jobs=1, neighbors="exact",
-                 negative_gradient_method="bh", theta=0.8, initialization=begin,
-                 early_exaggeration_iter=250 if start is None else 0, n_iter=500 if start is None else 250)
-    points = torch.full((len(rows), 2), torch.nan)
-    points[kept.cpu()] = torch.from_numpy(maker.fit(rows[kept].cpu().numpy()).__array__()).float()
-    return points.to(features.device)
-
-
-def tsne_panels(panels: Mapping[Hashable, Tensor], metric: str = "cosine", perplexity: float = 30.0, seed: int = 0,
-                workers: int = -1) -> dict[Hashable, Tensor]:
-    """``tsne`` of several clouds side by side, one thread each, the same pictures as one by one.
-
-    Parameters
-    ----------
-    panels : name -> features, shape (N, …)
-    workers : threads at a time; -1 is one per core
-
-    Returns
-    -------
-    name -> float32, shape (N, 2)
-    """
-    from joblib import Parallel, delayed
-
-    pictures = Parallel(n_jobs=workers, prefer="threads")(
-        delayed(tsne)(features, metric, perplexity, seed) for features in panels.values())
-    return dict(zip(panels, pictures, strict=True))
 
 
 def separation(features: Tensor, labels: Tensor, neighbours: int = 5) -> tuple[float, float]:
@@ -153,12 +80,6 @@ def directions(features: Tensor) -> tuple[Tensor, Tensor]:
     norms = rows.norm(dim=1, keepdim=True)
     kept = norms > 1e-30
     return torch.where(kept, rows / norms, 0), kept[:, 0]
-
-
-def _start(points: Tensor, kept: Tensor):
-    points = points.double().cpu()[kept.cpu()].nan_to_num()
-    # openTSNE's own starts have this spread; a wider one freezes the points where they are
-    return (points / points[:, 0].std() * 1e-4).numpy()
 
 
 def _knn_accuracy(units: Tensor, labels: Tensor, classes: int, neighbours: int) -> float:

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from sklearn.metrics import silhouette_score
 from sklearn.neighbors import KNeighborsClassifier
 
-from layerlib.backward.separation import directions, separation, tsne, tsne_panels
+from layerlib.backward.separation import directions, separation
 from layerlib.data.load import load
 
 
@@ -62,15 +62,13 @@ def test_separated_and_mixed_clouds_are_told_apart():
     assert separation(features, mixed)[0] < 0.4 and abs(separation(features, mixed)[1]) < 0.05
 
 
-def test_zero_rows_are_left_out_and_shown_as_nan():
+def test_zero_rows_are_left_out():
     features, labels = cloud()
     holes = torch.cat([features, torch.zeros(5, 10)])
     units, kept = directions(holes)
     assert kept.sum() == 120 and not kept[120:].any() and units[120:].eq(0).all()
     torch.testing.assert_close(units[:120].norm(dim=1), torch.ones(120, dtype=torch.float64))
     assert separation(holes, torch.cat([labels, labels[:5]])) == separation(features, labels)
-    points = tsne(holes, perplexity=10)
-    assert points[120:].isnan().all() and torch.equal(points[:120], tsne(features, perplexity=10))
 
 
 def test_directions_of_tiny_rows_survive():
@@ -78,32 +76,6 @@ def test_directions_of_tiny_rows_survive():
     units, kept = directions(features)
     assert kept.all()
     torch.testing.assert_close(units[0], units[1], rtol=1e-6, atol=0)
-
-
-def test_tsne_is_seeded_keeps_clusters_apart_and_draws_no_random_numbers_from_outside():
-    features, labels = cloud(200, spread=0.2)
-    states = torch.get_rng_state(), np.random.get_state()[1].copy()
-    points = tsne(features, perplexity=15)
-    assert points.shape == (200, 2) and points.dtype == torch.float32
-    assert torch.equal(points, tsne(features, perplexity=15))
-    assert torch.equal(torch.get_rng_state(), states[0]) and (np.random.get_state()[1] == states[1]).all()
-    silhouette = silhouette_score(points.numpy(), labels.numpy())
-    assert silhouette > 0.6
-    later = tsne(features + 0.02, perplexity=15, start=points)
-    assert silhouette_score(later.numpy(), labels.numpy()) > 0.6
-    centres, moved = (torch.stack([p[labels == c].mean(0) for c in range(4)]) for p in (points, later))
-    assert torch.corrcoef(torch.stack([centres.flatten(), moved.flatten()]))[0, 1] > 0.9
-
-
-def test_panels_side_by_side_are_the_pictures_one_by_one():
-    clouds = {"one": cloud(100)[0], "two": cloud(100, seed=1)[0]}
-    found = tsne_panels(clouds, perplexity=10)
-    assert list(found) == ["one", "two"]
-    assert all(torch.equal(found[name], tsne(clouds[name], perplexity=10)) for name in clouds)
-
-
-def test_other_metrics_keep_zero_rows():
-    assert tsne(torch.cat([cloud(80)[0], torch.zeros(1, 10)]), "euclidean", 10).isfinite().all()
 
 
 def test_raw_pixels_of_digits_are_separated_already():
@@ -127,9 +99,3 @@ def test_bad_input_is_refused():
     for arguments, match in cases:
         with pytest.raises(ValueError, match=match):
             separation(*arguments)
-    with pytest.raises(ValueError, match=r"^features: expected at least 3 x perplexity \+ 1 = 301 samples .* got 120"):
-        tsne(features, perplexity=100)
-    with pytest.raises(ValueError, match="^features: 1 of 1200 values are not finite"):
-        tsne(features.index_put((torch.tensor(0), torch.tensor(0)), torch.tensor(torch.nan)), perplexity=10)
-    with pytest.raises(ValueError, match=r"^start: expected shape \(120, 2\), one point per row, got \(119, 2\)"):
-        tsne(features, perplexity=10, start=torch.zeros(119, 2))
