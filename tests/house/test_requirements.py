@@ -17,7 +17,8 @@ ROOT = Path(__file__).parents[2]
 # torch names these itself, by version and platform; requirements.txt says why it does not.
 OF_TORCH = re.compile(r"(nvidia|cuda)-.*|triton")
 PROVIDERS = packages_distributions()
-LOCAL = {path.stem for place in (".", "tests/helpers", "tests/device") for path in (ROOT / place).iterdir()}
+PLACES = (".", "tests/helpers", "tests/device", "book/_ext")
+LOCAL = {path.stem for place in PLACES for path in (ROOT / place).iterdir()}
 
 
 def pinned() -> dict[str, Requirement]:
