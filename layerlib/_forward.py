@@ -61,6 +61,7 @@ def wrong(logits: Tensor, labels: Tensor) -> Tensor:
     -------
     bool, shape (…, N)
     """
+    labels = labels.to(logits.device)
     return logits.argmax(-1) != labels if labels.ndim == 1 else ((logits > 0) != labels.bool()).any(-1)
 
 

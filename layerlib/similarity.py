@@ -73,13 +73,14 @@ def cka(a: Batches, b: Batches) -> float:
     1.0
     """
     if isinstance(a, Tensor) and isinstance(b, Tensor):
-        x, y = _rows(a, "a"), _rows(b, "b")
+        x, y = _rows(a, "a"), _rows(b, "b").to(a.device)
         if len(x) != len(y):
             raise ValueError(f"b: expected {len(x)} samples as in a, got {len(y)}")
         if x.shape[1] * y.shape[1] > len(x) ** 2 > 9:
             return ratio_of(*(products.sum().item() for products in aligned(x, y)))
     sums = None
     for x, y in zip(_batches(a, "a"), _batches(b, "b"), strict=True):
+        y = y.to(x.device)
         if len(x) != len(y):
             raise ValueError(f"b: expected batches of as many samples as in a, {len(x)}, got {len(y)}")
         sums = sums or [_Products(x, x), _Products(x, y), _Products(y, y)]

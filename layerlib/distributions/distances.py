@@ -101,7 +101,7 @@ def wasserstein(p: Tensor, q: Tensor, cost: Tensor) -> Tensor:
     ------
     ValueError
         if a row does not sum to 1 (within 1e-4 in float32, 1e-6 in float64; they are normalised), a mass or cost is
-        negative or not finite, or shapes or devices do not go together
+        negative or not finite, or shapes do not go together
     RuntimeError
         if POT's solver does not finish
 
@@ -233,13 +233,11 @@ def _distributions(p: Tensor, q: Tensor) -> tuple[Tensor, Tensor, torch.dtype]:
         if (off > TOLERANCE[rows.dtype]).any():
             raise ValueError(f"{name}: expected rows of sum 1, got {int((off > TOLERANCE[rows.dtype]).sum())} of "
                              f"{off.numel()} off by up to {off.max():.2g}; see label_distribution")
-    if p.device != q.device:
-        raise ValueError(f"q: expected on {p.device} as p, got {q.device}")
     leading = zip(reversed(p.shape[:-1]), reversed(q.shape[:-1]), strict=False)
     if p.shape[-1] != q.shape[-1] or any(a != b and 1 not in (a, b) for a, b in leading):
         raise ValueError(f"q: expected a shape that broadcasts with {tuple(p.shape)} of p, got {tuple(q.shape)}")
     dtype = torch.promote_types(p.dtype, q.dtype)
-    p, q = (rows.detach().double() for rows in (p, q))
+    p, q = (rows.detach().to(p.device, torch.float64) for rows in (p, q))
     return p / p.sum(-1, keepdim=True), q / q.sum(-1, keepdim=True), dtype
 
 

@@ -74,7 +74,7 @@ def at_exit(values: Tensor, layers: Tensor) -> Tensor:
     """
     if layers.shape != values.shape[1:2]:
         raise ValueError(f"layers: expected shape {tuple(values.shape[1:2])}, one a sample, got {tuple(layers.shape)}")
-    return values[layers, torch.arange(len(layers), device=values.device)]
+    return values[layers.to(values.device), torch.arange(len(layers), device=values.device)]
 
 
 def mean_at_exit(scores: Tensor, thresholds: Tensor, values: Tensor) -> Tensor:
@@ -106,7 +106,7 @@ def mean_at_exit(scores: Tensor, thresholds: Tensor, values: Tensor) -> Tensor:
         raise ValueError(f"thresholds: expected shape (R,) without NaN, got {tuple(thresholds.shape)}")
     if values.shape not in ((layers, samples), (layers, 1)):
         raise ValueError(f"values: expected shape {(layers, samples)} or {(layers, 1)}, got {tuple(values.shape)}")
-    values = values.double().expand(layers, samples)
+    values = values.to(scores.device, torch.float64).expand(layers, samples)
     rising, order = least(thresholds.double()).to(scores).sort()
     best = scores.nan_to_num(-torch.inf).cummax(-2).values[..., :-1, :]
     # a sample goes on past layer l under the thresholds from this number on: there the value changes to the next
@@ -181,7 +181,7 @@ def difficulty(distances: Tensor, baseline: Tensor, near: float = 0.2, far: floa
     if not 0 <= near <= far:
         raise ValueError(f"near, far: expected 0 <= near <= far, got {near} and {far}")
     layers, third = len(distances), len(distances) // 3
-    w = distances / baseline
+    w = distances / baseline.to(distances.device)
     close = w <= near
     # near from layer third - 1 on is near from some layer of the first third on
     easy = close[third - 1 :].all(0)
@@ -216,7 +216,7 @@ def temperatures(probabilities: Tensor, labels: Tensor) -> Tensor:
     """
     _check_layers(probabilities)
     exact_match(probabilities, labels)
-    logits, labels = _logits(probabilities), labels.to(probabilities.dtype)
+    logits, labels = _logits(probabilities), labels.to(probabilities)
     cold, hot = (torch.full((len(logits),), end, dtype=torch.float64, device=logits.device).log()
                  for end in (COLDEST, HOTTEST))
     for _ in range(50):

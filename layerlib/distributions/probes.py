@@ -161,7 +161,7 @@ class LayerProbes:
         i = self.names.index(name)
         if i == len(self.bias):
             return output.sigmoid()
-        pooled = pooled_features(output, self.pool)
+        pooled = pooled_features(output.to(self.weight.device), self.pool)
         return F.linear(pooled, self.weight[i, :, : pooled.shape[1]], self.bias[i]).sigmoid()
 
     def _given(self, split: Split | Features, targets: Tensor | None, progress: str | None) -> tuple[Features, Tensor]:

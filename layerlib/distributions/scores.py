@@ -167,6 +167,7 @@ def paired_bootstrap(first: Tensor, second: Tensor, labels: Tensor, resamples: i
         raise ValueError(f"resamples: expected at least 2, got {resamples}")
     _check_pair(first, labels, "first")
     _check_pair(second, labels, "second")
+    second, labels = second.to(first.device), labels.to(first.device)
     ours, theirs = _Counts(first, labels), _Counts(second, labels)
     generator, drawn = torch.Generator().manual_seed(seed), []
     at_once = max(1, ELEMENTS_AT_ONCE // labels.numel())
@@ -246,6 +247,7 @@ def _multi_hot(labels: Tensor, predictions: Tensor) -> Tensor:
     if predictions.ndim < 2 or labels.shape != predictions.shape[-2:]:
         raise ValueError(f"labels: expected the shape (N, K) of predictions {tuple(predictions.shape)}, "
                          f"got {tuple(labels.shape)}")
+    labels = labels.to(predictions.device)
     hot = labels == 1
     if not bool((hot | (labels == 0)).all()):
         raise ValueError("labels: expected multi-hot labels, each 0 or 1")

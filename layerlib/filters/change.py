@@ -77,7 +77,7 @@ def filter_change(before: Tensor, after: Tensor, threshold: float) -> FilterChan
             raise ValueError(f"{name}: expected finite weights, got NaN or infinity")
     if before.shape != after.shape:
         raise ValueError(f"after: expected the shape {tuple(before.shape)} of before, got {tuple(after.shape)}")
-    per_filter, significant, still = _measure(before, after, [_above_zero(threshold)])
+    per_filter, significant, still = _measure(before, after.to(before.device), [_above_zero(threshold)])
     return FilterChange(per_filter.mean(), significant[0].mean(), still[0].mean(), per_filter, before[0].numel())
 
 

@@ -96,7 +96,8 @@ def patterns(z: Tensor, labels: Tensor, classes: int, pooled: bool = False) -> d
 def nodes(fitted: Tensor, labels: Tensor, judged: Tensor, truth: Tensor, classes: int) -> dict[str, float]:
     """Accuracy of the node systems, fitted on one part and judged on the other."""
     guesses = NodeClassifiers.fit(fitted, labels, classes=classes).log_posteriors(judged).argmax(2)
-    return dict(zip(SYSTEMS, (guesses == truth).double().mean(1).tolist(), strict=True))
+    right = guesses == truth.to(guesses.device)
+    return dict(zip(SYSTEMS, right.double().mean(1).tolist(), strict=True))
 
 
 def separated(values: Tensor, labels: Tensor, what: str) -> dict[str, float]:
@@ -107,7 +108,7 @@ def separated(values: Tensor, labels: Tensor, what: str) -> dict[str, float]:
     ValueError
         if samples whose values are not all 0 are too few, or not at least two of one class and one of another
     """
-    values, labels = values[:SEPARATED], labels[:SEPARATED]
+    values, labels = values[:SEPARATED], labels[:SEPARATED].to(values.device)
     kept = directions(values)[1]
     known, present = int(kept.sum()), len(labels[kept].unique())
     if known <= NEIGHBOURS:

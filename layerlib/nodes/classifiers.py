@@ -235,7 +235,7 @@ class NodeClassifiers:
         return total / len(z)
 
     def _values(self, z: Tensor) -> Tensor:
-        z = _check_values(z, self.nodes).to(self._dtype)
+        z = _check_values(z, self.nodes).to(self.log_prior.device, self._dtype)
         if z.numel() and not bool(torch.stack(z.aminmax()).isfinite().all()):
             raise ValueError("z: expected finite values, got NaN or infinity")
         return z
