@@ -45,21 +45,22 @@ def first_parameter(model: nn.Module) -> nn.Parameter:
     return parameter
 
 
-def check_batch(model: nn.Module, x: Tensor, y: Tensor) -> None:
-    """Raise ValueError where x (N, …) and y, int64 (N,), do not fit each other or the model's device and dtype."""
+def check_batch(model: nn.Module, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+    """x (N, …) and y, int64 (N,), on the device of the model; ValueError where they do not fit each other or it."""
     if x.ndim < 2 or len(x) == 0:
         raise ValueError(f"x: expected shape (N, …) with at least one sample, got {tuple(x.shape)}")
     if y.dtype != torch.int64 or y.shape != x.shape[:1]:
         raise ValueError(f"y: expected int64 class numbers of shape ({len(x)},), one per sample of x, "
                          f"got {y.dtype} {tuple(y.shape)}")
     parameter = first_parameter(model)
-    if parameter.device != x.device:
+    if parameter.is_meta != x.is_meta:
         raise ValueError(f"x: expected on {parameter.device} like the model, got on {x.device}")
     embeds = not x.is_floating_point() and any(isinstance(module, nn.Embedding) for module in model.modules())
     if x.dtype != parameter.dtype and not embeds:
         raise ValueError(f"x: expected {parameter.dtype} like the model, got {x.dtype}")
     if not x.isfinite().all():
         raise ValueError(f"x: {int((~x.isfinite()).sum())} of {x.numel()} values are not finite")
+    return x.to(parameter.device), y.to(parameter.device)
 
 
 def check_logits(logits: Tensor, y: Tensor) -> Tensor:

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from layerlib._checks import check_batch
 from layerlib._forward import differentiating
 from layerlib.backward.targets import propagate
 
@@ -42,9 +43,9 @@ def direct_loss_fp(layer: nn.Module, inputs: Tensor, target: Tensor) -> Tensor:
     >>> one = propagate(model, images, labels)["linear2"]
     >>> direct_loss_fp(one.layer, one.input, one.target).sum().backward()  # adds the whole loss's gradient
     """
-    z = layer(inputs.detach())
+    z = layer(_beside(layer, inputs))
     _same_shape(target, z)
-    return (target.detach() * z).flatten(1).sum(1)
+    return (_beside(layer, target) * z).flatten(1).sum(1)
 
 
 def direct_loss_bp(layer: nn.Module, inputs: Tensor, target: Tensor) -> Tensor:
@@ -55,7 +56,7 @@ def direct_loss_bp(layer: nn.Module, inputs: Tensor, target: Tensor) -> Tensor:
 
     Parameters, returned shape and errors are those of ``direct_loss_fp``.
     """
-    return (inputs.detach() * decoded(layer, inputs, target)).flatten(1).sum(1)
+    return (_beside(layer, inputs) * decoded(layer, inputs, target)).flatten(1).sum(1)
 
 
 def decoded(layer: nn.Module, inputs: Tensor, target: Tensor) -> Tensor:
@@ -65,11 +66,11 @@ def decoded(layer: nn.Module, inputs: Tensor, target: Tensor) -> Tensor:
     ``direct_loss_fp``.
     """
     with torch.enable_grad():
-        start = torch.zeros_like(inputs).requires_grad_()
+        start = torch.zeros_like(_beside(layer, inputs)).requires_grad_()
         z = layer(start)
         _same_shape(target, z)
         # the layer is affine, so its transpose is the derivative at any point, here at zero
-        return torch.autograd.grad(z, start, target.detach(), create_graph=True)[0]
+        return torch.autograd.grad(z, start, _beside(layer, target), create_graph=True)[0]
 
 
 def alignment(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
@@ -90,7 +91,7 @@ def alignment(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
     """
     if a.shape != b.shape or a.ndim < 2:
         raise ValueError(f"a, b: expected the same shape (N, …), got {tuple(a.shape)} and {tuple(b.shape)}")
-    a, b = a.flatten(1).double(), b.flatten(1).double()
+    a, b = a.flatten(1).double(), b.to(a.device).flatten(1).double()
     dot = (a * b).sum(1)
     return dot, dot / a.norm(dim=1) / b.norm(dim=1)
 
@@ -114,7 +115,8 @@ def gradient_gaps(model: nn.Module, x: Tensor, y: Tensor) -> dict[str, dict[str,
     layers = {each.layer: name for name, each in reversed(passes.items())}
     rows: dict[str, dict[str, float]] = {}
     with differentiating(model), _differentiable(list(layers)):
-        whole = F.cross_entropy(model(x.detach()), y.to(x.device), reduction="sum")
+        x, y = check_batch(model, x, y)
+        whole = F.cross_entropy(model(x.detach()), y, reduction="sum")
         for layer, name in reversed(layers.items()):
             calls = [each for each in passes.values() if each.layer is layer]
             named = dict(layer.named_parameters(recurse=False))
@@ -143,6 +145,11 @@ def _differentiable(layers: list[nn.Module]) -> Iterator[None]:
     finally:
         for parameter in frozen:
             parameter.requires_grad_(False)
+
+
+def _beside(layer: nn.Module, tensor: Tensor) -> Tensor:
+    """The tensor as a constant on the device of the layer's weights."""
+    return tensor.detach().to(next(layer.parameters()).device)
 
 
 def _same_shape(target: Tensor, z: Tensor) -> None:

@@ -50,7 +50,7 @@ def bp_image(model: nn.Module, x: Tensor, y: Tensor, seed: str = "error") -> Ten
     Parameters
     ----------
     model : puts out logits, shape (N, K)
-    x : float, shape (N, …), of the model's dtype and device
+    x : float, shape (N, …), of the model's dtype
     y : int64, shape (N,), the label of each sample, or any other class whose picture is wanted
     seed : "error", z̃_L = p - y as in eq. 3; or "label", z̃_L = -y, the seed of eq. 11 in the sign of eq. 3
 
@@ -71,7 +71,7 @@ def bp_image(model: nn.Module, x: Tensor, y: Tensor, seed: str = "error") -> Ten
     """
     if seed not in ("error", "label"):
         raise ValueError(f"seed: expected 'error' or 'label', got {seed!r}")
-    _check(model, x, y)
+    x, y = _check(model, x, y)
     with differentiating(model):
         start = ordinary(x).requires_grad_()
         logits = model(start.clone())
@@ -93,7 +93,7 @@ def guided_bp_image(model: nn.Module, x: Tensor, y: Tensor, mask_input: bool = T
     Parameters
     ----------
     model : puts out logits, shape (N, K); feed-forward, its activations among those of ``GUIDED``
-    x : float, shape (N, …), of the model's dtype and device
+    x : float, shape (N, …), of the model's dtype
     y : int64, shape (N,), the label of each sample, or any other class whose picture is wanted
     mask_input : guide at l = 0 too, by the sign of x. Where x is in [0, 1] this blanks the background.
 
@@ -112,7 +112,7 @@ def guided_bp_image(model: nn.Module, x: Tensor, y: Tensor, mask_input: bool = T
     >>> guided_bp_image(MLP((784, 100, 10)), torch.rand(5, 1, 28, 28), torch.arange(5)).shape
     torch.Size([5, 1, 28, 28])
     """
-    _check(model, x, y)
+    x, y = _check(model, x, y)
     with differentiating(model):
         start = ordinary(x).requires_grad_()
         entry = start.clone()
@@ -198,7 +198,7 @@ def _bends(node, reaching: int) -> str | None:
         factors = [getattr(node, f"_saved_{which}", None) for which in ("self", "other")]
         full = tuple(node._input_metadata[0].shape)
         # x * (x > 0): a factor of its own for every sample and entry
-        by_mask = any(f is not None and not f.requires_grad and tuple(f.shape) == full for f in factors)
+        by_mask = any(isinstance(f, Tensor) and not f.requires_grad and tuple(f.shape) == full for f in factors)
     if isinstance(node, BackwardCFunction) or BENDING.fullmatch(name) or by_mask:
         return name
     return name if reaching > 1 and name not in MERGING else None
@@ -235,7 +235,8 @@ def _gradient(logits: Tensor, start: Tensor, evidence: Tensor) -> Tensor:
     return picture
 
 
-def _check(model: nn.Module, x: Tensor, y: Tensor) -> None:
-    check_batch(model, x, y)
+def _check(model: nn.Module, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+    x, y = check_batch(model, x, y)
     if not x.is_floating_point():
         raise ValueError(f"x: expected floating point, got {x.dtype}: a picture is a gradient in x")
+    return x, y

@@ -45,7 +45,7 @@ def targets(model: nn.Module, x: Tensor, y: Tensor, names: Iterable[str] | None 
     Parameters
     ----------
     model : puts out logits, shape (N, K); made of linear and convolution layers and anything without weights between
-    x : shape (N, …), the model's input, of its dtype and device. Targets of a trained network are tiny (|p - y|
+    x : shape (N, …), the model's input, of its dtype. Targets of a trained network are tiny (|p - y|
         about 3e-5): p - y is computed without cancellation, and ``model.double()`` with ``x.double()`` does the rest.
     y : int64, shape (N,), class numbers
     names : the layers wanted, any names of ``model.named_modules()``; by default every linear and convolution layer
@@ -81,7 +81,7 @@ def propagate(model: nn.Module, x: Tensor, y: Tensor, names: Iterable[str] | Non
     >>> passes = propagate(model, images, labels)
     >>> dot, cosine = alignment(-passes["linear3"].target, passes["linear3"].preactivation)
     """
-    check_batch(model, x, y)
+    x, y = check_batch(model, x, y)
     names = names if names is None else names_of(names)
     with differentiating(model):
         calls, logits = calls_of(model, ordinary(x), _layers(model, names))

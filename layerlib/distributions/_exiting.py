@@ -66,6 +66,7 @@ class EarlyExit(nn.Module):
 
     def exit(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Probabilities (N, K), and the numbers of the taps at which the samples left, int64 (N,), from 0."""
+        x = x.to(next(self.model.parameters(), x).device)
         walk = fx.Interpreter(self.model, graph=self._graph)
         # a segment needs the output of the tap before, and parameters that the forward reads by itself
         fixed = {node: node.args[0] if node.op == "placeholder" else walk.run_node(node)

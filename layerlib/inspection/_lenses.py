@@ -158,12 +158,12 @@ def pictures(model: nn.Module, split: Split, untold: str | None) -> tuple[Tensor
     """An image of each of the first classes, what guided-bp-DNN draws for it, and why it does not."""
     labels = split.labels if split.labels.ndim == 1 else split.labels.argmax(1)
     first = torch.stack([(labels == each).nonzero()[0, 0] for each in labels.unique()[:PICTURES]])
-    images, labels = split.images[first], labels[first]
+    images, labels = split.images[first].cpu(), labels[first]
     if untold is not None:
         return images, None, untold
     x = as_input(images, next(model.parameters()).dtype)
     try:
-        return images, guided_bp_image(model, x, labels), None
+        return images, guided_bp_image(model, x, labels).cpu(), None
     except (ValueError, RuntimeError) as error:
         return images, None, in_short(error)
 

@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import nn
 from torch.nn import functional as F
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from layerlib.backward.guided import bp_image, guided_bp_image, targets
 from layerlib.models import MLP
@@ -177,7 +178,23 @@ def test_what_cannot_be_guided_is_refused_with_the_module_to_change(step):
     assert not any(m._forward_hooks for m in model.modules())
 
 
-def test_gates_scripts_and_attention_are_refused():
+@pytest.mark.parametrize("kernel", [SDPBackend.MATH, SDPBackend.FLASH_ATTENTION])
+def test_attention_is_refused_whichever_way_it_is_computed(kernel):
+    class Attending(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.attention, self.out = nn.MultiheadAttention(4, 2, batch_first=True), nn.Linear(20, 4)
+
+        def forward(self, x):
+            tokens = x.unflatten(1, (5, 4))
+            return self.out(self.attention(tokens, tokens, tokens, need_weights=False)[0].flatten(1))
+
+    x, y = batch()
+    with sdpa_kernel(kernel), pytest.raises(ValueError, match=r"^model: 'attention' \(MultiheadAttention\) uses \w+, "):
+        guided_bp_image(Attending(), x.float(), y)
+
+
+def test_gates_and_scripts_are_refused():
     x, y = batch()
     gate = Step(lambda t: t * torch.sigmoid(t))
     with pytest.raises(ValueError, match=r"'1' \(Step\) uses mul, which cannot be guided"):
