@@ -3,6 +3,7 @@
 from collections import OrderedDict
 from collections.abc import Sequence
 from itertools import pairwise
+from math import inf
 from numbers import Integral
 
 import torch
@@ -11,10 +12,9 @@ from torchvision import models as torchvision_models
 from torchvision.models import resnet, vgg
 
 from layerlib._checks import whole_number
+from layerlib._torchvision import PLAIN, RESIDUAL, VGG, Normalise, ResNet
 
 ACTIVATIONS = {"relu": nn.ReLU, "sigmoid": nn.Sigmoid, "tanh": nn.Tanh}
-RESIDUAL = {"resnet18": (resnet.BasicBlock, (2, 2, 2, 2)), "resnet50": (resnet.Bottleneck, (3, 4, 6, 3))}
-PLAIN = {"vgg16": False, "vgg16_bn": True}  # with batch norm?
 
 
 class MLP(nn.Sequential):
@@ -150,70 +150,6 @@ def dnn6(activation: str = "relu") -> MLP:
     return model
 
 
-class Normalise(nn.Module):
-    """Pictures in [0, 1] to the mean and spread of ImageNet's, channel by channel, as its weights expect them."""
-
-    def __init__(self):
-        super().__init__()
-        self.register_buffer("mean", torch.tensor([0.485, 0.456, 0.406])[:, None, None])
-        self.register_buffer("spread", torch.tensor([0.229, 0.224, 0.225])[:, None, None])
-
-    def forward(self, x: Tensor) -> Tensor:
-        return (x - self.mean) / self.spread
-
-
-class ResNet(resnet.ResNet):
-    """torchvision's ResNet with every number of channels times ``width``, see `build`."""
-
-    def __init__(self, name: str, classes: int, width: float, channels: int):
-        nn.Module.__init__(self)
-        block, depths = RESIDUAL[name]
-        self._norm_layer, self.dilation, self.groups, self.base_width = nn.BatchNorm2d, 1, 1, 64
-        stem, *planes = (max(1, round(width * n)) for n in (64, 64, 128, 256, 512))
-        self.inplanes = stem
-        self.normalise = nn.Identity()
-        self.conv1 = nn.Conv2d(channels, stem, kernel_size=7, stride=2, padding=3, bias=False)
-        self.bn1 = nn.BatchNorm2d(stem)
-        self.relu = nn.ReLU(inplace=True)
-        self.maxpool = nn.MaxPool2d(kernel_size=3, stride=2, padding=1)
-        for i, (number, depth) in enumerate(zip(planes, depths, strict=True), start=1):
-            setattr(self, f"layer{i}", self._make_layer(block, number, depth, stride=1 if i == 1 else 2))
-        self.avgpool = nn.AdaptiveAvgPool2d((1, 1))
-        self.fc = nn.Linear(planes[-1] * block.expansion, classes)
-        for module in self.modules():
-            if isinstance(module, nn.Conv2d):
-                nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
-
-    def forward(self, x: Tensor) -> Tensor:
-        return super().forward(self.normalise(x))
-
-
-class VGG(vgg.VGG):
-    """torchvision's VGG-16 with every number of channels and hidden nodes times ``width``, see `build`."""
-
-    def __init__(self, name: str, classes: int, width: float, channels: int, pooled: int, dropout: float):
-        plan = [n if n == "M" else max(1, round(width * n)) for n in vgg.cfgs["D"]]
-        hidden = max(1, round(width * 4096))
-        # the head of the parent's full size would take 100 million weights, only to be replaced here
-        nn.Module.__init__(self)
-        self.normalise = nn.Identity()
-        self.features = vgg.make_layers(plan, batch_norm=PLAIN[name])
-        self.features[0] = nn.Conv2d(channels, plan[0], kernel_size=3, padding=1)
-        self.avgpool = nn.AdaptiveAvgPool2d(pooled)
-        self.classifier = nn.Sequential(
-            nn.Linear(plan[-2] * pooled**2, hidden), nn.ReLU(inplace=True), nn.Dropout(dropout),
-            nn.Linear(hidden, hidden), nn.ReLU(inplace=True), nn.Dropout(dropout), nn.Linear(hidden, classes))
-        for module in self.modules():
-            if isinstance(module, (nn.Conv2d, nn.Linear)):
-                mode = "fan_out" if isinstance(module, nn.Conv2d) else "fan_in"
-                nn.init.kaiming_normal_(module.weight, mode=mode, nonlinearity="relu")
-                nn.init.zeros_(module.bias)
-        nn.init.normal_(self.classifier[-1].weight, std=0.01)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return super().forward(self.normalise(x))
-
-
 def build(name: str, classes: int, width: float = 1.0, weights: str | None = None, channels: int = 3,
           dropout: float = 0.5) -> nn.Module:
     """A convolutional network of torchvision, with its names of layers, for pictures in [0, 1].
@@ -246,7 +182,7 @@ def build(name: str, classes: int, width: float = 1.0, weights: str | None = Non
         raise ValueError(f"name: expected one of {[*RESIDUAL, *PLAIN]}, got {name!r}")
     for argument, value in (("classes", classes), ("channels", channels)):
         whole_number(argument, value)
-    if not width > 0:
+    if not 0 < width < inf:
         raise ValueError(f"width: expected a positive factor, got {width!r}")
     if weights is not None and (width != 1 or channels != 3):
         raise ValueError(f"weights: {weights} were trained with width 1 and 3 channels, got {width} and {channels}")

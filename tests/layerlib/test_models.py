@@ -274,6 +274,7 @@ def test_convolutions_start_with_he_s_variance():
     ({"channels": True}, "channels: expected a whole number from 1 up, got True"),
     ({"width": 0}, "width: expected a positive factor, got 0"),
     ({"width": float("nan")}, "width: expected a positive factor, got nan"),
+    ({"width": float("inf")}, "width: expected a positive factor, got inf"),
     ({"width": 0.5, "weights": "IMAGENET1K_V1"}, "weights: IMAGENET1K_V1 were trained with width 1 and 3 channels"),
     ({"weights": "IMAGENET9K"}, "weights: expected one of .*IMAGENET1K_V1.* got 'IMAGENET9K'")])
 def test_a_network_that_cannot_be_built_is_refused(change, message):

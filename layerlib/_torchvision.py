@@ -1,0 +1,72 @@
+"""torchvision's ResNet and VGG of any width and for any number of channels, see `layerlib.models.build`."""
+
+import torch
+from torch import Tensor, nn
+from torchvision.models import resnet, vgg
+
+RESIDUAL = {"resnet18": (resnet.BasicBlock, (2, 2, 2, 2)), "resnet50": (resnet.Bottleneck, (3, 4, 6, 3))}
+PLAIN = {"vgg16": False, "vgg16_bn": True}  # with batch norm?
+
+
+class Normalise(nn.Module):
+    """Pictures in [0, 1] to the mean and spread of ImageNet's, channel by channel, as its weights expect them."""
+
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("mean", torch.tensor([0.485, 0.456, 0.406])[:, None, None])
+        self.register_buffer("spread", torch.tensor([0.229, 0.224, 0.225])[:, None, None])
+
+    def forward(self, x: Tensor) -> Tensor:
+        return (x - self.mean) / self.spread
+
+
+class ResNet(resnet.ResNet):
+    """torchvision's ResNet with every number of channels times ``width``."""
+
+    def __init__(self, name: str, classes: int, width: float, channels: int):
+        nn.Module.__init__(self)
+        block, depths = RESIDUAL[name]
+        self._norm_layer, self.dilation, self.groups, self.base_width = nn.BatchNorm2d, 1, 1, 64
+        stem, *planes = (max(1, round(width * n)) for n in (64, 64, 128, 256, 512))
+        self.inplanes = stem
+        self.normalise = nn.Identity()
+        self.conv1 = nn.Conv2d(channels, stem, kernel_size=7, stride=2, padding=3, bias=False)
+        self.bn1 = nn.BatchNorm2d(stem)
+        self.relu = nn.ReLU(inplace=True)
+        self.maxpool = nn.MaxPool2d(kernel_size=3, stride=2, padding=1)
+        for i, (number, depth) in enumerate(zip(planes, depths, strict=True), start=1):
+            setattr(self, f"layer{i}", self._make_layer(block, number, depth, stride=1 if i == 1 else 2))
+        self.avgpool = nn.AdaptiveAvgPool2d((1, 1))
+        self.fc = nn.Linear(planes[-1] * block.expansion, classes)
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d):
+                nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(self.normalise(x))
+
+
+class VGG(vgg.VGG):
+    """torchvision's VGG-16 with every number of channels and hidden nodes times ``width``."""
+
+    def __init__(self, name: str, classes: int, width: float, channels: int, pooled: int, dropout: float):
+        plan = [n if n == "M" else max(1, round(width * n)) for n in vgg.cfgs["D"]]
+        hidden = max(1, round(width * 4096))
+        # the head of the parent's full size would take 100 million weights, only to be replaced here
+        nn.Module.__init__(self)
+        self.normalise = nn.Identity()
+        self.features = vgg.make_layers(plan, batch_norm=PLAIN[name])
+        self.features[0] = nn.Conv2d(channels, plan[0], kernel_size=3, padding=1)
+        self.avgpool = nn.AdaptiveAvgPool2d(pooled)
+        self.classifier = nn.Sequential(
+            nn.Linear(plan[-2] * pooled**2, hidden), nn.ReLU(inplace=True), nn.Dropout(dropout),
+            nn.Linear(hidden, hidden), nn.ReLU(inplace=True), nn.Dropout(dropout), nn.Linear(hidden, classes))
+        for module in self.modules():
+            if isinstance(module, (nn.Conv2d, nn.Linear)):
+                mode = "fan_out" if isinstance(module, nn.Conv2d) else "fan_in"
+                nn.init.kaiming_normal_(module.weight, mode=mode, nonlinearity="relu")
+                nn.init.zeros_(module.bias)
+        nn.init.normal_(self.classifier[-1].weight, std=0.01)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(self.normalise(x))
