@@ -15,9 +15,10 @@ import torch
 
 from benchmarks import seconds
 from layerlib.data.load import Split
+from layerlib.distributions.bootstrap import paired_bootstrap
 from layerlib.distributions.early_exit import EarlyExit, confident_ratio, mean_at_exit
 from layerlib.distributions.probes import LayerProbes
-from layerlib.distributions.scores import exact_match, paired_bootstrap, scores
+from layerlib.distributions.scores import exact_match, scores
 from layerlib.models import build, taps
 
 CLASSES, PICTURES, THRESHOLDS = 20, 256, 50

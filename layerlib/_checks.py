@@ -1,9 +1,12 @@
 """Checks of what a caller gives, each with the one sentence that refuses it."""
 
 import difflib
-from collections.abc import Iterable
-from numbers import Integral
+import math
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from numbers import Integral, Real
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -85,3 +88,29 @@ def in_short(error: Exception) -> str:
     """What went wrong: our own sentence, or the first sentence of PyTorch's."""
     text = str(error).strip().split("\n")[0]
     return text if isinstance(error, ValueError) else f"{type(error).__name__}: {text.split('. ')[0].rstrip('.')}"
+
+
+def number(argument: str, value: object, expected: str, fits: Callable[[float], bool] = math.isfinite) -> float:
+    """The value as a float; ValueError, naming the argument and what is ``expected``, unless it fits."""
+    if isinstance(value, bool) or not isinstance(value, Real) or not fits(float(value)):
+        raise ValueError(f"{argument}: expected {expected}, got {value!r}")
+    return float(value)
+
+
+def share(argument: str, value: object) -> float:
+    """The value as a float; ValueError, naming the argument, unless it is a number in [0, 1]."""
+    return number(argument, value, "a number in [0, 1]", lambda given: 0 <= given <= 1)
+
+
+def as_tensor(argument: str, value: object, dtype: torch.dtype | None = None) -> Tensor:
+    """A tensor as it is, a numpy array, numbers or nested lists of them as a tensor; ValueError for anything else."""
+    if isinstance(value, (Real, list, tuple)):
+        with suppress(TypeError, ValueError, RuntimeError):  # rows of unequal lengths, or no numbers
+            return torch.tensor(value, dtype=dtype)
+    if isinstance(value, np.ndarray) and value.dtype.kind in "biuf":
+        # PyTorch takes neither reversed nor read-only arrays without a word
+        value = torch.from_numpy(np.require(value, value.dtype.newbyteorder("="), ["C", "W"]))
+    if not isinstance(value, Tensor):
+        kind = f"an array of {value.dtype}" if isinstance(value, np.ndarray) else kind_of(value)
+        raise ValueError(f"{argument}: expected a tensor or an array of numbers, got {kind}")
+    return value if dtype is None else value.to(dtype)

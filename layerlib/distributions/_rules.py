@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from numbers import Real
 
 import torch
 from torch import Tensor
 
-from layerlib.distributions.scores import check_probabilities
+from layerlib._checks import as_tensor, number, share
+from layerlib.distributions._labels import probabilities_of
 
 TOLERANCE = 1e-6  # relative, so that 2/3 reaches 2/3 in float32 too; ratios of up to 1,000 labels differ by more
 Rule = Callable[[Tensor], Tensor]
@@ -36,10 +36,9 @@ def confident_ratio(probabilities: Tensor, s2: float | Tensor, s1: float = 0.5, 
     ValueError
         if a probability is NaN or not in [0, 1], or a threshold out of its range
     """
-    check_probabilities(probabilities)
-    levels = torch.as_tensor(s2, dtype=torch.float64)
-    if not 0 <= s1 < 1:
-        raise ValueError(f"s1: expected a number in [0, 1), got {s1}")
+    probabilities = probabilities_of(probabilities)
+    levels = as_tensor("s2", s2, torch.float64)
+    number("s1", s1, "a number in [0, 1)", lambda s1: 0 <= s1 < 1)
     if levels.ndim > 1 or not bool(((levels >= s1) & (levels <= 1)).all()):
         raise ValueError(f"s2: expected a number or a row of them, each from s1 = {s1} to 1, got {levels.tolist()}")
     predicted = probabilities > s1
@@ -71,7 +70,7 @@ def confidence(probabilities: Tensor) -> Tensor:
     ValueError
         if a probability is NaN or not in [0, 1]
     """
-    check_probabilities(probabilities)
+    probabilities = probabilities_of(probabilities)
     return torch.maximum(probabilities, 1 - probabilities).prod(-1)
 
 
@@ -98,12 +97,9 @@ class ConfidentRatio:
     strict: bool = True
 
     def __post_init__(self):
-        for name in ("s2", "rho", "s1"):
-            if not isinstance(getattr(self, name), Real):
-                raise ValueError(f"{name}: expected a number, got {getattr(self, name)!r}")
-        if not 0 < self.rho <= 1:
-            raise ValueError(f"rho: expected a number above 0 and at most 1, got {self.rho}")
-        confident_ratio(torch.zeros(1, 1), float(self.s2), self.s1, self.strict)
+        number("rho", self.rho, "a number above 0 and at most 1", lambda rho: 0 < rho <= 1)
+        s1 = number("s1", self.s1, "a number in [0, 1)", lambda s1: 0 <= s1 < 1)
+        number("s2", self.s2, f"a number from s1 = {s1} to 1", lambda s2: s1 <= s2 <= 1)
 
     def __call__(self, probabilities: Tensor) -> Tensor:
         return confident_ratio(probabilities, float(self.s2), self.s1, self.strict) >= least(float(self.rho))
@@ -128,8 +124,7 @@ class Confident:
     threshold: float
 
     def __post_init__(self):
-        if not 0 <= self.threshold <= 1:
-            raise ValueError(f"threshold: expected a number in [0, 1], got {self.threshold}")
+        share("threshold", self.threshold)
 
     def __call__(self, probabilities: Tensor) -> Tensor:
         return confidence(probabilities) >= least(float(self.threshold))

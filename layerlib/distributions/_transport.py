@@ -6,13 +6,13 @@ They take float64 rows of mass 1, checked by ``wasserstein`` and ``sinkhorn`` of
 
 import math
 
-import numpy as np
 import torch
 from torch import Tensor
 
+from layerlib.distributions._simplex import network_simplex
+
 CHUNK = 2**22  # numbers a temporary of Sinkhorn's iterations holds: 32 MiB
 LARGEST_EXPONENT = math.log(torch.finfo(torch.float64).max)
-PIVOTS = 10**7
 
 
 def exact(p: Tensor, q: Tensor, cost: Tensor) -> Tensor:
@@ -35,7 +35,7 @@ def exact(p: Tensor, q: Tensor, cost: Tensor) -> Tensor:
         return off_diagonal[0] * (p - q).abs().sum(-1) / 2
     labels = (q > 0).sum(-1)
     distance = p.new_empty(len(p))
-    for chosen, solve in ((labels == 1, _one_label), (labels == 2, _two_labels), (labels > 2, _network_simplex)):
+    for chosen, solve in ((labels == 1, _one_label), (labels == 2, _two_labels), (labels > 2, network_simplex)):
         rows = chosen.nonzero()[:, 0]
         if len(rows):
             distance[rows] = solve(p[rows], q[rows], cost)
@@ -51,34 +51,14 @@ def _two_labels(p: Tensor, q: Tensor, cost: Tensor) -> Tensor:
     mass, labels = q.topk(2)
     # rows with the same two labels share one sort
     pairs, of_row = (labels[:, 0] * len(cost) + labels[:, 1]).unique(return_inverse=True)
-    stay = cost.T[pairs // len(cost)]
-    price, order = (cost.T[pairs % len(cost)] - stay).sort(-1)
+    stay, move = cost.T[pairs // len(cost)], cost.T[pairs % len(cost)]
+    order = (move - stay).argsort(-1)
+    stay, move = (price.gather(-1, order)[of_row] for price in (stay, move))
     available = p.gather(-1, order[of_row])
     before = available.cumsum(-1) - available
     moved = (mass[:, 1:] - before).clamp_min(0).minimum(available)
-    return (p * stay[of_row]).sum(-1) + (moved * price[of_row]).sum(-1)
-
-
-def _network_simplex(p: Tensor, q: Tensor, cost: Tensor) -> Tensor:
-    """POT's network simplex on each row's support, on the CPU.
-
-    The one loop over samples: the solver takes one problem a call, and is faster on these small blocks than pivoting
-    a whole batch in step. Called beneath ``ot.emd2``, whose own work on each call takes several times as long.
-    """
-    from ot.lp.emd_wrap import emd_c  # half a second, which only three labels and more need
-
-    count = (q > 0).sum(-1)
-    mass, labels = (tensor.cpu().numpy() for tensor in q.topk(int(count.max())))
-    sources, to_label = p.cpu().numpy(), cost.T.contiguous().cpu().numpy()
-
-    def solved():
-        for source, n, target, label in zip(sources, count.tolist(), mass, labels, strict=True):
-            _, value, _, _, status = emd_c(target[:n], source, to_label[label[:n]], PIVOTS, 1)
-            if status != 1:
-                raise RuntimeError(f"the network simplex did not finish within {PIVOTS:,} pivots (status {status})")
-            yield value
-
-    return torch.from_numpy(np.fromiter(solved(), np.float64, len(sources))).to(p.device)
+    # what is left is priced by itself: a difference of prices would lose the smaller beside a huge one
+    return ((available - moved) * stay + moved * move).sum(-1)
 
 
 def entropic(p: Tensor, q: Tensor, cost: Tensor, epsilon: float, max_iterations: int, tolerance: float
@@ -175,14 +155,15 @@ class _Logarithms(_Scalings):
         return x + share.log()
 
 
-def _iterate(problem: _Scalings, p: Tensor, q: Tensor, labels: Tensor, max_iterations: int, tolerance: float,
-             every: int = 4) -> tuple[Tensor, Tensor]:
+def _iterate(problem: _Scalings, p: Tensor, q: Tensor, labels: Tensor, max_iterations: int, tolerance: float
+             ) -> tuple[Tensor, Tensor]:
     """Sinkhorn's iterations, looking at the error after the first and every few; the rounded cost and the error."""
+    # a look at the error waits for a GPU, which takes longer than many iterations
+    every = 4 if p.device.type == "cpu" else 32
     distance, error = p.new_empty(len(p)), p.new_empty(len(p))
     rows = torch.arange(len(p), device=p.device)
-    everywhere = torch.arange(len(problem.kernel), device=p.device)[None]
-    ones = problem.write(torch.ones_like(everywhere, dtype=p.dtype))
-    reach = problem.to_p(ones, everywhere, problem.kernel)
+    # from the labels of q alone: mass that starts on others leaves them only step by step
+    reach = problem.to_p(problem.write((q > 0).to(q.dtype)), labels, problem.kernel)
     for iteration in range(1, max_iterations + 1):
         u = problem.divide(problem.write(p), reach)
         v = problem.divide(problem.write(q), problem.to_q(u, labels, problem.kernel))

@@ -1,18 +1,22 @@
 """Label distributions of layers, and how far they are from their targets (Cao et al. 2022).
 
-Distributions are the last axis; the axes before it broadcast, as L layers (L, N, K) against one target (N, K). All
-is computed in float64 and returned in the wider of the two dtypes, without gradients.
+Distributions are the last axis; the axes before it broadcast, as L layers (L, N, K) against one target (N, K). Arrays
+count as tensors. All is computed in float64, on the device of the first argument, and returned in the wider of the two
+dtypes, without gradients.
 """
 
 import math
+from numbers import Integral, Real
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
+from layerlib._checks import as_tensor, number, whole_number
 from layerlib.distributions import _transport as transport
+from layerlib.distributions._masses import check_masses, costs_of, distributions_of
 
-TOLERANCE = {torch.float32: 1e-4, torch.float64: 1e-6}
+FINEST = 1e9  # times ε: beyond, the exponents of Sinkhorn's iterations are rounded by more than their tolerance
 
 
 def label_distribution(scores: Tensor) -> Tensor:
@@ -37,10 +41,12 @@ def label_distribution(scores: Tensor) -> Tensor:
     tensor([[0.5000, 0.0000, 0.5000, 0.0000],
             [0.0000, 0.0000, 0.7500, 0.2500]])
     """
+    scores = as_tensor("scores", scores)
     if scores.ndim < 1 or scores.shape[-1] == 0 or scores.is_complex():
         raise ValueError(f"scores: expected real numbers of shape (..., K), got {scores.dtype} {tuple(scores.shape)}")
     mass = scores.detach().double()
-    _masses("scores", mass)
+    check_masses("scores", mass)
+    mass = _about_one(mass, -1)  # the largest scores would overflow where they add
     total = mass.sum(-1, keepdim=True)
     if (total == 0).any():
         raise ValueError(f"scores: {int((total == 0).sum())} of {total.numel()} rows hold no score above 0; "
@@ -67,19 +73,20 @@ def label_cost(labels: int | Tensor) -> Tensor:
     ValueError
         if there is no class, or the vectors are not finite or all the same
     """
-    if not isinstance(labels, Tensor):
-        if not isinstance(labels, int) or isinstance(labels, bool) or labels < 1:
+    if isinstance(labels, (Real, str)) or labels is None:
+        if isinstance(labels, bool) or not isinstance(labels, Integral) or labels < 1:
             raise ValueError(f"labels: expected a number of classes or vectors of shape (K, D), got {labels!r}")
-        return 1 - torch.eye(labels, dtype=torch.float64)
-    if labels.ndim != 2 or not labels.is_floating_point() or not labels.isfinite().all():
+        return 1 - torch.eye(int(labels), dtype=torch.float64)
+    labels = as_tensor("labels", labels)
+    if labels.ndim != 2 or not labels.numel() or not labels.is_floating_point() or not labels.isfinite().all():
         raise ValueError("labels: expected finite float vectors of shape (K, D), "
                          f"got {labels.dtype} {tuple(labels.shape)}, {int((~labels.isfinite()).sum())} not finite")
-    vectors = labels.detach().double()
+    vectors = _about_one(labels.detach().double(), (0, 1))  # squares would overflow, or vanish
     # by differences: equal vectors cost exactly 0
     squared = torch.cdist(vectors, vectors, compute_mode="donot_use_mm_for_euclid_dist") ** 2
-    if not squared.any():
+    if len(labels) > 1 and not squared.any():
         raise ValueError(f"labels: expected vectors that differ, got {len(labels)} times the same")
-    return squared / squared.max()
+    return squared / squared.max() if len(labels) > 1 else squared
 
 
 def wasserstein(p: Tensor, q: Tensor, cost: Tensor) -> Tensor:
@@ -133,28 +140,32 @@ def sinkhorn(p: Tensor, q: Tensor, cost: Tensor, epsilon: float = 0.01, max_iter
     Parameters
     ----------
     p, q, cost : as in ``wasserstein``
-    epsilon : weight ε of the entropy, in the units of the cost
+    epsilon : weight ε of the entropy, in the units of the cost; at least a billionth of the largest
     max_iterations : at least 1
     tolerance : L1 error of the marginals at which a row is done
 
     Returns
     -------
     cost ⟨T, C⟩ : shape (...)
-    error : shape (...), the L1 error of the marginals before rounding
+    error : shape (...), the L1 error of the marginals before rounding: above ``tolerance`` where the iterations ran
+        out, and the cost not to be trusted
 
     Raises
     ------
     ValueError
         as ``wasserstein``, or if an option is not as above
     """
-    for name, value in (("epsilon", epsilon), ("tolerance", tolerance)):
-        if not (math.isfinite(value) and value >= 0) or (name == "epsilon" and value == 0):
-            raise ValueError(f"{name}: expected a finite number {'above' if name == 'epsilon' else 'of at least'} 0, "
-                             f"got {value}")
-    if max_iterations < 1:
-        raise ValueError(f"max_iterations: expected at least 1, got {max_iterations}")
-    return Entropic(*_transport(lambda *rows: transport.entropic(*rows, epsilon, max_iterations, tolerance),
-                                p, q, cost))
+    number("epsilon", epsilon, "a finite number above 0", lambda given: 0 < given < math.inf)
+    number("tolerance", tolerance, "a finite number of at least 0", lambda given: 0 <= given < math.inf)
+    whole_number("max_iterations", max_iterations)
+
+    def solve(p: Tensor, q: Tensor, cost: Tensor) -> tuple[Tensor, Tensor]:
+        if (largest := float(cost.max())) > FINEST * epsilon:
+            raise ValueError(f"epsilon: expected at least {largest / FINEST:.3g}, the largest cost divided by "
+                             f"{FINEST:.0e}, got {epsilon:.3g}; below, wasserstein is as near")
+        return transport.entropic(p, q, cost, epsilon, max_iterations, tolerance)
+
+    return Entropic(*_transport(solve, p, q, cost))
 
 
 def total_variation(p: Tensor, q: Tensor) -> Tensor:
@@ -162,13 +173,13 @@ def total_variation(p: Tensor, q: Tensor) -> Tensor:
 
     It is the transport cost where any move costs 1.
     """
-    p, q, dtype = _distributions(p, q)
+    p, q, dtype = distributions_of(p, q)
     return ((p - q).abs().sum(-1) / 2).to(dtype)
 
 
 def chebyshev(p: Tensor, q: Tensor) -> Tensor:
     """Largest absolute difference of each row, shape (...) (Cao et al. 2022, fig. 5). Raises as ``wasserstein``."""
-    p, q, dtype = _distributions(p, q)
+    p, q, dtype = distributions_of(p, q)
     return (p - q).abs().amax(-1).to(dtype)
 
 
@@ -193,9 +204,8 @@ def kl(p: Tensor, q: Tensor, floor: float = 0.0) -> Tensor:
     ValueError
         as ``wasserstein``, or if ``floor`` is negative
     """
-    if not (math.isfinite(floor) and floor >= 0):
-        raise ValueError(f"floor: expected a finite number of at least 0, got {floor}")
-    p, q, dtype = _distributions(p, q)
+    number("floor", floor, "a finite number of at least 0", lambda given: 0 <= given < math.inf)
+    p, q, dtype = distributions_of(p, q)
     return _kl(p, q + floor).to(dtype)
 
 
@@ -204,7 +214,7 @@ def js(p: Tensor, q: Tensor) -> Tensor:
 
     In nats, between 0 and ln 2, shape (...). A term with no mass is 0. Raises as ``wasserstein``.
     """
-    p, q, dtype = _distributions(p, q)
+    p, q, dtype = distributions_of(p, q)
     middle = (p + q) / 2
     return ((_kl(p, middle) + _kl(q, middle)) / 2).clamp(0, math.log(2)).to(dtype)
 
@@ -215,42 +225,17 @@ def _kl(p: Tensor, q: Tensor) -> Tensor:
 
 def _transport(solve, p: Tensor, q: Tensor, cost: Tensor) -> tuple[Tensor, ...]:
     """``solve`` on all rows laid out flat, its answers in the rows' shape and dtype."""
-    p, q, dtype = _distributions(p, q)
-    cost = _cost(cost, p.shape[-1]).to(p.device)
+    p, q, dtype = distributions_of(p, q)
+    cost = costs_of(cost, p.shape[-1]).to(p.device)
     p, q = torch.broadcast_tensors(p, q)
     found = solve(p.reshape(-1, p.shape[-1]), q.reshape(-1, q.shape[-1]), cost)
-    return tuple(x.view(p.shape[:-1]).to(dtype) for x in (found if isinstance(found, tuple) else (found,)))
+    found = tuple(x.view(p.shape[:-1]).to(dtype) for x in (found if isinstance(found, tuple) else (found,)))
+    if not all(x.isfinite().all() for x in found):
+        raise ValueError(f"cost: expected costs whose distances {dtype} can hold, got up to {float(cost.max()):.3g}")
+    return found
 
 
-def _distributions(p: Tensor, q: Tensor) -> tuple[Tensor, Tensor, torch.dtype]:
-    """Both checked, in float64 and normalised to the last digit, and the dtype to answer in."""
-    for name, rows in (("p", p), ("q", q)):
-        if not isinstance(rows, Tensor) or rows.dtype not in TOLERANCE or rows.ndim < 1 or rows.shape[-1] == 0:
-            raise ValueError(f"{name}: expected a float32 or float64 tensor of shape (..., K), got "
-                             f"{getattr(rows, 'dtype', type(rows).__name__)} {tuple(getattr(rows, 'shape', ()))}")
-        _masses(name, rows)
-        off = (rows.sum(-1, dtype=torch.float64) - 1).abs()
-        if (off > TOLERANCE[rows.dtype]).any():
-            raise ValueError(f"{name}: expected rows of sum 1, got {int((off > TOLERANCE[rows.dtype]).sum())} of "
-                             f"{off.numel()} off by up to {off.max():.2g}; see label_distribution")
-    leading = zip(reversed(p.shape[:-1]), reversed(q.shape[:-1]), strict=False)
-    if p.shape[-1] != q.shape[-1] or any(a != b and 1 not in (a, b) for a, b in leading):
-        raise ValueError(f"q: expected a shape that broadcasts with {tuple(p.shape)} of p, got {tuple(q.shape)}")
-    dtype = torch.promote_types(p.dtype, q.dtype)
-    p, q = (rows.detach().to(p.device, torch.float64) for rows in (p, q))
-    return p / p.sum(-1, keepdim=True), q / q.sum(-1, keepdim=True), dtype
-
-
-def _masses(name: str, mass: Tensor) -> None:
-    wrong = ~mass.isfinite() | (mass < 0)
-    if wrong.any():
-        raise ValueError(f"{name}: expected finite numbers of at least 0, got {mass[wrong][0]:.4g} "
-                         f"and {int(wrong.sum()) - 1} more like it")
-
-
-def _cost(cost: Tensor, classes: int) -> Tensor:
-    if not isinstance(cost, Tensor) or cost.shape != (classes, classes) or cost.is_complex():
-        raise ValueError(f"cost: expected real numbers of shape ({classes}, {classes}), one for each pair of labels, "
-                         f"got {tuple(getattr(cost, 'shape', ()))} {getattr(cost, 'dtype', type(cost).__name__)}")
-    _masses("cost", cost)
-    return cost.detach().double()
+def _about_one(x: Tensor, dims: int | tuple[int, ...]) -> Tensor:
+    """x divided by a power of two, which changes no digit, so that the largest along ``dims`` is about 1."""
+    largest = x.abs().amax(dims, keepdim=True)
+    return x / torch.where(largest > 0, largest / (2 * torch.frexp(largest).mantissa), 1)

@@ -5,9 +5,11 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from layerlib._checks import as_tensor, number
 from layerlib.distributions._exiting import EarlyExit
+from layerlib.distributions._labels import hot, probabilities_of
 from layerlib.distributions._rules import Confident, ConfidentRatio, confidence, confident_ratio, least
-from layerlib.distributions.scores import check_probabilities, exact_match
+from layerlib.distributions.scores import exact_match
 
 __all__ = ["KINDS", "Confident", "ConfidentRatio", "EarlyExit", "at_exit", "calibrated", "confidence",
            "confident_ratio", "confused_shares", "difficulty", "exit_layers", "first_exit", "mean_at_exit",
@@ -37,8 +39,7 @@ def exit_layers(probabilities: Tensor, s2: float, rho: float, s1: float = 0.5, s
         if the shape is another, a probability is NaN or not in [0, 1], or a threshold out of its range
     """
     rule = ConfidentRatio(s2, rho, s1, strict)
-    _check_layers(probabilities)
-    return first_exit(rule(probabilities))
+    return first_exit(rule(probabilities_of(probabilities, layers=True)))
 
 
 def first_exit(leaves: Tensor) -> Tensor:
@@ -55,6 +56,7 @@ def first_exit(leaves: Tensor) -> Tensor:
     -------
     int64, shape (..., N), layers counted from 0
     """
+    leaves = as_tensor("leaves", leaves)
     if leaves.dtype != torch.bool or leaves.ndim < 2 or leaves.shape[-2] == 0:
         raise ValueError(f"leaves: expected bool, shape (..., L, N), got {leaves.dtype} {tuple(leaves.shape)}")
     return leaves.byte().argmax(-2).where(leaves.any(-2), leaves.shape[-2] - 1)
@@ -71,9 +73,21 @@ def at_exit(values: Tensor, layers: Tensor) -> Tensor:
     Returns
     -------
     shape (N, ...)
+
+    Raises
+    ------
+    ValueError
+        if there is not one layer for each sample, or a number is none of a layer
     """
-    if layers.shape != values.shape[1:2]:
-        raise ValueError(f"layers: expected shape {tuple(values.shape[1:2])}, one a sample, got {tuple(layers.shape)}")
+    values, layers = as_tensor("values", values), as_tensor("layers", layers)
+    if values.ndim < 2:
+        raise ValueError(f"values: expected shape (L, N, ...), got {tuple(values.shape)}")
+    if layers.shape != values.shape[1:2] or layers.dtype != torch.int64:
+        raise ValueError(f"layers: expected int64 of shape {tuple(values.shape[1:2])}, one a sample, "
+                         f"got {layers.dtype} {tuple(layers.shape)}")
+    if len(layers) and not 0 <= int(layers.min()) <= int(layers.max()) < len(values):
+        raise ValueError(f"layers: expected numbers 0 to {len(values) - 1}, got {int(layers.min())} to "
+                         f"{int(layers.max())}")
     return values[layers.to(values.device), torch.arange(len(layers), device=values.device)]
 
 
@@ -99,15 +113,18 @@ def mean_at_exit(scores: Tensor, thresholds: Tensor, values: Tensor) -> Tensor:
     ValueError
         if the shapes do not fit, there are no samples, or a threshold is NaN
     """
-    if scores.ndim < 2 or 0 in scores.shape[-2:]:
-        raise ValueError(f"scores: expected shape (..., L, N) with layers and samples, got {tuple(scores.shape)}")
+    scores, values = as_tensor("scores", scores), as_tensor("values", values)
+    thresholds = as_tensor("thresholds", thresholds, torch.float64)
+    if scores.ndim < 2 or not scores.is_floating_point() or 0 in scores.shape[-2:]:
+        raise ValueError("scores: expected floats of shape (..., L, N) with layers and samples, "
+                         f"got {scores.dtype} {tuple(scores.shape)}")
     layers, samples = scores.shape[-2:]
     if thresholds.ndim != 1 or thresholds.isnan().any():
         raise ValueError(f"thresholds: expected shape (R,) without NaN, got {tuple(thresholds.shape)}")
     if values.shape not in ((layers, samples), (layers, 1)):
         raise ValueError(f"values: expected shape {(layers, samples)} or {(layers, 1)}, got {tuple(values.shape)}")
     values = values.to(scores.device, torch.float64).expand(layers, samples)
-    rising, order = least(thresholds.double()).to(scores).sort()
+    rising, order = least(thresholds).to(scores).sort()
     best = scores.nan_to_num(-torch.inf).cummax(-2).values[..., :-1, :]
     # a sample goes on past layer l under the thresholds from this number on: there the value changes to the next
     passed = torch.searchsorted(rising, best.contiguous(), right=True).reshape(scores.shape[:-2].numel(), -1)
@@ -124,7 +141,7 @@ def confused_shares(probabilities: Tensor, labels: Tensor, threshold: float = 0.
     ----------
     probabilities : float in [0, 1], shape (L, N, K)
     labels : 0 or 1, shape (N, K)
-    threshold : above which a label is predicted
+    threshold : in [0, 1], above which a label is predicted
 
     Returns
     -------
@@ -136,7 +153,7 @@ def confused_shares(probabilities: Tensor, labels: Tensor, threshold: float = 0.
     ValueError
         as ``exact_match``, and if there are no samples
     """
-    _check_layers(probabilities)
+    probabilities = probabilities_of(probabilities, layers=True)
     right = exact_match(probabilities, labels, threshold)
     layers, samples = right.shape
     if not samples:
@@ -172,13 +189,14 @@ def difficulty(distances: Tensor, baseline: Tensor, near: float = 0.2, far: floa
     ValueError
         if shapes or values are not as above
     """
+    distances, baseline = as_tensor("distances", distances), as_tensor("baseline", baseline)
     if distances.ndim != 2 or len(distances) < 3 or not bool((distances >= 0).all()):
         raise ValueError(f"distances: expected values >= 0, shape (L, N) with L >= 3, got {tuple(distances.shape)} "
                          f"with {int((~(distances >= 0)).sum())} values that are negative or NaN")
     if baseline.shape not in ((), distances.shape[1:]) or not bool(((baseline > 0) & baseline.isfinite()).all()):
         raise ValueError(f"baseline: expected finite values > 0, shape {tuple(distances.shape[1:])} or (), "
                          f"got {tuple(baseline.shape)}")
-    if not 0 <= near <= far:
+    if not 0 <= number("near", near, "a finite number") <= number("far", far, "a finite number"):
         raise ValueError(f"near, far: expected 0 <= near <= far, got {near} and {far}")
     layers, third = len(distances), len(distances) // 3
     w = distances / baseline.to(distances.device)
@@ -214,36 +232,28 @@ def temperatures(probabilities: Tensor, labels: Tensor) -> Tensor:
     ValueError
         as ``exact_match``
     """
-    _check_layers(probabilities)
-    exact_match(probabilities, labels)
-    logits, labels = _logits(probabilities), labels.to(probabilities)
-    cold, hot = (torch.full((len(logits),), end, dtype=torch.float64, device=logits.device).log()
-                 for end in (COLDEST, HOTTEST))
+    probabilities = probabilities_of(probabilities, layers=True)
+    logits, labels = _logits(probabilities), hot(labels, probabilities).to(probabilities.dtype)
+    coldest, hottest = (torch.full((len(logits),), end, dtype=torch.float64, device=logits.device).log()
+                        for end in (COLDEST, HOTTEST))
     for _ in range(50):
-        middle = (cold + hot) / 2
+        middle = (coldest + hottest) / 2
         scaled = logits * (-middle).exp()[:, None, None].to(logits.dtype)
         # the slope of the loss in 1/T: below zero, or rounded to it by saturation, a larger 1/T is better
         colder = ((scaled.sigmoid() - labels) * logits).sum((1, 2), dtype=torch.float64) <= 0
-        cold, hot = cold.where(colder, middle), middle.where(colder, hot)
-    return ((cold + hot) / 2).exp()
+        coldest, hottest = coldest.where(colder, middle), middle.where(colder, hottest)
+    return ((coldest + hottest) / 2).exp()
 
 
 def calibrated(probabilities: Tensor, temperature: Tensor) -> Tensor:
     """Probabilities (L, N, K) with each layer's logits divided by its temperature (L,)."""
-    _check_layers(probabilities)
-    if temperature.shape != probabilities.shape[:1] or not bool((temperature > 0).all()):
-        raise ValueError(f"temperature: expected values > 0, shape {tuple(probabilities.shape[:1])}, one a layer, "
-                         f"got {tuple(temperature.shape)}")
+    probabilities, temperature = probabilities_of(probabilities, layers=True), as_tensor("temperature", temperature)
+    if temperature.shape != probabilities.shape[:1] or not bool(((temperature > 0) & temperature.isfinite()).all()):
+        raise ValueError(f"temperature: expected finite values > 0, shape {tuple(probabilities.shape[:1])}, "
+                         f"one a layer, got {tuple(temperature.shape)}")
     return (_logits(probabilities) / temperature[:, None, None].to(probabilities)).sigmoid()
 
 
 def _logits(probabilities: Tensor) -> Tensor:
     # a saturated sigmoid has no finite logit: keep one rounding away from 0 and 1
     return probabilities.logit(eps=torch.finfo(probabilities.dtype).eps)
-
-
-def _check_layers(probabilities: Tensor) -> None:
-    check_probabilities(probabilities)
-    if probabilities.ndim != 3 or not len(probabilities):
-        raise ValueError(f"probabilities: expected shape (L, N, K) with at least one layer, "
-                         f"got {tuple(probabilities.shape)}")

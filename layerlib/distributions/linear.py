@@ -11,6 +11,7 @@ from tqdm.auto import tqdm
 
 from layerlib._checks import whole_number
 from layerlib.distributions._features import Features
+from layerlib.distributions._labels import targets_of
 from layerlib.distributions._logistic import logistic_regression
 
 PIECE = 10_000  # samples
@@ -175,7 +176,7 @@ class LinearProbes:
 
     def _given(self, features: Tensor | Features, targets: Tensor | None) -> tuple[Features, Tensor]:
         features = as_features(features)
-        targets = as_targets("targets", features.labels if targets is None else targets, len(features), self.classes)
+        targets = targets_of("targets", features.labels if targets is None else targets, len(features), self.classes)
         return features, targets.to(features.device, features.pooled.dtype)
 
     def _first_weights(self, features: Features, seed: int) -> tuple[Tensor, Tensor]:
@@ -199,23 +200,6 @@ def as_features(features: Tensor | Features) -> Features:
         raise ValueError(f"features: expected a float tensor of shape (L, N, F) or (N, F), got {kind} {shape}")
     pooled = features if features.ndim == 3 else features[None]
     return Features(pooled, None, None, (pooled.shape[2],) * len(pooled), pooled.device)
-
-
-def as_targets(name: str, given: Tensor, samples: int, classes: int) -> Tensor:
-    """Class numbers as one-hot rows, and what has a row a sample as it is; ValueError where it is neither."""
-    if given is None:
-        raise ValueError(f"{name}: expected labels with these features, got None")
-    smallest, largest = given.min().item(), given.max().item()
-    if given.dtype == torch.int64 and given.shape == (samples,):
-        if not 0 <= smallest <= largest < classes:
-            raise ValueError(f"{name}: expected class numbers 0 to {classes - 1}, got {smallest} to {largest}")
-        return F.one_hot(given, classes)
-    if tuple(given.shape) != (samples, classes):
-        raise ValueError(f"{name}: expected shape {(samples, classes)}, or class numbers, int64 {(samples,)}, "
-                         f"got {given.dtype} {tuple(given.shape)}")
-    if not 0 <= smallest <= largest <= 1:
-        raise ValueError(f"{name}: expected numbers in [0, 1], got {smallest:g} to {largest:g}")
-    return given
 
 
 def bar(steps: Iterable, label: str | None, unit: str, count: int | None = None) -> tqdm:

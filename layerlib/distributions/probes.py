@@ -9,7 +9,8 @@ from torch.nn import functional as F
 from layerlib._checks import first_parameter, whole_number
 from layerlib.data.splits import Split
 from layerlib.distributions._features import Features, fill, pooled_features, read_taps, room
-from layerlib.distributions.linear import LinearProbes, as_targets, bar
+from layerlib.distributions._labels import targets_of
+from layerlib.distributions.linear import LinearProbes, bar
 from layerlib.layers._names import named_layers
 
 
@@ -165,8 +166,11 @@ class LayerProbes:
         return F.linear(pooled, self.weight[i, :, : pooled.shape[1]], self.bias[i]).sigmoid()
 
     def _given(self, split: Split | Features, targets: Tensor | None, progress: str | None) -> tuple[Features, Tensor]:
-        name, given = ("labels", split.labels) if targets is None else ("targets", targets)
-        given = as_targets(name, given, len(split.labels), self.classes)  # before the network runs
+        # before the network runs
+        if targets is None:
+            given = targets_of("labels", split.labels, len(split), self.classes, soft=False)
+        else:
+            given = targets_of("targets", targets, len(split), self.classes)
         return split if isinstance(split, Features) else self.features(split, progress=progress), given
 
     def _tapped(self, images: Tensor, batch_size: int) -> Iterator[tuple[list[Tensor], Tensor | None]]:

@@ -1,6 +1,8 @@
 """Distances between label distributions against POT, SciPy and the linear programme itself."""
 
+import itertools
 import math
+from fractions import Fraction
 
 import numpy as np
 import ot
@@ -12,6 +14,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from layerlib.distributions import _simplex as simplex
 from layerlib.distributions import _transport as transport
 from layerlib.distributions.distances import (
     chebyshev,
@@ -98,7 +101,7 @@ def test_float32_answers_in_float32_within_a_millionth():
 
 def test_a_simplex_that_does_not_finish_is_told(monkeypatch):
     random = torch.Generator().manual_seed(11)
-    monkeypatch.setattr(transport, "PIVOTS", 1)
+    monkeypatch.setattr(simplex, "PIVOTS", 1)
     with pytest.raises(RuntimeError, match="did not finish within 1 pivots"):
         wasserstein(rows(random, 5, 20), torch.full((5, 20), 0.05), metric(random, 20))
 
@@ -162,6 +165,70 @@ def test_layers_against_one_target_equal_the_layers_one_by_one(distance):
 @pytest.mark.parametrize("distance", [wasserstein, entropic])
 def test_no_samples_have_no_distances(distance):
     assert distance(torch.zeros(3, 0, 4), torch.zeros(0, 4), label_cost(4)).shape == (3, 0)
+
+
+def brute_force(cost):
+    """Least cost between uniform distributions, in fractions: the best of all assignments (Birkhoff)."""
+    exact = [[Fraction(each) for each in row] for row in cost.tolist()]
+    return min(sum(exact[i][j] for i, j in enumerate(order)) for order in itertools.permutations(range(len(exact))))
+
+
+@pytest.mark.parametrize("b", [7, 1e9, 1e16, 1e20, 1e300])
+def test_huge_costs_beside_small_ones_leave_the_small_ones_their_digits(b):
+    p, third = torch.tensor([[0.5, 0.5, 0]], dtype=torch.float64), torch.full((1, 3), 1 / 3, dtype=torch.float64)
+    cost = torch.tensor([[b, 3, 1], [7, b, 1], [1, 1, 1]], dtype=torch.float64)
+    same(wasserstein(p, p, cost), [5.0], atol=1e-12)
+    same(wasserstein(third, third, cost), [float(brute_force(cost) / 3)], atol=1e-12)
+
+
+@given(st.integers(0, 2**31), st.integers(2, 5), st.integers(0, 250))
+def test_costs_of_any_size_side_by_side_are_added_to_all_digits(seed, classes, decades):
+    random = torch.Generator().manual_seed(seed)
+    cost = 10 ** (decades * (torch.rand(classes, classes, generator=random, dtype=torch.float64) - 0.5))
+    uniform = torch.full((1, classes), 1 / classes, dtype=torch.float64)
+    expected = brute_force(cost) / classes
+    assert wasserstein(uniform, uniform, cost).item() == pytest.approx(float(expected), rel=1e-6)
+
+
+@pytest.mark.parametrize("scale", [1e-300, 1e-20, 1e20, 1e300])
+@pytest.mark.parametrize("labels", [1, 2, 5])
+def test_the_unit_of_the_cost_does_not_matter(scale, labels):
+    random = torch.Generator().manual_seed(13)
+    p, q, cost = rows(random, 20, 8), rows(random, 20, 8, labels), metric(random, 8)
+    same(wasserstein(p, q, scale * cost) / scale, wasserstein(p, q, cost), atol=1e-12)
+
+
+def test_costs_beyond_what_the_answer_can_hold_are_refused():
+    p = label_distribution(torch.rand(3, 4))
+    with pytest.raises(ValueError, match=r"cost: expected costs whose distances torch.float32 can hold, .* 1e\+200"):
+        wasserstein(p, p.roll(1, 0), 1e200 * label_cost(4))
+
+
+def test_sinkhorn_begins_on_the_labels_that_hold_something():
+    x = torch.arange(20, dtype=torch.float64)
+    q = torch.zeros(20, dtype=torch.float64)
+    q[::2] = 0.1
+    far = (x[:, None] - x).square()
+    right = pots_sinkhorn(q[::2], q[::2], far[::2, ::2], 1.0)
+    assert right == pytest.approx(0.12747, abs=1e-5)
+    for place in (x, torch.cat([x[::2], -x[1::2]]), torch.cat([x[::2], x[10:] + 90])):  # of the empty labels
+        mass = q if place is x else torch.cat([q[::2], q[1::2]])
+        cost, error = sinkhorn(mass, mass, (place[:, None] - place).square(), epsilon=1.0)
+        assert error <= 1e-6 and cost.item() == pytest.approx(right, abs=1e-4)
+
+
+def test_iterations_that_ran_out_are_told_by_the_error():
+    random = torch.Generator().manual_seed(14)
+    p, q, cost = rows(random, 10, 6), rows(random, 10, 6), metric(random, 6)
+    found = sinkhorn(p, q, cost, 0.01, max_iterations=3)
+    assert (found.error > 1e-6).any() and torch.equal(found.cost, found[0])
+
+
+@pytest.mark.parametrize("epsilon", [1e-320, 1e-12])
+def test_an_epsilon_too_small_for_the_exponents_is_refused(epsilon):
+    with pytest.raises(ValueError, match="epsilon: expected at least 1e-09, the largest cost divided by 1e\\+09, got "):
+        sinkhorn(GOOD, GOOD, label_cost(4), epsilon)
+    assert sinkhorn(GOOD, GOOD, label_cost(4), 2e-9).cost.isfinite().all()
 
 
 def pots_sinkhorn(p, q, cost, epsilon):
@@ -230,7 +297,7 @@ def test_rounded_cost_is_that_of_a_coupling_however_early_iterations_end(problem
 def test_error_is_the_one_of_the_plan_before_rounding():
     random = torch.Generator().manual_seed(5)
     p, q, cost = rows(random, 5, 6), rows(random, 5, 6), metric(random, 6)
-    u, v, kernel = torch.ones_like(p), torch.ones_like(q), torch.exp(-cost / 0.05)
+    u, v, kernel = torch.ones_like(p), (q > 0).double(), torch.exp(-cost / 0.05)
     for _ in range(7):
         u = p / (v @ kernel.T)
         v = q / (u @ kernel)
@@ -239,10 +306,11 @@ def test_error_is_the_one_of_the_plan_before_rounding():
 
 
 def test_rounding_equals_altschulers_algorithm_on_the_plan_itself():
-    random = torch.Generator().manual_seed(6)
+    random = torch.Generator().manual_seed(10)
     p, q, cost = rows(random, 1, 6)[0], rows(random, 1, 6, 4)[0], metric(random, 6)
+    assert (q > 0).sum() > 1  # else the first step has all marginals right
     kernel = torch.exp(-cost / 0.05)
-    u = p / kernel.sum(1)
+    u = p / (kernel @ (q > 0).double())
     plan = u[:, None] * kernel * (q / (u @ kernel))
     plan = plan * torch.where(plan.sum(1) > 0, p / plan.sum(1), 0).clamp(max=1)[:, None]
     plan = plan * torch.where(plan.sum(0) > 0, q / plan.sum(0), 0).clamp(max=1)
@@ -312,6 +380,35 @@ def test_label_distributions_sum_to_one_and_keep_the_ratios(problem):
     same(label_distribution(scores), p, atol=1e-14)
 
 
+@pytest.mark.parametrize("scale", [1e-320, 1e-300, 1e300, 1e308])
+def test_scores_of_any_size_become_label_distributions(scale):
+    scores = torch.tensor([[1.0, 0.5, 0.25], [1.0, 1.0, 1.0]], dtype=torch.float64)
+    same(label_distribution(scale * scores), label_distribution(scores), atol=1e-3 if scale == 1e-320 else 1e-15)
+
+
+@pytest.mark.parametrize("scale", [1e-310, 1e-200, 1e200, 1e307])
+def test_label_vectors_of_any_size_give_the_same_cost(scale):
+    vectors = torch.randn(5, 3, generator=torch.Generator().manual_seed(15), dtype=torch.float64)
+    same(label_cost(scale * vectors), label_cost(vectors), atol=1e-12)
+    assert torch.equal(label_cost(vectors * 2.0**700), label_cost(vectors))
+
+
+def test_a_class_alone_costs_nothing():
+    assert label_cost(torch.rand(1, 3)).tolist() == label_cost(1).tolist() == [[0.0]]
+
+
+def test_arrays_and_lists_count_as_tensors():
+    random = torch.Generator().manual_seed(16)
+    p, q, cost = rows(random, 4, 5), rows(random, 4, 5), metric(random, 5)
+    for distance in (wasserstein, lambda *rows: sinkhorn(*rows, 0.1).cost):
+        assert torch.equal(distance(p.numpy(), q.numpy(), cost.numpy()), distance(p, q, cost))
+    reversed_, locked = p.numpy()[::-1], q.numpy()
+    locked.setflags(write=False)
+    assert torch.equal(kl(reversed_, locked, floor=0.1), kl(p.flip(0), q, floor=0.1))
+    assert torch.equal(label_distribution([[1, 0, 1]]), label_distribution(torch.tensor([[1, 0, 1]])))
+    assert torch.equal(label_cost(p.numpy()), label_cost(p)) and torch.equal(label_cost(np.int64(3)), label_cost(3))
+
+
 @pytest.mark.parametrize("dtype", [torch.bool, torch.int64, torch.float16, torch.bfloat16, torch.float32])
 def test_multi_hot_targets_share_the_mass_between_their_labels(dtype):
     scores = torch.tensor([[[1, 0, 1, 0], [0, 1, 0, 0]]]).to(dtype)
@@ -352,7 +449,9 @@ GOOD = torch.full((3, 4), 0.25)
     (dict(q=GOOD.log() / 0), "q: expected finite numbers"),
     (dict(q=GOOD * torch.nan), "q: expected finite numbers of at least 0, got nan and 11 more"),
     (dict(p=GOOD.long()), r"p: expected a float32 or float64 tensor .*, got torch.int64 \(3, 4\)"),
-    (dict(p=GOOD.numpy()), r"p: expected a float32 or float64 tensor"),
+    (dict(p="0.5, 0.5"), "p: expected a tensor or an array of numbers, got str"),
+    (dict(p=GOOD.numpy().astype(object)), "p: expected a tensor or an array of numbers, got an array of object"),
+    (dict(p=[[0.5, 0.5], [1.0]]), "p: expected a tensor or an array of numbers, got list"),
     (dict(q=GOOD[:, :0]), r"q: expected a float32 or float64 tensor of shape \(..., K\)"),
     (dict(q=torch.full((3, 5), 0.2)), r"q: expected a shape that broadcasts with \(3, 4\) of p, got \(3, 5\)"),
     (dict(q=GOOD[:2]), r"q: expected a shape that broadcasts with \(3, 4\) of p, got \(2, 4\)"),
@@ -379,7 +478,9 @@ def test_bad_costs_raise(distance, change, message):
     (dict(epsilon=0.0), "epsilon: expected a finite number above 0, got 0.0"),
     (dict(epsilon=math.inf), "epsilon: expected a finite number above 0, got inf"),
     (dict(tolerance=-1.0), "tolerance: expected a finite number of at least 0, got -1.0"),
-    (dict(max_iterations=0), "max_iterations: expected at least 1, got 0"),
+    (dict(epsilon="0.1"), "epsilon: expected a finite number above 0, got '0.1'"),
+    (dict(max_iterations=2.5), "max_iterations: expected a whole number from 1 up, got 2.5"),
+    (dict(max_iterations=0), "max_iterations: expected a whole number from 1 up, got 0"),
 ])
 def test_bad_options_raise(change, message):
     with pytest.raises(ValueError, match=message):

@@ -3,6 +3,7 @@
 import copy
 import warnings
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
@@ -570,16 +571,16 @@ GOOD, LABELS = some_probabilities(1)
     (dict(probabilities=GOOD[0]), r"probabilities: expected shape \(L, N, K\)"),
     (dict(probabilities=GOOD[:0]), r"probabilities: expected shape \(L, N, K\) with at least one layer"),
     (dict(probabilities=GOOD[..., :0]), "with at least one class"),
-    (dict(s2=0.4), r"s2: expected a number or a row of them, each from s1 = 0.5 to 1, got 0.4"),
+    (dict(s2=0.4), "s2: expected a number from s1 = 0.5 to 1, got 0.4"),
     (dict(s2=1.1), "s2: expected"),
     (dict(s2=float("nan")), "s2: expected"),
-    (dict(s2=torch.tensor([0.6, 0.7])), "s2: expected a number, got tensor"),
+    (dict(s2=torch.tensor([0.6, 0.7])), "s2: expected a number from s1 = 0.5 to 1, got tensor"),
     (dict(s1=1.0), r"s1: expected a number in \[0, 1\), got 1.0"),
     (dict(s1=0.95), "s2: expected"),
     (dict(rho=0), "rho: expected a number above 0 and at most 1, got 0"),
     (dict(rho=1.5), "rho: expected"),
     (dict(rho=float("nan")), "rho: expected"),
-    (dict(rho=torch.tensor([0.5, 1])), "rho: expected a number, got tensor"),
+    (dict(rho=torch.tensor([0.5, 1])), "rho: expected a number above 0 and at most 1, got tensor"),
 ])
 def test_bad_input_of_the_algorithm_raises(change, message):
     with pytest.raises(ValueError, match=message):
@@ -592,14 +593,24 @@ def test_bad_input_of_the_algorithm_raises(change, message):
     (lambda: confident_ratio(GOOD, torch.tensor([0.6, 0.3])), "s2: expected a number or a row of them, each from s1"),
     (lambda: confident_ratio(GOOD, torch.ones(2, 2)), "s2: expected"),
     (lambda: EarlyExit(Twice(), Named("first", "last"), 0.8), r"rule: expected a callable .*, got 0.8"),
+    (lambda: ConfidentRatio("0.9", 0.5), "s2: expected a number from s1 = 0.5 to 1, got '0.9'"),
+    (lambda: confident_ratio(GOOD, "0.9"), "s2: expected a tensor or an array of numbers, got str"),
     (lambda: Confident(1.5), "threshold: expected"),
     (lambda: Confident(float("nan")), "threshold: expected"),
     (lambda: confidence(GOOD * 2), "probabilities: expected values"),
     (lambda: first_exit(GOOD[..., 0]), "leaves: expected bool"),
     (lambda: first_exit(GOOD[:0, :, 0] > 0), r"leaves: expected bool, shape \(..., L, N\)"),
-    (lambda: at_exit(GOOD, torch.zeros(3).long()), r"layers: expected shape \(30,\), one a sample, got \(3,\)"),
-    (lambda: mean_at_exit(GOOD[0, 0], torch.ones(1), GOOD[0]), "scores: expected shape"),
-    (lambda: mean_at_exit(GOOD[:, :0, 0], torch.ones(1), GOOD[:, :0, 0]), "scores: expected shape"),
+    (lambda: at_exit(GOOD, torch.zeros(3).long()), r"layers: expected int64 of shape \(30,\), .*, got torch.int64"),
+    (lambda: at_exit(GOOD, torch.full((30,), -1)), "layers: expected numbers 0 to 3, got -1 to -1"),
+    (lambda: at_exit(GOOD, torch.full((30,), 4)), "layers: expected numbers 0 to 3, got 4 to 4"),
+    (lambda: at_exit(GOOD, torch.ones(30)), r"layers: expected int64 .*, got torch.float32 \(30,\)"),
+    (lambda: at_exit(GOOD[0, 0, 0], torch.ones(30)), r"values: expected shape \(L, N, ...\), got \(\)"),
+    (lambda: confused_shares(GOOD, LABELS, float("nan")), r"threshold: expected a number in \[0, 1\], got nan"),
+    (lambda: confused_shares(GOOD, LABELS, 1.5), r"threshold: expected a number in \[0, 1\], got 1.5"),
+    (lambda: confused_shares(GOOD, LABELS * 0.5), "labels: expected multi-hot labels, each 0 or 1"),
+    (lambda: mean_at_exit(GOOD[..., 0] > 0, torch.ones(1), GOOD[..., 0]), "scores: expected floats"),
+    (lambda: mean_at_exit(GOOD[0, 0], torch.ones(1), GOOD[0]), "scores: expected floats of shape"),
+    (lambda: mean_at_exit(GOOD[:, :0, 0], torch.ones(1), GOOD[:, :0, 0]), "scores: expected floats of shape"),
     (lambda: mean_at_exit(GOOD[..., 0], torch.ones(()), GOOD[..., 0]), "thresholds: expected shape"),
     (lambda: mean_at_exit(GOOD[..., 0], torch.ones(1), GOOD[0]), r"values: expected shape \(4, 30\) or \(4, 1\)"),
     (lambda: confused_shares(GOOD, LABELS[:5]), "labels: expected the shape"),
@@ -610,12 +621,25 @@ def test_bad_input_of_the_algorithm_raises(change, message):
     (lambda: difficulty(GOOD[..., 0], torch.ones(4)), "baseline: expected finite values > 0"),
     (lambda: difficulty(GOOD[..., 0], torch.ones(30), near=0.6), "expected 0 <= near <= far, got 0.6 and 0.5"),
     (lambda: temperatures(GOOD, LABELS[:3]), "labels: expected the shape"),
-    (lambda: calibrated(GOOD, torch.ones(3)), r"temperature: expected values > 0, shape \(4,\)"),
-    (lambda: calibrated(GOOD, torch.zeros(4)), "temperature: expected values > 0"),
+    (lambda: calibrated(GOOD, torch.ones(3)), r"temperature: expected finite values > 0, shape \(4,\)"),
+    (lambda: calibrated(GOOD, torch.zeros(4)), "temperature: expected finite values > 0"),
 ])
 def test_bad_input_elsewhere_raises(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+def test_arrays_count_as_tensors():
+    layers = exit_layers(GOOD.numpy(), 0.7, 0.6)
+    assert torch.equal(layers, exit_layers(GOOD, 0.7, 0.6))
+    assert torch.equal(at_exit(GOOD.numpy(), layers.numpy()), at_exit(GOOD, layers))
+    assert torch.equal(confused_shares(GOOD.numpy(), LABELS.numpy()), confused_shares(GOOD, LABELS))
+    assert torch.equal(calibrated(GOOD.numpy(), temperatures(GOOD.numpy(), LABELS.numpy()).numpy()),
+                       calibrated(GOOD, temperatures(GOOD, LABELS)))
+    right, scores = exact_match(GOOD, LABELS), confidence(GOOD)
+    assert torch.equal(mean_at_exit(scores.numpy(), [0.1, 0.7], right.numpy()),
+                       mean_at_exit(scores, torch.tensor([0.1, 0.7], dtype=torch.float64), right))
+    assert torch.equal(difficulty(scores.numpy(), np.ones(())), difficulty(scores, torch.ones(())))
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs CUDA")

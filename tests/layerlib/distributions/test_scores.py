@@ -7,13 +7,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import accuracy_score, average_precision_score, f1_score, precision_score, recall_score
 
-from layerlib.distributions import scores as multilabel
+from layerlib.distributions import bootstrap
+from layerlib.distributions.bootstrap import paired_bootstrap
 from layerlib.distributions.scores import (
     SCORES,
     average_precision,
     exact_match,
     f1_scores,
-    paired_bootstrap,
     scores,
     top_labels,
 )
@@ -86,7 +86,7 @@ def test_f1_scores_equal_the_formulas_counted_label_by_label(case):
 @given(predictions())
 def test_counts_of_unresampled_rows_give_the_scores(case):
     probabilities, labels = case
-    found = multilabel._Counts(probabilities, labels).scores(torch.ones(1, len(labels)))[0].tolist()
+    found = bootstrap._Counts(probabilities, labels).scores(torch.ones(1, len(labels)))[0].tolist()
     assert found == pytest.approx(list(scores(probabilities, labels).values()), abs=1e-12)
 
 
@@ -104,7 +104,7 @@ def test_scores_do_not_depend_on_the_order_of_samples_or_classes(case):
 
 @pytest.mark.parametrize("steps, share", [(None, 0.4), (3, 0.4), (None, 0.02)])
 def test_bootstrap_equals_a_literal_loop_with_scikit_learn(steps, share, monkeypatch):
-    monkeypatch.setattr(multilabel, "ELEMENTS_AT_ONCE", 7 * 60 * 5)  # several chunks
+    monkeypatch.setattr(bootstrap, "ELEMENTS_AT_ONCE", 7 * 60 * 5)  # several chunks
     first, labels = prediction(1, steps=steps, share=share)
     second = (first + 0.3 * prediction(2)[0]).clamp(max=1)
     ours = paired_bootstrap(first, second, labels, resamples=30, seed=5)
@@ -178,7 +178,7 @@ GOOD, LABELS = prediction(9)
     (GOOD - 1, LABELS, r"probabilities: expected values in \[0, 1\]"),
     (GOOD.where(GOOD < 0.9, torch.nan), LABELS, "got nan to nan"),
     (GOOD.long(), LABELS, "probabilities: expected a float tensor, got torch.int64"),
-    (GOOD.numpy(), LABELS, "probabilities: expected a float tensor, got ndarray"),
+    (str(GOOD), LABELS, "probabilities: expected a tensor or an array of numbers, got str"),
     (GOOD, LABELS[:10], r"labels: expected the shape \(N, K\) of predictions \(60, 5\), got \(10, 5\)"),
     (GOOD, LABELS[:, 0], "labels: expected the shape"),
     (GOOD, LABELS * 2, "labels: expected multi-hot labels, each 0 or 1"),
@@ -198,12 +198,36 @@ def test_bad_input_raises(probabilities, labels, message):
 def test_bad_bootstrap_and_predictions_raise():
     with pytest.raises(ValueError, match="resamples: expected at least 2, got 1"):
         paired_bootstrap(GOOD, GOOD, LABELS, 1)
+    with pytest.raises(ValueError, match="resamples: expected a whole number from 1 up, got 2.5"):
+        paired_bootstrap(GOOD, GOOD, LABELS, 2.5)
     with pytest.raises(ValueError, match="second: expected values"):
         paired_bootstrap(GOOD, GOOD * 3, LABELS)
     with pytest.raises(ValueError, match="labels: expected the shape"):
         paired_bootstrap(GOOD, GOOD[:9], LABELS)
     with pytest.raises(ValueError, match="predicted: expected a boolean tensor, got torch.float64"):
         f1_scores(GOOD, LABELS)
+    with pytest.raises(ValueError, match=r"predicted: expected shape \(N, K\) with .* two classes, got \(60, 1\)"):
+        f1_scores(GOOD[:, :1] > 0.5, LABELS[:, :1])
+
+
+@pytest.mark.parametrize("threshold", [float("nan"), 1.5, -0.1, True, None])
+def test_a_threshold_that_is_no_share_is_refused(threshold):
+    with pytest.raises(ValueError, match=r"threshold: expected a number in \[0, 1\], got "):
+        exact_match(GOOD, LABELS, threshold)
+
+
+@pytest.mark.parametrize("count", [0, -1, 2.0, True])
+def test_a_count_of_labels_that_is_none_is_refused(count):
+    with pytest.raises(ValueError, match="count: expected a whole number from 1 up, got "):
+        top_labels(GOOD, count)
+    assert top_labels(GOOD, 10).all()
+
+
+def test_arrays_count_as_tensors():
+    assert scores(GOOD.numpy(), LABELS.numpy()) == scores(GOOD, LABELS)
+    assert torch.equal(exact_match(GOOD.tolist(), LABELS.tolist()), exact_match(GOOD, LABELS))
+    other = GOOD.flip(0)
+    assert paired_bootstrap(GOOD.numpy(), other.numpy(), LABELS.numpy(), 5) == paired_bootstrap(GOOD, other, LABELS, 5)
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs CUDA")
