@@ -1,19 +1,111 @@
-"""Figures that lay several instruments side by side: maps over layers and steps, times, and how far they agree."""
+"""Figures of the chapter that lays several instruments side by side."""
 
 from collections.abc import Mapping, Sequence
 
+import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
+from xarray import DataArray
 
-from layerbook.analysis.agreement import LENSES
-from layerbook.figures.common import DATA_COLOURS, INK, KIND_COLOURS, evenly
+from layerbook.analysis.agreement import LENSES, agreement, made_up
+from layerbook.figures.common import DATA_COLOURS, INK, KIND_COLOURS, evenly, pictures, spread
+from layerlib import Inspection
 
 LENS_COLOURS = dict(zip(LENSES, KIND_COLOURS, strict=True))
 LENS_MARKS = dict(zip(LENSES, "osD^v", strict=True))
 NETWORK_LOOKS = {"MLP": (INK, "o"), "plain CNN": (DATA_COLOURS[1], "s"), "residual CNN": (DATA_COLOURS[0], "^")}
 WAYS = {"layers": "over the layers,\nat the end", "steps": "over the steps,\nwithin a layer",
         "rest": "beyond what layers\nand steps add"}
+
+
+def maps(readings: DataArray) -> Figure:
+    """The readings of all lenses (columns) in all networks (rows), mean over seeds, by layer and step.
+
+    Parameters
+    ----------
+    readings : dims network, seed, lens, step, layer
+    """
+    mean = readings.mean("seed")
+    figure, axes = plt.subplots(mean.sizes["network"], len(LENSES), figsize=(8.8, 0.5 + 1.8 * mean.sizes["network"]),
+                                sharex=True, sharey=True)
+    for column, lens in zip(axes.T, LENSES, strict=True):
+        read = mean.sel(lens=lens)
+        for ax, each in zip(column, read, strict=True):
+            reading_map(each.to_numpy(), read.step.values, ax, top=read.max().item())
+        column[0].set_title(lens)
+    for ax, name in zip(axes[:, 0], mean.network.values, strict=True):
+        ax.set_ylabel(f"{name}\nlayer")
+    figure.supxlabel("training step", fontsize="medium")
+    return figure
+
+
+def decided(sides: Mapping[str, DataArray], share: float) -> Figure:
+    """From which step on each layer has made up its mind, a row a side, a panel a network.
+
+    Parameters
+    ----------
+    sides : this run and the record; dims network, seed, lens, step, layer
+    share : of where the network ends, see `made_up`
+    """
+    figure, axes = _panels(sides, 3.2, 0.6)
+    for row, (side, readings) in zip(axes, sides.items(), strict=True):
+        steps = readings.step.values
+        for ax, each in zip(row, readings, strict=True):
+            times(made_up(each.to_numpy(), steps, share), steps[-1], ax)
+            ax.set_title(f"{each.network.item()}, {side}")
+        row[0].set_ylabel("layer")
+    axes[-1, 1].set_xlabel("step from which on the layer has made up its mind")
+    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=len(LENSES))
+    return figure
+
+
+def agreements(sides: Mapping[str, DataArray]) -> Figure:
+    """Rank correlation of every two lenses, a row a side, a panel a way to ask; sides as in ``decided``."""
+    figure, axes = _panels(sides, 3.9, 0.8)
+    for row, (side, readings) in zip(axes, sides.items(), strict=True):
+        agreed = {each.network.item(): agreement(each.to_numpy()) for each in readings}
+        for ax, way in zip(row, WAYS, strict=True):
+            pairs(agreed, way, ax)
+        row[0].set_ylabel(side)
+    axes[-1, 1].set_xlabel("rank correlation")
+    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=len(NETWORK_LOOKS))
+    return figure
+
+
+def drawings(looks: Mapping[str, Sequence[Sequence[Inspection]]], steps: Sequence[int]) -> Figure:
+    """What guided back-propagation draws at some of the steps, a column a network, the first seed.
+
+    Parameters
+    ----------
+    looks : network -> inspections, by step and seed
+    """
+    shown = evenly(len(steps), 5)
+    figure, axes = plt.subplots(len(shown) + 1, len(looks), figsize=(8.8, 0.5 * len(shown) + 0.8))
+    for column, (name, moments) in zip(axes.T, looks.items(), strict=True):
+        pictures(moments[0][0].images[:, 0].numpy(), column[0], "", "gray_r")
+        column[0].set_title(name)
+        for ax, i in zip(column[1:], shown, strict=True):
+            pictures(moments[i][0].pictures.mean(1).numpy(), ax, "")
+    for ax, i in zip(axes[1:, 0], shown, strict=True):
+        ax.set_ylabel(f"step {steps[i]}", rotation=0, ha="right", va="center", fontsize="small")
+    return figure
+
+
+def likeness(sides: Mapping[str, DataArray]) -> Figure:
+    """Similarity of the drawings with the final ones over the training; dims network, seed, step."""
+    figure, axes = plt.subplots(1, len(sides), figsize=(4.3 * len(sides), 2.8), sharey=True, squeeze=False)
+    for ax, (side, alike) in zip(axes[0], sides.items(), strict=True):
+        for each in alike:
+            name = each.network.item()
+            colour, mark = NETWORK_LOOKS[name]
+            spread(alike.step.values, each.to_numpy(), ax, label=name, color=colour, marker=mark)
+        ax.set_xscale("symlog", linthresh=1)
+        ax.set(title=side, xlabel="training step")
+    axes[0, 0].set_ylabel("similarity with\nthe final drawing")
+    axes[0, 0].legend(fontsize="small")
+    return figure
 
 
 def reading_map(values: np.ndarray, steps: Sequence[int], ax: Axes, top: float | None = None) -> Axes:
@@ -63,7 +155,7 @@ def times(when: np.ndarray, last: float, ax: Axes) -> Axes:
     return ax
 
 
-def agreements(values: Mapping[str, Mapping[str, np.ndarray]], way: str, ax: Axes) -> Axes:
+def pairs(values: Mapping[str, Mapping[str, np.ndarray]], way: str, ax: Axes) -> Axes:
     """Rank correlation of every two lenses: one row a pair, one mark a network, the seeds as small dots.
 
     Parameters
@@ -71,18 +163,18 @@ def agreements(values: Mapping[str, Mapping[str, np.ndarray]], way: str, ax: Axe
     values : network, one of `NETWORK_LOOKS` -> way -> shape (seeds, lenses, lenses)
     way : a key of ``agreement``
     """
-    pairs = [(i, j) for i in range(len(LENSES)) for j in range(i + 1, len(LENSES))]
-    y = -np.arange(len(pairs))
+    both = [(i, j) for i in range(len(LENSES)) for j in range(i + 1, len(LENSES))]
+    y = -np.arange(len(both))
     for (name, ways), shift in zip(values.items(), np.linspace(0.24, -0.24, len(values)), strict=True):
         colour, mark = NETWORK_LOOKS[name]
-        each = np.array([np.asarray(ways[way], dtype=float)[:, i, j] for i, j in pairs])
+        each = np.array([np.asarray(ways[way], dtype=float)[:, i, j] for i, j in both])
         for seed in each.T:
             ax.plot(seed, y + shift, ".", color=colour, markersize=3, alpha=0.6)
         ax.plot(each.mean(1), y + shift, mark, color=colour, markersize=5.5, label=name)
     ax.axvline(0, color="0.5", linewidth=0.8, zorder=0)
     for line in y[1:] + 0.5:
         ax.axhline(line, color="0.92", linewidth=0.8, zorder=0)
-    ax.set_yticks(y, [f"{LENSES[i]} – {LENSES[j]}" for i, j in pairs])
+    ax.set_yticks(y, [f"{LENSES[i]} – {LENSES[j]}" for i, j in both])
     ax.set(xlim=(-1.08, 1.08), ylim=(y[-1] - 0.5, 0.5), title=WAYS[way])
     ax.grid(axis="y", visible=False)
     return ax
@@ -90,3 +182,7 @@ def agreements(values: Mapping[str, Mapping[str, np.ndarray]], way: str, ax: Axe
 
 def _short(step: int) -> str:
     return f"{step // 1000}k" if step >= 1000 and step % 1000 == 0 else str(step)
+
+
+def _panels(sides: Mapping[str, DataArray], height: float, around: float) -> tuple[Figure, np.ndarray]:
+    return plt.subplots(len(sides), 3, figsize=(8.8, around + height * len(sides)), sharey=True, squeeze=False)

@@ -4,6 +4,8 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 
+from xarray import DataArray
+
 from layerbook.analysis.agreement import LENSES, agreement
 from layerbook.figures import four_lenses as lens_plots
 
@@ -37,8 +39,29 @@ def test_times_draw_only_layers_that_all_seeds_have_made_up(ax):
 def test_agreements_put_each_pair_in_its_row_with_every_seed(ax):
     readings = np.random.default_rng(0).random((2, len(LENSES), 4, 6))
     found = agreement(readings)
-    lens_plots.agreements({"MLP": found, "plain CNN": found}, "rest", ax)
+    lens_plots.pairs({"MLP": found, "plain CNN": found}, "rest", ax)
     names = [tick.get_text() for tick in ax.get_yticklabels()]
     assert len(names) == 10 and names[0] == "distance – patterns"
     means = next(line for line in ax.lines if line.get_label() == "MLP")
     assert means.get_xdata()[0] == pytest.approx(found["rest"][:, 0, 1].mean())
+
+
+def readings(networks: list[str]) -> DataArray:
+    values = np.random.default_rng(0).random((len(networks), 2, len(LENSES), 3, 4))
+    axes = {"network": networks, "seed": [0, 1], "lens": list(LENSES), "step": [0, 10, 100], "layer": [1, 2, 3, 4]}
+    return DataArray(values, axes, list(axes))
+
+
+@pytest.mark.parametrize("draw", [lambda each: lens_plots.maps(each), lambda each: lens_plots.agreements({"run": each}),
+                                  lambda each: lens_plots.decided({"run": each, "record": each}, 0.5)])
+def test_a_figure_has_a_panel_for_each_network_or_way(draw):
+    figure = draw(readings(list(lens_plots.NETWORK_LOOKS)))
+    assert len(figure.axes) % 3 == 0 and all(ax.has_data() for ax in figure.axes)
+    plt.close(figure)
+
+
+def test_likeness_draws_a_line_a_network_beside_its_record():
+    alike = readings(list(lens_plots.NETWORK_LOOKS)).isel(lens=0, layer=0, drop=True)
+    figure = lens_plots.likeness({"run": alike, "record": alike})
+    assert [[line.get_label() for line in ax.lines] for ax in figure.axes] == 2 * [list(lens_plots.NETWORK_LOOKS)]
+    plt.close(figure)
