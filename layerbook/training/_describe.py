@@ -3,15 +3,13 @@
 Neither files nor modules count: a definition is known by its name, its code and what that reads.
 """
 
-import ast
 import dataclasses
-import dis
 import enum
 import functools
 import hashlib
 import inspect
 import sys
-import textwrap
+import sysconfig
 import types
 from collections.abc import Callable, Mapping
 
@@ -19,11 +17,13 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from layerbook.training._code import own_code, reads
 from layerlib.data.splits import Split
 
 OWN = ("layerlib", "layerbook")
 # known by their names alone: which versions of them trained is told beside the weights
-NAMED = frozenset(("torch", "torchvision", "numpy", "scipy", "builtins", *sys.stdlib_module_names)) - {"__main__"}
+NAMED = ("torch", "torchvision", "numpy", "scipy", "builtins")
+STANDARD = sysconfig.get_path("stdlib")
 PLAIN = (type(None), bool, int, float, complex, str, bytes, torch.dtype, torch.layout, torch.memory_format,
          slice, type(Ellipsis))
 INTERNAL = frozenset(vars(nn.Module()))  # what every module has: its tensors and children, hooks, mode
@@ -85,7 +85,7 @@ class Describer:
         if id(module) in self._first:
             return "as", self._first[id(module)]
         self._first[id(module)] = name
-        plain = {key: each for key, each in vars(module).items() if key not in INTERNAL}
+        plain = {key: each for key, each in sorted(vars(module).items()) if key not in INTERNAL}
         tensors = module._parameters | module._buffers
         return (self.kind(type(module)), self.value(plain, attributes=True),
                 [self.value(hook) for kind in HOOKS for hook in getattr(module, kind).values()],
@@ -120,14 +120,15 @@ class Describer:
             return self._function(inspect.unwrap(value))
         if isinstance(value, nn.Module):
             return "network", self.network(value)
-        own = attributes and _top(type(value)) not in NAMED
+        own = attributes and not _named(type(value))
         if own or dataclasses.is_dataclass(value) or isinstance(value, types.SimpleNamespace):
-            return "object", self.kind(type(value)), self.value(getattr(value, "__dict__", {}), attributes)
+            held = dict(sorted(getattr(value, "__dict__", {}).items()))
+            return "object", self.kind(type(value)), self.value(held, attributes)
         return "object", self.kind(type(value))
 
     def _class(self, cls: type, base: Callable[[type], object], without: frozenset[str] = frozenset()) -> tuple:
         """Its name, its methods with what they read, its constants and its bases."""
-        if _top(cls) in NAMED:
+        if _named(cls):
             return "class", f"{cls.__module__}.{cls.__qualname__}"
         bases = [base(each) for each in cls.__bases__]
         if _installed(cls):
@@ -139,12 +140,12 @@ class Describer:
     def _function(self, function: object) -> tuple:
         """Its name and code, the values that it holds, and those that it reads around it."""
         name, code = function.__qualname__, getattr(function, "__code__", None)
-        if _top(function) in NAMED or code is None:
+        if _named(function) or code is None:
             return "function", f"{function.__module__}.{name}"
         if _installed(function):
             return "function", f"{function.__module__}.{name}", own_code(function)
-        held = [self.value(each) for each in (*_cells(function), *_defaults(function))]
-        around = {key: function.__globals__[key] for key in sorted(_reads(code) & function.__globals__.keys())}
+        held = [self.value(each, attributes=True) for each in (*_cells(function), *_defaults(function))]
+        around = {key: function.__globals__[key] for key in sorted(reads(code) & function.__globals__.keys())}
         return "function", name, own_code(function), held, [(key, self.value(each)) for key, each in around.items()]
 
 
@@ -155,39 +156,25 @@ def digest_of_values(array: Tensor | np.ndarray) -> str:
     return hashlib.sha256(np.ascontiguousarray(array)).hexdigest()
 
 
-def own_code(definition: object) -> str:
-    """Digest of a definition's own syntax tree without docstrings; of its bytes where its text is not to be had."""
-    try:
-        words = _tree(ast.parse(textwrap.dedent(inspect.getsource(definition))))
-    except (OSError, TypeError, SyntaxError):
-        code = getattr(definition, "__code__", None)
-        words = repr(code and (code.co_code, sorted(_reads(code))))
-    return hashlib.sha256(words.encode()).hexdigest()
-
-
-def _tree(node: object) -> str:
-    if isinstance(node, list):
-        return f"[{','.join(_tree(each) for each in node if not isinstance(each, (ast.Import, ast.ImportFrom)))}]"
-    if not isinstance(node, ast.AST):
-        return repr(node)
-    fields = dict(ast.iter_fields(node))
-    if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)) and ast.get_docstring(node) is not None:
-        fields["body"] = fields["body"][1:]
-    # what is empty is left out: later versions of Python add fields to their trees
-    told = (f"{k}={_tree(v)}" for k, v in fields.items() if v not in (None, []) and k not in ("annotation", "returns"))
-    return f"{type(node).__name__}({','.join(told)})"
-
-
 def _top(definition: object) -> str:
     return (definition.__module__ or "builtins").partition(".")[0]
 
 
+def _file(definition: object) -> str:
+    return getattr(sys.modules.get(definition.__module__), "__file__", None) or ""
+
+
 def _installed(definition: object) -> bool:
     """Whether it is of another package: its own code is told, not that of the whole package."""
-    if _top(definition) in OWN:
-        return False
-    file = getattr(sys.modules.get(definition.__module__), "__file__", None) or ""
-    return "site-packages" in file or "dist-packages" in file
+    file = _file(definition)
+    return _top(definition) not in OWN and ("site-packages" in file or "dist-packages" in file)
+
+
+def _named(definition: object) -> bool:
+    """Whether it is Python's or PyTorch's; a reader's module may have the name of one of Python's."""
+    top, file = _top(definition), _file(definition)
+    return top in NAMED or (top in sys.stdlib_module_names and (
+        not file or (file.startswith(STANDARD) and not _installed(definition))))
 
 
 def _cells(function: types.FunctionType) -> list:
@@ -202,12 +189,6 @@ def _cells(function: types.FunctionType) -> list:
 
 def _defaults(function: types.FunctionType) -> list:
     return [*(function.__defaults__ or ()), *sorted((function.__kwdefaults__ or {}).items())]
-
-
-def _reads(code: types.CodeType) -> set[str]:
-    """Names that code looks up in its module, also in the functions within."""
-    own = {each.argval for each in dis.get_instructions(code) if each.opname in ("LOAD_GLOBAL", "LOAD_NAME")}
-    return own.union(*(_reads(each) for each in code.co_consts if isinstance(each, types.CodeType)))
 
 
 def _within(member: object) -> object:

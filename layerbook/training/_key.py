@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import is_dataclass
 from functools import partial
 
+import torch
 from torch import nn
 
 from layerbook.training._describe import Describer
@@ -49,8 +50,15 @@ def fingerprint(members: Sequence[nn.Module], seeds: Sequence[int], train: Split
     _check_names(given | {"callbacks": [repr(callback) for callback in callbacks]})
     words = (list(map(describe.value, CODE)), describe.value(given), [_callback(each, describe) for each in callbacks],
              list(seeds), [describe.network(member) for member in members],
-             describe.value(train), describe.value(train(1) if callable(train) else None), describe.value(validation))
+             describe.value(train, attributes=True), describe.value(train(1) if callable(train) else None),
+             describe.value(validation), _autocast(members[0]))
     return hashlib.sha256(repr(words).encode()).hexdigest()[:24]
+
+
+def _autocast(model: nn.Module) -> str | None:
+    """The precision that a ``torch.autocast`` around the training asks for."""
+    device = next(model.parameters()).device.type
+    return str(torch.get_autocast_dtype(device)) if torch.is_autocast_enabled(device) else None
 
 
 def _callback(callback: Callable, describe: Describer) -> tuple:

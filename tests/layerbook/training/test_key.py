@@ -200,6 +200,19 @@ def test_a_function_counts_by_its_code_and_by_what_it_reads_not_by_its_file_or_c
     assert len(set(keys[:len(SAME)])) == 1 and len(set(keys)) == 1 + len(OTHER)
 
 
+def test_code_that_was_changed_after_its_import_names_no_training(tmp_path):
+    loss = loss_of(tmp_path / "a")
+    before = key(network(), loss=loss)
+    path = tmp_path / "a" / "written.py"
+    path.write_text(path.read_text().replace("FACTOR * values", "FACTOR - values"))
+    later = path.stat().st_mtime + 10
+    os.utime(path, (later, later))
+    with pytest.raises(ValueError, match=f"store: {path} was changed after it had been imported: begin anew"):
+        key(network(), loss=loss)
+    path.write_text(path.read_text().replace("FACTOR - values", "FACTOR * values"))
+    assert key(network(), loss=loss) == before
+
+
 FACTOR, SEEN = 1.0, []
 
 
@@ -251,8 +264,27 @@ def scenes(count):
     return lambda epoch: TRAIN[: 10 + count * (epoch - 1)]
 
 
-def test_a_function_of_the_epoch_counts_by_what_it_gives_later_too():
-    assert key(network(), scenes(1)) == key(network(), scenes(1)) != key(network(), scenes(2))
+class Scenes:
+    def __init__(self, count):
+        self.count = count
+
+    def __call__(self, epoch):
+        return scenes(self.count)(epoch)
+
+
+@pytest.mark.parametrize("make", [
+    scenes, Scenes, lambda count: partial(Scenes.__call__, Scenes(count)), lambda count: Scenes(count).__call__,
+    lambda count: [lambda epoch: TRAIN[: 9 + epoch], lambda epoch: TRAIN[: 8 + 2 * epoch]][count - 1]])
+def test_a_function_of_the_epoch_counts_by_what_it_gives_later_too(make):
+    assert key(network(), make(1)) == key(network(), make(1)) != key(network(), make(2))
+
+
+def test_the_precision_around_a_training_counts():
+    alone = key(network())
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert key(network()) != alone
+    with torch.autocast("cpu", enabled=False):
+        assert key(network()) == alone
 
 
 SCRIPT = """
