@@ -10,7 +10,7 @@
 
 import matplotlib as mpl
 import numpy as np
-from matplotlib import cycler
+from cycler import cycler
 from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
 
@@ -42,7 +42,7 @@ STYLE = {
 
 def use_style() -> None:
     """The look of the figures: ticks, colours for the colour-blind, white ground in either theme of a page."""
-    mpl.rcParams.update(STYLE)
+    mpl.rcParams.update(STYLE)  # type: ignore[arg-type]
 
 
 def pictures(strip: np.ndarray, ax: Axes, label: str, colours: str = "RdBu_r") -> Axes:

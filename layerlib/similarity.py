@@ -130,7 +130,7 @@ class _Products:
         long, wide = x.square().sum(1), y.square().sum(1)
         self.samples += len(x)
         self.sums = [old + new.sum(0) for old, new in zip(self.sums, (x, y), strict=True)]
-        self.squares = [old + new.sum() for old, new in zip(self.squares, (long, wide, long * wide), strict=True)]
+        self.squares = [old + new.sum() for old, new in zip(self.squares, (long, wide, long * wide), strict=True)]  # type: ignore[misc]
         self.weighted = [self.weighted[0] + wide @ x, self.weighted[1] + long @ y]
         self.crossed += x.T @ y
 

@@ -122,10 +122,10 @@ def gradient_gaps(model: nn.Module, x: Tensor, y: Tensor) -> dict[str, dict[str,
             named = dict(layer.named_parameters(recurse=False))
             wanted = torch.autograd.grad(whole, list(named.values()), retain_graph=True)
             encoder = sum(direct_loss_fp(layer, each.input, each.target).sum() for each in calls)
-            got = torch.autograd.grad(encoder, list(named.values()))
+            got = torch.autograd.grad(encoder, list(named.values()))  # type: ignore[arg-type]
             row = {f"fp {key}": _gap(g, w) for key, g, w in zip(named, got, wanted, strict=True)}
             decoder = sum(direct_loss_bp(layer, each.input, each.target).sum() for each in calls)
-            row["bp weight"] = _gap(torch.autograd.grad(decoder, layer.weight)[0], wanted[list(named).index("weight")])
+            row["bp weight"] = _gap(torch.autograd.grad(decoder, layer.weight)[0], wanted[list(named).index("weight")])  # type: ignore[arg-type]
             rows[name] = row
     return rows
 

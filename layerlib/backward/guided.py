@@ -32,7 +32,7 @@ MERGING = ("Add", "Sub", "Cat", "Stack")
 
 
 def _functions(*names: str) -> frozenset:
-    spaces = (torch, F, Tensor, torch._C._nn, torch._C._special)
+    spaces = (torch, F, Tensor, torch._C._nn, torch._C._special)  # type: ignore[attr-defined]
     found = (getattr(space, name + ending, None) for space in spaces for name in names for ending in ("", "_"))
     return frozenset(function for function in found if function is not None)
 

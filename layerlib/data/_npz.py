@@ -54,7 +54,7 @@ def from_npz(path: Path) -> Data | Split:
     if len(splits) == 1:
         return splits[0]
     with _naming(path):
-        return Data(*splits, tuple(map(str, range(class_count(*splits)) if names is None else names)))
+        return Data(*splits, tuple(map(str, range(class_count(*splits)) if names is None else names)))  # type: ignore[arg-type, call-arg]
 
 
 @contextmanager

@@ -134,7 +134,7 @@ def imagenet_folder(root: Path, size: int) -> Data:
     if few:
         raise ValueError(f"imagenet-folder: expected more than {first} pictures a class in train where there is no "
                          f"val, got no more of class {classes[few[0]]!r}")
-    return Data(*(_labelled(chosen, size) for chosen in (_ranked(train, 0, TRAIN_PER_CLASS), test)), tuple(classes))
+    return Data(*(_labelled(chosen, size) for chosen in (_ranked(train, 0, TRAIN_PER_CLASS), test)), tuple(classes))  # type: ignore[arg-type, call-arg]
 
 
 def class_folder(folder: Path, size: int) -> Split:
@@ -185,4 +185,4 @@ def _multi_label(parts: Sequence[tuple[Sequence[str | Path], Tensor]], classes: 
         kept = labels.any(1)
         splits.append(Split(pictures([paths[i] for i in kept.nonzero()[:, 0].tolist()], size), labels[kept]))
         unlabelled.append(int((~kept).sum()))
-    return Data(*splits, classes, unlabelled=tuple(unlabelled))
+    return Data(*splits, classes, unlabelled=tuple(unlabelled))  # type: ignore[arg-type, call-arg, misc]

@@ -122,7 +122,7 @@ def label_vectors(names: Iterable[str]) -> Tensor:
     ValueError
         for a name that has no vector, with the closest ones
     """
-    with np.load(resources.files("layerlib") / "datasets" / "label_vectors.npz", allow_pickle=False) as file:
+    with np.load(resources.files("layerlib") / "datasets" / "label_vectors.npz", allow_pickle=False) as file:  # type: ignore[arg-type]
         row = {str(name): i for i, name in enumerate(file["names"])}
         vectors = torch.from_numpy(file["vectors"])
     names = list(names)
@@ -155,7 +155,7 @@ def _from_torchvision(name: str, root: Path) -> Data:
             images = images[:, None] if images.ndim == 3 else images.permute(0, 3, 1, 2).contiguous()
             splits.append(Split(images, torch.as_tensor(part.targets).long()))
         # torchvision writes "0 - zero"; the embedded sets and the figures say "0"
-        return Data(*splits, tuple(str(c).split(" - ")[0] for c in parts[0].classes))
+        return Data(*splits, tuple(str(c).split(" - ")[0] for c in parts[0].classes))  # type: ignore[arg-type, call-arg]
     except UNREADABLE as error:
         if dotted := sorted(path.name for path in (root / folder).glob("*.idx?-ubyte")):
             raise ValueError(f"{name}: expected {dotted[0].replace('.', '-')} in {root / folder}, got {dotted[0]}: "

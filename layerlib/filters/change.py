@@ -150,10 +150,10 @@ class FilterTracker:
             return
         self._check(model)
         # after a gap, as in a run resumed without this tracker's state, there is nothing of the right age to compare
-        if self._copied_at == step - self.every:
+        if self._copied_at == step - self.every:  # type: ignore[has-type]
             self._record(step)
         for name, weight in self._weights.items():
-            self._copy[name].copy_(weight)
+            self._copy[name].copy_(weight)  # type: ignore[has-type]
         self._copied_at = step
 
     def step(self) -> None:
@@ -245,8 +245,8 @@ class FilterTracker:
 
     def _restart(self) -> None:
         self._step = self._copied_at = 0
-        self._steps: list[int] = []
-        self._rows: list[Tensor] = []
+        self._steps: list[int] = []  # type: ignore[no-redef]
+        self._rows: list[Tensor] = []  # type: ignore[no-redef]
         self._copy = {name: weight.detach().clone() for name, weight in self._weights.items()}
         self._sums = {name: torch.zeros(1 + len(self._thresholds), len(weight), dtype=torch.float64,
                                         device=weight.device) for name, weight in self._weights.items()}

@@ -18,7 +18,7 @@ def widths_of(model: nn.Module) -> tuple[set[int], set[int]]:
         elif isinstance(module, _ConvNd):
             maps.add(module.out_channels)
         elif isinstance(module, NORMS):
-            maps.add(module.num_channels if isinstance(module, nn.GroupNorm) else module.num_features)
+            maps.add(module.num_channels if isinstance(module, nn.GroupNorm) else module.num_features)  # type: ignore[arg-type]
     return tokens, maps
 
 

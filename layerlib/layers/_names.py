@@ -43,7 +43,7 @@ def bare(model: nn.Module) -> nn.Module:
         raise ValueError(f"model: expected an nn.Module, got {kind_of(model)}")
     while hasattr(model, "_orig_mod") or isinstance(model, (nn.DataParallel, DistributedDataParallel)):
         model = model._orig_mod if hasattr(model, "_orig_mod") else model.module
-    return model
+    return model  # type: ignore[return-value]
 
 
 def loose_weights(module: nn.Module) -> list[str]:
