@@ -3,7 +3,6 @@
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
-
 from xarray import DataArray
 
 from layerbook.analysis.agreement import LENSES, agreement
