@@ -6,16 +6,12 @@ import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-import yaml
-from papermill.iorw import NoDatesSafeLoader
-
-from layerbook import chapters as rerun
-from layerbook.provenance import git_state, provenance
-from layerbook.record import SCHEMA, write_record
-from layerlib._checks import did_you_mean
+from layerbook.chapters import CellFailed, Chapter, Interrupted, chapters, reported
+from layerbook.parameters import checked, from_yaml, recordable
+from layerbook.places import check_writable, find_book, from_here, out_path
 
 
-class UsageError(Exception):
+class UsageError(ValueError):
     """What was asked for cannot be done; the message says why, in one line."""
 
 
@@ -33,7 +29,8 @@ def _parser() -> argparse.ArgumentParser:
     running = argparse.ArgumentParser(add_help=False, parents=[shared])
     running.add_argument("chapter")
     running.add_argument(
-        "-p", dest="pairs", metavar="NAME=VALUE", action="append", default=[], help="set a parameter"
+        "-p", dest="pairs", metavar="NAME=VALUE", action="append", default=[],
+        help="set a parameter; a file is looked for where you are, then in the book's folder",
     )
     running.add_argument("--out", type=Path, help="executed notebook (default: _build/runs/CHAPTER.SIZE.ipynb)")
     run = commands.add_parser("run", parents=[running], help="run one chapter")
@@ -46,126 +43,130 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _unknown(what: str, name: str, names: Iterable[str]) -> UsageError:
+    from layerlib._checks import did_you_mean  # brings torch, which no other word of this file needs
+
     names = list(names)
     hint = did_you_mean(name, names)
     return UsageError(f"no {what} {name!r}: {hint and f'{hint} '}there are: {', '.join(names) or 'none'}")
 
 
-def find_book(given: Path | None) -> Path:
-    """Return the folder of the chapters: the given one, ``./book``, or ``book`` beside an editable layerlib.
-
-    Raises
-    ------
-    UsageError
-        if there is no such folder
-    """
-    places = [given] if given is not None else [Path("book"), Path(__file__).resolve().parents[1] / "book"]
-    for place in places:
-        if place.is_dir():
-            return place.resolve()
-    raise UsageError(f"no book folder at {' or '.join(map(str, places))}: name it with --book")
-
-
-def _chapters(book: Path) -> dict[str, rerun.Chapter]:
-    try:
-        return rerun.chapters(book)
-    except ValueError as error:
-        raise UsageError(error) from None
-
-
-def _from_yaml(text: str, where: str) -> object:
-    try:
-        return yaml.load(text, Loader=NoDatesSafeLoader)
-    except yaml.YAMLError as error:
-        raise UsageError(f"{where}: not YAML: {' '.join(str(error).split())}") from None
-
-
-def _full_size(book: Path, chapter: rerun.Chapter) -> dict[str, object]:
+def _full_size(book: Path, chapter: Chapter) -> dict[str, object]:
     path = book / "parameters" / f"{chapter.path.stem}.yaml"
     if not path.is_file():
         raise UsageError(f"expected the full-size parameters in {path}, there is no such file")
-    values = _from_yaml(path.read_text(encoding="utf-8"), str(path))
+    try:
+        text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{path}: expected text in UTF-8: {error}") from None
+    values = from_yaml(text, str(path))
     if not isinstance(values, dict):
         raise UsageError(f"{path}: expected names with values, got {type(values).__name__}")
     return _checked(values, chapter, f"{path}: ")
 
 
-def _checked(values: dict, chapter: rerun.Chapter, where: str) -> dict[str, object]:
+def _checked(values: dict, chapter: Chapter, where: str) -> dict[str, object]:
     for name, value in values.items():
         if name not in chapter.parameters:
             error = _unknown(f"parameter of {chapter.path.stem}", str(name), chapter.parameters)
             raise UsageError(f"{where}{error}")
         try:
-            values[name] = rerun.checked(value, chapter.parameters[name].kind, name)
+            values[name] = checked(value, chapter.parameters[name].kind, name)
         except ValueError as error:
             raise UsageError(f"{where}{error}") from None
     return values
 
 
-def _given(pairs: Sequence[str]) -> dict[str, object]:
+def _given(pairs: Sequence[str], book: Path) -> dict[str, object]:
+    values = {}
     for pair in pairs:
-        if "=" not in pair:
+        name, equals, text = pair.partition("=")
+        if not equals:
             raise UsageError(f"-p: expected NAME=VALUE, got {pair!r}")
-    split = (pair.split("=", 1) for pair in pairs)
-    return {name.strip(): _from_yaml(text, name) for name, text in split}
+        values[name.strip()] = from_here(from_yaml(text, name), book)
+    return values
 
 
 def _list(options: argparse.Namespace) -> None:
     book = find_book(options.book)
-    found = _chapters(book)
+    found, broken = chapters(book)
+    for error in broken.values():
+        _say(error)
     if not found:
         raise UsageError(f"{book}: no chapter: no notebook there has a cell tagged parameters")
     for name, chapter in found.items():
         print(f"{name}: {chapter.title}")
-        for p in chapter.parameters.values():
-            print(f"  {f'{p.name}: {p.kind} = {p.default!r}':<40}{p.help}".rstrip())
+        for line in _columns([(f"{p.name}{p.kind and f': {p.kind}'} = {p.default!r}", p.help)
+                              for p in chapter.parameters.values()]):
+            print(f"  {line}")
 
 
-def _out_path(options: argparse.Namespace, book: Path, chapter: rerun.Chapter) -> Path:
-    out = options.out or book.parent / "_build" / "runs" / f"{options.chapter}.{options.size}.ipynb"
-    if out.suffix != ".ipynb" or out.is_dir():
-        raise UsageError(f"--out: expected a file name ending in .ipynb, got {str(out)!r}")
-    if out.resolve() == chapter.path.resolve():
-        raise UsageError(f"--out: {out} is the chapter itself, which a run must not overwrite")
-    return out
+def _columns(rows: Sequence[tuple[str, str]], widest: int = 44) -> list[str]:
+    """Two columns; where the first is very wide, the second stands below it."""
+    width = max((len(first) for first, _ in rows if len(first) <= widest), default=0)
+    lines = []
+    for first, second in rows:
+        if len(first) > width and second:
+            lines.append(first)
+            first = ""
+        lines.append(f"{first:<{width}}  {second}".rstrip())
+    return lines
 
 
 def _run(options: argparse.Namespace) -> None:
     book = find_book(options.book)
-    found = _chapters(book)
+    found, broken = chapters(book)
+    if options.chapter in broken:
+        raise UsageError(broken[options.chapter])
     if options.chapter not in found:
         raise _unknown("chapter", options.chapter, found)
     chapter = found[options.chapter]
     values = _full_size(book, chapter) if options.size == "full" else {}
-    values |= _checked(_given(options.pairs), chapter, "")
-    out = _out_path(options, book, chapter)
+    values |= _checked(_given(options.pairs, book), chapter, "")
+    out = out_path(options.out, options.size, book, chapter.path)
+    record = book / "records" / f"{options.chapter}.json" if options.command == "record" else None
+    check_writable(out, record)
+    # papermill and what it brings take seconds to import.
+    from layerbook.provenance import git_state
+    from layerbook.running import execute
+
     git = git_state(book)
     try:
-        notebook = rerun.execute(chapter, values, out)
-    except rerun.CellFailed as error:
-        raise rerun.CellFailed(f"{options.chapter}: {error}; executed notebook kept: {out}") from None
+        notebook = execute(chapter, values, out)
+    except CellFailed as error:
+        raise CellFailed(f"{options.chapter}: {error}; executed notebook kept: {out}") from None
+    except Interrupted as error:
+        raise Interrupted(f"{options.chapter}: interrupted {error}") from None
     print(f"executed notebook: {out}")
-    if options.command == "record":
-        defaults = {name: p.default for name, p in chapter.parameters.items()}
-        _record(book, options.chapter, notebook, defaults | values, git)
+    if record is not None:
+        defaults = {name: recordable(p.default) for name, p in chapter.parameters.items()}
+        _record(record, notebook, defaults | values, git)
 
 
-def _record(book: Path, chapter: str, notebook, parameters: dict, git: dict) -> None:
-    report = rerun.reported(notebook)
+def _record(path: Path, notebook: object, parameters: dict, git: dict) -> None:
+    from layerbook.provenance import provenance
+    from layerbook.record import SCHEMA, write_record
+
+    chapter, report = path.stem, reported(notebook)
     if report is None or not (report["numbers"] or report["curves"] or report["claims"]):
         raise UsageError(f"{chapter} reported nothing: its last cell must show a Report, not empty")
     if report["chapter"] != chapter:
         raise UsageError(f"{chapter} reported as {report['chapter']!r}: the names must be the same")
     if report["size"] == "smaller":
-        print("layerlib: note: recording a run below the paper's size", file=sys.stderr)
+        _say("note: recording a run below the paper's size")
     if git["commit"] is None:
-        print(f"layerlib: note: {book} is not in a git commit: the record names none", file=sys.stderr)
+        _say(f"note: {path.parents[1]} is not in a git commit: the record names none")
     origin = provenance(git, parameters, notebook.metadata.papermill["duration"])
     if trainings := report.pop("trainings", None):
         origin["trainings"] = trainings
-    path = book / "records" / f"{chapter}.json"
     write_record({"schema": SCHEMA, **report, "parameters": parameters, "provenance": origin}, path)
     print(f"record: {path}")
+
+
+def _stop(signal_number: int, frame: object) -> None:
+    """Interrupt, once: a second ctrl-C must not disturb the stopping of the kernel."""
+    for each in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(each, signal.SIG_IGN)
+    raise KeyboardInterrupt
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -180,21 +181,28 @@ def main(argv: Sequence[str] | None = None) -> int:
     int, the exit code: 0 fine, 1 a cell failed, 2 bad usage, 130 interrupted
     """
     # A run that is terminated ends as one interrupted by ctrl-C does: kernel stopped, nothing half-written.
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    before = {each: signal.signal(each, _stop) for each in (signal.SIGINT, signal.SIGTERM)}
     try:
         options = _parser().parse_args(argv)
         {"list": _list, "run": _run, "record": _run}[options.command](options)
-    except rerun.CellFailed as error:
-        return _fail(error, 1)
-    except (UsageError, OSError) as error:
-        return _fail(error, 2)
     except KeyboardInterrupt:
-        return _fail("interrupted: nothing was written", 130)
+        return _say("interrupted: nothing was written", 130)
+    except Interrupted as error:
+        return _say(error, 130)
+    except CellFailed as error:
+        return _say(error, 1)
+    except (ValueError, OSError) as error:
+        return _say(error, 2)
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for each, handler in before.items():
+            signal.signal(each, handler)
     return 0
 
 
-def _fail(error: object, code: int) -> int:
-    print(f"layerlib: {error}", file=sys.stderr)
+def _say(text: object, code: int = 0) -> int:
+    print(f"layerlib: {' '.join(str(text).split())}", file=sys.stderr)
     return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

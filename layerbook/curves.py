@@ -2,9 +2,12 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
-from xarray import DataArray
+
+if TYPE_CHECKING:
+    from xarray import DataArray
 
 
 def curve_json(name: str, values: object, axes: Mapping[str, object]) -> dict:
@@ -33,7 +36,7 @@ def curve_json(name: str, values: object, axes: Mapping[str, object]) -> dict:
     return {"dims": list(ticks), "axes": ticks, "values": kept}
 
 
-def as_array(name: str, curve: Mapping) -> DataArray:
+def as_array(name: str, curve: Mapping) -> "DataArray":
     """A kept curve as numbers with names.
 
     Returns
@@ -41,6 +44,8 @@ def as_array(name: str, curve: Mapping) -> DataArray:
     DataArray of float64: null is NaN; rows that end early are filled up with NaN; dimensions without an axis are
     called ``dim_2``, … by their place
     """
+    from xarray import DataArray  # half a second, which the command line does without
+
     values = _padded(curve["values"])
     named = [*curve["dims"], *(f"dim_{place}" for place in range(len(curve["dims"]), values.ndim))]
     return DataArray(values, dims=named, coords=dict(curve["axes"]), name=name)

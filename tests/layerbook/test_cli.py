@@ -1,17 +1,17 @@
+"""The command line: what it lists, runs, records, and refuses in one line."""
+
 import json
 import re
-import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
-from layerbook import chapters as rerun
-from layerbook import cli
+from layerbook import cli, running
+from layerbook.chapters import reported
 from layerbook.record import read_record
 
 PARAMETERS = """\
@@ -36,9 +36,10 @@ print(sys.executable, os.getcwd())
 PROSE = "Error {glue:text}`error:.2%`, once {glue:text}`full_error`; claim 3 {glue:text}`claim_3`."
 
 
-def write_notebook(path: Path, *cells: str, tags: tuple[str, ...] = ("parameters",)) -> None:
+def write_notebook(path: Path, *cells: str, tags: tuple[str, ...] = ("parameters",),
+                   parameters: str = PARAMETERS) -> None:
     """A notebook with a heading, a cell tagged as given, and the cells."""
-    code = [new_code_cell(PARAMETERS, metadata={"tags": list(tags)}), *map(new_code_cell, cells)]
+    code = [new_code_cell(parameters, metadata={"tags": list(tags)}), *map(new_code_cell, cells)]
     title, prose = new_markdown_cell("# A toy chapter\n\nText."), new_markdown_cell(PROSE)
     notebook = new_notebook(cells=[title, *code, prose])
     notebook.metadata["kernelspec"] = {"name": "python3", "language": "python", "display_name": "Python 3"}
@@ -64,7 +65,7 @@ def never_runs(monkeypatch):
     def execute(*_):
         raise AssertionError("a cell was about to run")
 
-    monkeypatch.setattr(rerun, "execute", execute)
+    monkeypatch.setattr(running, "execute", execute)
 
 
 def call(capsys, *arguments: object) -> tuple[int, str, str]:
@@ -101,25 +102,6 @@ def test_the_book_is_found_in_the_current_folder(book, capsys, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("kind", "value", "expected"),
-    [
-        ("int", 8, 8),
-        ("float", 8, 8.0),
-        ("float", "1e-3", 0.001),
-        ("bool", False, False),
-        ("str", "x", "x"),
-        ("list", [1, "a"], [1, "a"]),
-        ("list[int]", [], []),
-        ("list[float]", [1, 0.5], [1.0, 0.5]),
-        ("list[list[int]]", [[1], [2, 3]], [[1], [2, 3]]),
-    ],
-)
-def test_values_of_the_right_type_pass(kind, value, expected):
-    got = rerun.checked(value, kind, "p")
-    assert got == expected and type(got) is type(expected)
-
-
-@pytest.mark.parametrize(
     ("pair", "message"),
     [
         ("depth=3.5", "depth: expected int, got float 3.5"),
@@ -135,6 +117,12 @@ def test_values_of_the_right_type_pass(kind, value, expected):
         ("free=x", "free: expected int, got str 'x'"),
         ("pair=[1, 2]", "pair: cannot be set from here: its type tuple[int, int]"),
         ("widths=[1", "widths: not YAML: "),
+        ("rate=.inf", "rate: expected a finite number, got inf"),
+        ("depth=010", "depth: expected int, got str '010'"),
+        ("depth=" + "9" * 400, "depth: expected a whole number of at most 63 bits"),
+        ("name=\udcff", "name: not YAML: "),
+        ("widths=[!!set {a}]", "widths: not YAML: tags such as"),
+        ("free=&a [*a]", "free: not YAML: aliases are not taken here"),
         ("depth", "-p: expected NAME=VALUE, got 'depth'"),
         ("dept=8", "no parameter of toy 'dept': did you mean depth? there are: depth, rate, fast, name"),
         ("zzz=8", "no parameter of toy 'zzz': there are: depth, rate, "),
@@ -162,9 +150,26 @@ def test_bad_usage_is_one_line(book, capsys, monkeypatch, never_runs, arguments,
     assert message in refused(capsys, *arguments)
 
 
-def test_a_run_never_overwrites_the_chapter(book, capsys, never_runs):
-    err = refused(capsys, "run", "toy", "--book", book, "--out", book / "toy.ipynb")
-    assert "is the chapter itself" in err
+def test_a_run_never_overwrites_a_chapter(book, capsys, never_runs):
+    write_notebook(book / "slow.ipynb")
+    for name in ("toy", "slow"):
+        before = (book / f"{name}.ipynb").read_bytes()
+        err = refused(capsys, "run", "toy", "--book", book, "--out", book / f"{name}.ipynb")
+        assert f"is the source of {name}, which a run must not overwrite" in err
+        assert (book / f"{name}.ipynb").read_bytes() == before
+
+
+def test_what_cannot_be_written_is_noticed_before_anything_runs(book, capsys, tmp_path, never_runs):
+    write_full_size(book, "depth: 20")
+    (tmp_path / "file").write_text("")
+    assert "--out: expected a folder to write to" in refused(
+        capsys, "run", "toy", "--book", book, "--out", tmp_path / "file" / "a.ipynb")
+    (book / "records").write_text("")
+    assert "records: expected a folder to write to" in refused(capsys, "record", "toy", "--book", book)
+    (book / "records").unlink()
+    (book / "records").mkdir()
+    (book / "records" / "toy.json").write_text("{")
+    assert "toy.json: not JSON" in refused(capsys, "record", "toy", "--book", book)
 
 
 @pytest.mark.parametrize(
@@ -174,6 +179,9 @@ def test_a_run_never_overwrites_the_chapter(book, capsys, never_runs):
         ("depth: deep", "toy.yaml: depth: expected int, got str 'deep'"),
         ("- 20", "toy.yaml: expected names with values, got list"),
         ("depth: [", "toy.yaml: not YAML: "),
+        ("depth: 1\ndepth: 2", "toy.yaml: not YAML: 'depth' is set twice"),
+        ("rate: .nan", "toy.yaml: rate: expected a finite number, got nan"),
+        ("widths: [1, a]", "toy.yaml: widths[1]: expected int, got str 'a'"),
     ],
 )
 def test_full_size_parameters_are_checked_too(book, capsys, never_runs, text, message):
@@ -181,13 +189,56 @@ def test_full_size_parameters_are_checked_too(book, capsys, never_runs, text, me
     assert message in refused(capsys, "run", "toy", "--size", "full", "--book", book)
 
 
-def test_a_missing_book_an_empty_one_and_a_damaged_notebook_are_named(book, capsys, tmp_path):
+def test_full_size_parameters_that_are_no_text_are_named(book, capsys, never_runs):
+    write_full_size(book, "")
+    (book / "parameters" / "toy.yaml").write_bytes(b"depth: \xff")
+    assert "toy.yaml: expected text in UTF-8: " in refused(capsys, "run", "toy", "--size", "full", "--book", book)
+
+
+def test_a_missing_book_and_an_empty_one_are_named(book, capsys, tmp_path):
     assert "no book folder at nowhere: name it with --book" in refused(capsys, "list", "--book", "nowhere")
     assert "no chapter" in refused(capsys, "list", "--book", tmp_path)
-    (book / "bad.ipynb").write_text("{}")
-    assert "bad.ipynb: not a notebook" in refused(capsys, "list", "--book", book)
-    (book / "bad.ipynb").write_text("<html>")
-    assert "bad.ipynb: not a notebook" in refused(capsys, "list", "--book", book)
+
+
+def test_a_broken_notebook_is_named_and_blocks_no_other(book, capsys, never_runs):
+    (book / "bad.ipynb").write_text("[]")
+    code, out, err = call(capsys, "list", "--book", book)
+    assert code == 0 and out.startswith("toy: A toy chapter\n")
+    assert err == f"layerlib: {book}/bad.ipynb: not a notebook: expected cells and metadata\n"
+    assert "bad.ipynb: not a notebook" in refused(capsys, "run", "bad", "--book", book)
+    assert "no parameter of toy 'dept'" in refused(capsys, "run", "toy", "-p", "dept=1", "--book", book)
+
+
+def test_columns_do_not_run_together(book, capsys):
+    lines = ["depth: int = 6  # layers", "learning_rate: float = 0.1  # fast",
+             "wide: list[int] = [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 20]  # many of them"]
+    write_notebook(book / "wide.ipynb", parameters="\n".join(lines))
+    lines = call(capsys, "list", "--book", book)[1].splitlines()
+    [start] = [place for place, line in enumerate(lines) if line.startswith("wide:")]
+    assert lines[start + 1:] == [
+        "  depth: int = 6              layers",
+        "  learning_rate: float = 0.1  fast",
+        "  wide: list[int] = [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 20]",
+        "                              many of them",
+    ]
+
+
+def test_a_file_of_the_reader_reaches_the_chapter(book, capsys, monkeypatch, tmp_path):
+    (tmp_path / "reader").mkdir()
+    (tmp_path / "reader" / "my.npz").write_text("")
+    monkeypatch.chdir(tmp_path / "reader")
+    write_notebook(book / "toy.ipynb", "import os; assert os.path.exists(name); print(name)")
+    assert call(capsys, "run", "toy", "-p", "name=my.npz", "--out", "out.ipynb", "--book", book)[0] == 0
+    executed = nbformat.read(tmp_path / "reader" / "out.ipynb", as_version=4)
+    assert executed.cells[3].outputs[0].text == "../reader/my.npz\n"
+
+
+@pytest.mark.parametrize("module", ["layerbook.cli", "layerlib"])
+def test_every_door_to_the_command_line_speaks(module, book):
+    command = [sys.executable, "-m", module, "run", "nothing", "--book", str(book)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == "layerlib: no chapter 'nothing': there are: toy\n"
 
 
 def test_a_full_run_is_kept_and_recorded_by_this_interpreter_and_builds(book, capsys, monkeypatch, tmp_path):
@@ -206,7 +257,7 @@ def test_a_full_run_is_kept_and_recorded_by_this_interpreter_and_builds(book, ca
     assert [entry.name for entry in out.parent.iterdir()] == ["run.ipynb"]
     executed = nbformat.read(out, as_version=4)
     assert executed.cells[3].outputs[-1].text.split() == [sys.executable, str(book)]
-    assert rerun.reported(executed)["numbers"] == {"depth_seen": 20, "error": 0.03125}
+    assert reported(executed)["numbers"] == {"depth_seen": 20, "error": 0.03125}
 
     record = read_record(book / "records" / "toy.json")
     assert [record[name] for name in ("schema", "chapter", "size", "size_says")] == [2, "toy", "paper", "20 layers"]
@@ -248,38 +299,6 @@ def test_a_failing_cell_is_named_and_its_notebook_kept(book, capsys):
     assert any(output.output_type == "error" for cell in executed.cells for output in cell.get("outputs", []))
 
 
-def test_a_dying_kernel_is_a_failing_cell(book, capsys, tmp_path):
-    write_notebook(book / "toy.ipynb", "print('before')", "import os; os._exit(1)", "never = 1")
-    code, _, err = call(capsys, "run", "toy", "--book", book, "--out", tmp_path / "out.ipynb")
-    assert code == 1
-    assert "toy: cell 4 ('import os; os._exit(1)') failed: the kernel died (out of memory?)" in err
-    executed = nbformat.read(tmp_path / "out.ipynb", as_version=4)
-    assert executed.cells[2].outputs[0].text == "before\n"
-    assert executed.metadata.papermill.exception is True
-
-
-@pytest.mark.parametrize("by", [signal.SIGINT, signal.SIGTERM])
-def test_an_interrupted_run_leaves_the_old_file_as_it_was(book, tmp_path, by):
-    write_notebook(book / "toy.ipynb", "open('started', 'w').close()\nimport time; time.sleep(60)")
-    out = tmp_path / "results" / "out.ipynb"
-    out.parent.mkdir()
-    out.write_text("from before")
-    # a program started in the background ignores SIGINT, and its children with it
-    program = ("import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler); "
-               "from layerbook.cli import main; sys.exit(main(sys.argv[1:]))")
-    command = [sys.executable, "-c", program, "run", "toy", "--out", str(out)]
-    process = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True)
-    deadline = time.monotonic() + 30
-    while not (book / "started").exists() and time.monotonic() < deadline:
-        time.sleep(0.05)
-    process.send_signal(by)
-    err = process.communicate(timeout=20)[1]
-    assert process.returncode == 130
-    assert err.splitlines()[-1] == "layerlib: interrupted: nothing was written"
-    assert out.read_text() == "from before"
-    assert [entry.name for entry in out.parent.iterdir()] == ["out.ipynb"]
-
-
 def test_a_run_that_reports_nothing_is_not_recorded(book, capsys):
     write_notebook(book / "toy.ipynb", "print('no report')")
     write_full_size(book, "depth: 20")
@@ -290,8 +309,8 @@ def test_a_run_that_reports_nothing_is_not_recorded(book, capsys):
 
 
 def test_a_report_under_another_name_is_not_recorded(book, tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr(rerun, "execute", lambda *_: None)
-    monkeypatch.setattr(rerun, "reported", lambda _: {"chapter": "other", "numbers": {"a": 1}})
+    monkeypatch.setattr(running, "execute", lambda *_: None)
+    monkeypatch.setattr(cli, "reported", lambda _: {"chapter": "other", "numbers": {"a": 1}})
     write_full_size(book, "depth: 20")
     code, _, err = call(capsys, "record", "toy", "--book", book)
     assert code == 2 and "toy reported as 'other'" in err

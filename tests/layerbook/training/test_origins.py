@@ -129,7 +129,7 @@ def recorded(tmp_path, monkeypatch):
         notebook = new_notebook(cells=[new_code_cell("report", outputs=[output])])
         notebook.metadata["papermill"] = {"duration": 195.2}
         assert chapters.reported(notebook) is not None
-        cli._record(tmp_path, "toy", nbformat.from_dict(notebook), {}, NOWHERE)
+        cli._record(tmp_path / "records" / "toy.json", nbformat.from_dict(notebook), {}, NOWHERE)
         return read_record(tmp_path / "records" / "toy.json")
 
     monkeypatch.chdir(tmp_path)
