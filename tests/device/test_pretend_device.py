@@ -55,12 +55,12 @@ def test_labels_left_behind():
 
 
 def test_a_batch_left_behind(monkeypatch):
-    from layerlib.layers import capture
+    from layerlib import _forward, outputs
     from layerlib.models import MLP
 
-    keeping = capture.as_input
-    monkeypatch.setattr(capture, "as_input", lambda images, dtype: keeping(images, dtype).cpu())
-    capture.outputs(MLP((4, 3)).cuda(), ["linear1"], torch.zeros(2, 1, 2, 2, dtype=torch.uint8))
+    keeping = _forward.as_input
+    monkeypatch.setattr(_forward, "as_input", lambda images, dtype: keeping(images, dtype).cpu())
+    outputs(MLP((4, 3)).cuda(), ["linear1"], torch.zeros(2, 1, 2, 2, dtype=torch.uint8))
 
 
 def test_an_error_that_somebody_catches():
