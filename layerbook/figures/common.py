@@ -6,6 +6,8 @@ and
 - layers, and networks by depth or width: light to dark, ``depth_colours``
 - two data sets or networks side by side: ``DATA_COLOURS``, the easier set or ResNet first, the harder set or VGG second
 - verdicts: ``VERDICT_COLOURS``
+
+Names that come with the data are text, dollar signs too; lengths that do not fit are refused.
 """
 
 from collections.abc import Mapping, Sequence
@@ -20,6 +22,7 @@ from matplotlib.patches import Rectangle
 from matplotlib.ticker import NullLocator
 
 from layerbook.claims import COLOURS as VERDICT_COLOURS
+from layerbook.figures._drawing import as_text, class_colours, fits
 from layerlib.palette import (
     BASELINE_COLOUR,
     CLASS_COLOURS,
@@ -69,12 +72,19 @@ def activation_shares(shares: np.ndarray, layer_sizes: Sequence[int], classes: S
     ----------
     shares : in [0, 1], shape (C, nodes), the nodes of all layers in a row
     layer_sizes : number of nodes of each layer
+
+    Raises
+    ------
+    ValueError
+        if there are not as many classes as rows, or nodes as columns
     """
     shares = 100 * np.asarray(shares, dtype=float)
+    fits("classes", len(classes), len(shares), "one name per row of shares")
+    fits("layer_sizes", sum(layer_sizes), shares.shape[1], "the nodes of shares")
     nodes = np.arange(shares.shape[1])
     order = np.random.default_rng(0).permutation(shares.size)  # so that no class covers the others
     which, node = np.unravel_index(order, shares.shape)
-    colours = np.array([to_rgba(c) for c in CLASS_COLOURS])[which % len(CLASS_COLOURS)]
+    colours = np.array([to_rgba(c) for c in class_colours(len(shares))])[which]
     ax.scatter(nodes[node], shares[which, node], c=colours, s=3, linewidths=0, rasterized=True)
     edges = np.cumsum([0, *layer_sizes])
     for edge in edges[1:-1]:
@@ -83,8 +93,8 @@ def activation_shares(shares: np.ndarray, layer_sizes: Sequence[int], classes: S
     ax.set_xticks(centres, [*map(str, range(1, len(layer_sizes))), "out"])
     ax.set(xlim=(-5, edges[-1] + 4), ylim=(-3, 103), xlabel="layer", ylabel="samples that switch the node on [%]")
     ax.grid(False)
-    for name, colour in zip(classes, CLASS_COLOURS, strict=False):
-        ax.scatter([], [], color=colour, s=18, label=name)
+    for name, colour in zip(classes, class_colours(len(classes)), strict=True):
+        ax.scatter([], [], color=colour, s=18, label=as_text(name))
     return ax
 
 
@@ -132,9 +142,15 @@ def class_histograms(counts: np.ndarray, edges: np.ndarray, classes: Sequence[st
     ----------
     counts : shape (C, bins)
     edges : shape (bins + 1,)
+
+    Raises
+    ------
+    ValueError
+        if there are not as many classes as rows
     """
-    for row, name, colour in zip(counts, classes, CLASS_COLOURS, strict=False):
-        ax.stairs(row, edges, color=colour, label=name, linewidth=1.2)
+    fits("classes", len(classes), len(counts), "one name per row of counts")
+    for row, name, colour in zip(counts, classes, class_colours(len(classes)), strict=True):
+        ax.stairs(row, edges, color=colour, label=as_text(name), linewidth=1.2)
     ax.axvline(0, color="0.4", linestyle="--", linewidth=1)
     ax.set(xlabel="pre-activation value z", ylabel="samples per bin")
     return ax
@@ -152,10 +168,16 @@ def cloud(points: np.ndarray, labels: np.ndarray, ax: Axes, title: str = "") -> 
     ----------
     points : shape (N, 2); rows with NaN are left out
     labels : class numbers, shape (N,)
+
+    Raises
+    ------
+    ValueError
+        if there are not as many labels as points
     """
     points, labels = np.asarray(points, dtype=float), np.asarray(labels)
+    fits("labels", len(labels), len(points), "one per point")
     known = ~np.isnan(points).any(1)
-    colours = np.array([to_rgba(c) for c in CLASS_COLOURS])[labels[known] % len(CLASS_COLOURS)]
+    colours = np.array([to_rgba(c) for c in class_colours(1 + int(labels.max(initial=0)))])[labels[known].astype(int)]
     ax.scatter(*points[known].T, c=colours, s=4, linewidths=0, rasterized=True)
     ax.set(xticks=[], yticks=[])
     ax.spines[:].set(visible=True, color="0.85")
@@ -166,8 +188,9 @@ def cloud(points: np.ndarray, labels: np.ndarray, ax: Axes, title: str = "") -> 
 def class_legend(figure: Figure, classes: Sequence[str]) -> None:
     """One legend for all clouds of a figure, under them."""
     handles = [Line2D([], [], linestyle="", marker="o", markersize=5, color=colour)
-               for colour, _ in zip(CLASS_COLOURS, classes, strict=False)]
-    figure.legend(handles, classes, loc="outside lower center", ncols=len(handles), fontsize="x-small",
+               for colour in class_colours(len(classes))]
+    figure.legend(handles, [as_text(name) for name in classes], loc="outside lower center",
+                  ncols=min(len(handles), 10), fontsize="x-small",
                   handletextpad=0.1, columnspacing=0.8)
 
 

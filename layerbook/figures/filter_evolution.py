@@ -7,11 +7,13 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import NullFormatter, PercentFormatter
 
+from layerbook.figures._drawing import closed_on_error, fits
 from layerbook.figures.common import CONTROL_COLOUR, INK, KIND_COLOURS, depth_colours
 
 PICK_COLOURS = dict(zip(("Z", "D", "norm"), KIND_COLOURS, strict=False))
 
 
+@closed_on_error
 def columns(panels: int, rows: int = 1, height: float = 2.3) -> np.ndarray:
     """Axes for pairs of panels, one pair below the other, such as two networks in this run and at full size.
 
@@ -119,6 +121,9 @@ def costs(random: np.ndarray, picked: Mapping[str, np.ndarray], layers: Sequence
     picked : how they were picked -> shape (layers,)
     """
     random = np.asarray(random, dtype=float)
+    fits("layers", len(layers), len(random), "one name per row of random")
+    for name, values in picked.items():
+        fits(name, len(values), len(random), "one number per row of random")
     places = np.arange(len(random))
     jitter = np.linspace(-0.12, 0.12, random.shape[1])
     control = {"color": CONTROL_COLOUR, "linestyle": ""}

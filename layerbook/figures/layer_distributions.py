@@ -7,6 +7,7 @@ import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.colors import to_rgba
 
+from layerbook.figures._drawing import as_text, fits
 from layerbook.figures.common import DATA_COLOURS, INK, depth_colours
 
 COST_LINES = {"uniform": "-", "meaning": "--"}
@@ -23,6 +24,7 @@ def label_bars(predicted: np.ndarray, target: np.ndarray, ax: Axes, classes: Seq
     colour : of the bars, the network's own
     """
     predicted, target = np.asarray(predicted), np.asarray(target)
+    fits("predicted", len(predicted), len(target), "as many labels as target")
     places = np.arange(len(target))
     ax.bar(places, predicted, width=0.8, color=colour)
     ax.bar(places, target, width=0.8, facecolor="none", edgecolor=INK, linewidth=1.1)
@@ -31,7 +33,8 @@ def label_bars(predicted: np.ndarray, target: np.ndarray, ax: Axes, classes: Seq
     if classes is None:
         ax.set_xticks([])
     else:
-        ax.set_xticks(places, classes, rotation=90, fontsize=6)
+        fits("classes", len(classes), len(target), "one name per label")
+        ax.set_xticks(places, [as_text(name) for name in classes], rotation=90, fontsize=6)
     return ax
 
 
@@ -71,6 +74,7 @@ def stacked_shares(shares: np.ndarray, parts: Sequence[str], rows: Sequence[str]
     shares : in [0, 1], shape (rows, parts)
     colours : of the parts; without them the parts are layers, light to dark from the first to the last
     """
+    fits("rows", len(rows), len(shares), "one name per row of shares")
     left = np.zeros(len(rows))
     colours = depth_colours(len(parts)) if colours is None else colours[: len(parts)]
     for part, share, colour in zip(parts, 100 * np.asarray(shares).T, colours, strict=True):
@@ -89,9 +93,13 @@ def stacked_shares(shares: np.ndarray, parts: Sequence[str], rows: Sequence[str]
 
 def costs(cost: np.ndarray, classes: Sequence[str], ax: Axes) -> Axes:
     """Cost between every two labels, shape (K, K), as a heat map."""
-    sns.heatmap(np.asarray(cost), ax=ax, cmap="viridis", vmin=0, vmax=1, square=True, cbar_kws={"label": "cost"})
-    ax.set_xticks(np.arange(len(classes)) + 0.5, classes, rotation=90, fontsize=7)
-    ax.set_yticks(np.arange(len(classes)) + 0.5, classes, rotation=0, fontsize=7)
+    cost = np.asarray(cost)
+    fits("classes", len(classes), len(cost), "one name per label")
+    fits("cost", cost.shape[1], len(cost), "as many columns as rows")
+    names = [as_text(name) for name in classes]
+    sns.heatmap(cost, ax=ax, cmap="viridis", vmin=0, vmax=1, square=True, cbar_kws={"label": "cost"})
+    ax.set_xticks(np.arange(len(names)) + 0.5, names, rotation=90, fontsize=7)
+    ax.set_yticks(np.arange(len(names)) + 0.5, names, rotation=0, fontsize=7)
     ax.grid(False)
     return ax
 

@@ -10,6 +10,7 @@ import pytest
 from matplotlib.colors import to_rgb
 
 from layerbook.figures import common as plots
+from layerbook.figures._drawing import class_colours
 
 
 @pytest.fixture
@@ -74,7 +75,7 @@ def test_a_cloud_shows_every_point_in_its_class_colour_and_leaves_nan_out(ax):
     points = np.array([[0, 1], [np.nan, np.nan], [2, 3]])
     plots.cloud(points, np.array([1, 0, 12]), ax, "title")
     np.testing.assert_allclose(ax.collections[0].get_offsets(), [[0, 1], [2, 3]])
-    np.testing.assert_allclose(ax.collections[0].get_facecolors()[:, :3], [plots.CLASS_COLOURS[i] for i in (1, 2)])
+    np.testing.assert_allclose(ax.collections[0].get_facecolors()[:, :3], [class_colours(13)[i] for i in (1, 12)])
     assert ax.get_title() == "title" and not len(ax.get_xticks())
 
 
