@@ -9,6 +9,7 @@ from torch.nn import functional as F
 from layerlib._checks import first_parameter
 from layerlib._forward import evaluated
 from layerlib.distributions._features import pooled_features
+from layerlib.layers._channels import widths_of
 from layerlib.layers.capture import capture, passes
 
 
@@ -89,7 +90,8 @@ class WithClassifier(nn.Module):
         self.model, self.name, self.auxiliary = model, name, auxiliary
         parameter = first_parameter(model)
         output, seen = next(passes(model, [name], example, len(example)))
-        features = pooled_features(seen[name], 1).shape[1]
+        self._widths = widths_of(model)
+        features = self._read(seen[name]).shape[1]
         if output.shape[1:] != (classes,):
             raise ValueError(f"classes: expected {tuple(output.shape[1:])}, what the network puts out, got {classes}")
         self.classifier = nn.Linear(features, classes, device=parameter.device, dtype=parameter.dtype)
@@ -102,8 +104,11 @@ class WithClassifier(nn.Module):
         """Logits of the internal classifier and of the network, shape (N, 2, K)."""
         with capture(self.model, [self.name]) as seen:
             output = self.model(x)
-            read = pooled_features(seen[self.name], 1)
+            read = self._read(seen[self.name])
         return torch.stack([self.classifier(read if self.auxiliary else read.detach()), output], 1)
+
+    def _read(self, output: Tensor) -> Tensor:
+        return pooled_features(output, 1, self.model.get_submodule(self.name), self._widths)
 
 
 def joint_cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:

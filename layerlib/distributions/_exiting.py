@@ -9,6 +9,7 @@ from typing import Protocol
 import torch
 from torch import Tensor, fx, nn
 
+from layerlib._checks import as_tensor
 from layerlib._forward import evaluating
 from layerlib.distributions._rules import Rule
 from layerlib.layers._names import named_layers
@@ -29,8 +30,7 @@ class EarlyExit(nn.Module):
 
     At each tap the internal classifier's probabilities are read, samples that satisfy the rule leave with them,
     and the rest of the batch goes on without these. At the last tap all leave. The network runs in evaluation
-    mode and is afterwards as it was; gradients flow unless the caller forbids them. Forward hooks of modules that
-    contain a tap do not run.
+    mode and is afterwards as it was; gradients flow unless the caller forbids them.
 
     Parameters
     ----------
@@ -43,7 +43,8 @@ class EarlyExit(nn.Module):
     ------
     ValueError
         if torch.fx cannot follow the model, a name is not a layer or runs other than once and in order, more than
-        its output is needed after a tap (inside a residual block, say), or the rule cannot be called
+        its output is needed after a tap (inside a residual block, say), the rule cannot be called, or a module that
+        contains a tap has forward hooks, which would not run; that also later, when it is called
 
     Examples
     --------
@@ -66,6 +67,8 @@ class EarlyExit(nn.Module):
 
     def exit(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Probabilities (N, K), and the numbers of the taps at which the samples left, int64 (N,), from 0."""
+        _check_hooks(self.model, self.probes.names)
+        x = as_tensor("x", x)
         x = x.to(next(self.model.parameters(), x).device)
         walk = fx.Interpreter(self.model, graph=self._graph)
         # a segment needs the output of the tap before, and parameters that the forward reads by itself
@@ -81,9 +84,10 @@ class EarlyExit(nn.Module):
                 kept = walk.env[nodes[-1]]
                 probabilities = self.probes.probability(name, kept)
                 leaves = self._leaves(probabilities, last=number == len(self._segments) - 1)
-                gone, going_on = leaves.nonzero()[:, 0], (~leaves).nonzero()[:, 0]
+                staying = len(leaves) - int(leaves.sum())  # waits for a GPU once a tap
+                going_on, gone = leaves.int().argsort(stable=True).split([staying, len(leaves) - staying])
                 left.append((rows[gone], probabilities[gone], torch.full_like(gone, number)))
-                if not len(going_on):
+                if not staying:
                     break
                 if len(gone):
                     rows, kept = rows[going_on], kept[going_on]
@@ -115,6 +119,7 @@ class _UpToTaps(fx.Tracer):
 def _segments(model: nn.Module, names: tuple[str, ...]) -> tuple[fx.Graph, list[tuple[fx.Node, list[fx.Node], str]]]:
     """The traced graph, and for each tap the node to start from, the nodes to run, and the tap's name."""
     named_layers(model, names)  # refuses a name that is no layer
+    _check_hooks(model, names)
     inside = [(tap, name) for tap in names for name in names if tap.startswith(f"{name}.")]
     if inside:
         raise ValueError("names: expected taps beside one another, got {!r} inside {!r}".format(*inside[0]))
@@ -142,6 +147,16 @@ def _segments(model: nn.Module, names: tuple[str, ...]) -> tuple[fx.Graph, list[
     starts = [0, *places[:-1]]
     return graph, [(nodes[start], nodes[start + 1 : place + 1], name)
                    for start, place, name in zip(starts, places, names, strict=True)]
+
+
+def _check_hooks(model: nn.Module, names: Sequence[str]) -> None:
+    """Raise if the root, or a module that contains a tap, has forward hooks, which a traced graph does not run."""
+    around = {"", *(tap.rsplit(".", i)[0] for tap in names for i in range(1, tap.count(".") + 1))}
+    hooked = [name for name in around for module in [model.get_submodule(name)]
+              if module._forward_pre_hooks or module._forward_hooks]
+    if hooked:
+        raise ValueError("model: expected no forward hooks on modules that contain a tap, where they would not run, "
+                         f"got some on {hooked[0] or type(model).__name__!r}; make them layers of the network")
 
 
 def _check_cut(before: list[fx.Node], after: set[fx.Node], name: str) -> None:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from layerlib.layers._channels import channels_second, widths_of
 from layerlib.layers.capture import passes
 
 
@@ -41,11 +42,18 @@ class Features:
         return Features(self.pooled[:, index], output, labels, self.sizes, self.device)
 
 
-def pooled_features(x: Tensor, pool: int) -> Tensor:
-    """Features of a tap's output: convolutions averaged over places, tokens over all of them; shape (n, F)."""
-    if x.ndim == 4:
-        return F.adaptive_avg_pool2d(x, pool).flatten(1)
-    return x.mean(1) if x.ndim == 3 else x.flatten(1)
+def pooled_features(x: Tensor, pool: int, module: nn.Module, widths: tuple[set[int], set[int]]) -> Tensor:
+    """Features of a tap's output, (n, F): channels averaged over a grid of ``pool`` places each way, tokens over all.
+
+    Parameters
+    ----------
+    module : the tap, and ``widths`` of ``widths_of(model)``, which tell where its channels lie
+    """
+    placed = channels_second(x, module, widths)
+    if x.ndim == 3 and placed is not x:
+        return x.mean(1)
+    average = {3: F.adaptive_avg_pool1d, 4: F.adaptive_avg_pool2d, 5: F.adaptive_avg_pool3d}.get(x.ndim)
+    return placed.flatten(1) if average is None else average(placed, pool).flatten(1)
 
 
 def read_taps(model: nn.Module, names: Sequence[str], images: Tensor, pool: int,
@@ -56,11 +64,22 @@ def read_taps(model: nn.Module, names: Sequence[str], images: Tensor, pool: int,
     ------
     for every batch, features of every tap, (n, F) each, without a last one that is the network's own output; and
     that, or None
+
+    Raises
+    ------
+    ValueError
+        if a tap puts out anything but a row of floats for each image
     """
-    for final, seen in passes(model, names, images, batch_size):
+    taps, widths = [model.get_submodule(name) for name in names], widths_of(model)
+    for batch, (final, seen) in zip(images.split(batch_size), passes(model, names, images, batch_size), strict=True):
         outputs = [seen[name] for name in names]
+        for name, x in zip(names, outputs, strict=True):
+            if not x.is_floating_point() or x.ndim < 2 or len(x) != len(batch):
+                raise ValueError(f"names: expected layers that put out floats, a row for each of {len(batch)} images, "
+                                 f"got {x.dtype} {tuple(x.shape)} from {name!r}")
         own = outputs[-1] is final
-        yield [pooled_features(x, pool) for x in outputs[: len(outputs) - own]], final if own else None
+        each = zip(outputs[: len(outputs) - own], taps, strict=False)
+        yield [pooled_features(x, pool, tap, widths) for x, tap in each], final if own else None
 
 
 def fill(place: Tensor, each: Sequence[Tensor]) -> None:

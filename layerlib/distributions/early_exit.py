@@ -1,21 +1,18 @@
-"""Early exit judged on the probabilities of all layers, and which samples could gain from it (Cao et al. 2022)."""
+"""Early exit judged on the probabilities of all layers (Cao et al. 2022)."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor
 
-from layerlib._checks import as_tensor, number
+from layerlib._checks import as_tensor
 from layerlib.distributions._exiting import EarlyExit
 from layerlib.distributions._labels import hot, probabilities_of
 from layerlib.distributions._rules import Confident, ConfidentRatio, confidence, confident_ratio, least
-from layerlib.distributions.scores import exact_match
 
-__all__ = ["KINDS", "Confident", "ConfidentRatio", "EarlyExit", "at_exit", "calibrated", "confidence",
-           "confident_ratio", "confused_shares", "difficulty", "exit_layers", "first_exit", "mean_at_exit",
-           "temperatures"]
+__all__ = ["Confident", "ConfidentRatio", "EarlyExit", "at_exit", "calibrated", "confidence", "confident_ratio",
+           "exit_layers", "first_exit", "mean_at_exit", "temperatures"]
 
-KINDS = ("easy", "ordinary", "hard", "confused")
 COLDEST, HOTTEST = 0.01, 100.0
 
 
@@ -132,83 +129,6 @@ def mean_at_exit(scores: Tensor, thresholds: Tensor, values: Tensor) -> Tensor:
     steps = change.new_zeros(len(passed), len(rising) + 1).scatter_add_(1, passed, change)
     sums = (values[0].sum() + steps.cumsum(1)[:, :-1])[:, order.argsort()]
     return (sums / samples).view(*scores.shape[:-2], len(rising))
-
-
-def confused_shares(probabilities: Tensor, labels: Tensor, threshold: float = 0.5) -> Tensor:
-    """Samples wrong at the last layer and right before it, by the first such layer (Cao et al. 2022, tables 1-2).
-
-    Parameters
-    ----------
-    probabilities : float in [0, 1], shape (L, N, K)
-    labels : 0 or 1, shape (N, K)
-    threshold : in [0, 1], above which a label is predicted
-
-    Returns
-    -------
-    float64, shape (L,), shares of the samples; the last entry, of those right at the last layer. They add up to what a
-    perfect choice of exits reaches, since each sample counts once
-
-    Raises
-    ------
-    ValueError
-        as ``exact_match``, and if there are no samples
-    """
-    probabilities = probabilities_of(probabilities, layers=True)
-    right = exact_match(probabilities, labels, threshold)
-    layers, samples = right.shape
-    if not samples:
-        raise ValueError("probabilities: expected at least one sample, got none")
-    layer = first_exit(right).where(~right[-1], layers - 1)[right.any(0)]
-    return layer.bincount(minlength=layers).double() / samples
-
-
-def difficulty(distances: Tensor, baseline: Tensor, near: float = 0.2, far: float = 0.5) -> Tensor:
-    """Kind of each sample by its distance to the target, layer by layer (Cao et al. 2022, sec. 6.5 and fig. 9).
-
-    With w the distance divided by the baseline, and a third of the layers ⌊L/3⌋ of them:
-
-    - *confused*: w <= ``near`` at some layer before the last, and w > ``far`` at the last;
-    - *easy*: w <= ``near`` at some layer of the first third and at every later one;
-    - *hard*: w <= ``near`` nowhere, or for the first time in the last third;
-    - *ordinary*: the rest.
-
-    Confused is asked first: a sample that comes near in the last third and leaves again is confused, not hard.
-
-    Parameters
-    ----------
-    distances : float >= 0, shape (L, N), at least three layers
-    baseline : float > 0, shape (N,) or (): the distance of predicting the label frequencies
-    near, far : 0 <= near <= far
-
-    Returns
-    -------
-    int64, shape (N,), numbers into ``KINDS``
-
-    Raises
-    ------
-    ValueError
-        if shapes or values are not as above
-    """
-    distances, baseline = as_tensor("distances", distances), as_tensor("baseline", baseline)
-    if distances.ndim != 2 or len(distances) < 3 or not bool((distances >= 0).all()):
-        raise ValueError(f"distances: expected values >= 0, shape (L, N) with L >= 3, got {tuple(distances.shape)} "
-                         f"with {int((~(distances >= 0)).sum())} values that are negative or NaN")
-    if baseline.shape not in ((), distances.shape[1:]) or not bool(((baseline > 0) & baseline.isfinite()).all()):
-        raise ValueError(f"baseline: expected finite values > 0, shape {tuple(distances.shape[1:])} or (), "
-                         f"got {tuple(baseline.shape)}")
-    if not 0 <= number("near", near, "a finite number") <= number("far", far, "a finite number"):
-        raise ValueError(f"near, far: expected 0 <= near <= far, got {near} and {far}")
-    layers, third = len(distances), len(distances) // 3
-    w = distances / baseline.to(distances.device)
-    close = w <= near
-    # near from layer third - 1 on is near from some layer of the first third on
-    easy = close[third - 1 :].all(0)
-    hard = ~close[: layers - third].any(0)
-    confused = close.any(0) & (w[-1] > far)
-    kinds = torch.full(easy.shape, KINDS.index("ordinary"), device=distances.device)
-    for name, mask in (("easy", easy), ("hard", hard), ("confused", confused)):
-        kinds[mask] = KINDS.index(name)
-    return kinds
 
 
 def temperatures(probabilities: Tensor, labels: Tensor) -> Tensor:

@@ -6,20 +6,22 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from layerlib._checks import first_parameter, whole_number
+from layerlib._checks import as_tensor, first_parameter, number, whole_number
 from layerlib.data.splits import Split
 from layerlib.distributions._features import Features, fill, pooled_features, read_taps, room
 from layerlib.distributions._labels import targets_of
 from layerlib.distributions.linear import LinearProbes, bar
+from layerlib.layers._channels import widths_of
 from layerlib.layers._names import named_layers
 
 
 class LayerProbes:
     """Linear classifiers on the taps of a frozen network (Cao et al. 2022, sec. 6.1; Alain & Bengio 2016).
 
-    A tap's output is averaged over a grid of ``pool`` x ``pool`` places (tokens: over all of them), then one fully
-    connected layer and a sigmoid give a probability for each class: ``LinearProbes`` on what the network puts out. A
-    last tap that is the network's own output needs no probe: its sigmoid is taken.
+    The channels of a tap are averaged over a grid of ``pool`` places each way (tokens: over all of them), then one
+    fully connected layer and a sigmoid give a probability for each class: ``LinearProbes`` on what the network puts
+    out. Where the channels lie is found as in ``inspect``. A last tap that is the network's own output needs no probe:
+    its sigmoid is taken.
 
     Parameters
     ----------
@@ -50,7 +52,7 @@ class LayerProbes:
         self.linear = LinearProbes(classes)
         whole_number("pool", pool)
         self.names = tuple(named_layers(model, names))
-        self.model, self.classes, self.pool = model, classes, pool
+        self.model, self.classes, self.pool, self._widths = model, classes, pool, widths_of(model)
 
     @property
     def weight(self) -> Tensor | None:
@@ -72,6 +74,8 @@ class LayerProbes:
         memory : bytes; features that need more are kept in a temporary file, which ends with them
         progress : label of the progress bar; none is shown without it, nor under CI
         """
+        whole_number("batch_size", batch_size)
+        number("memory", memory, "a number of bytes from 0 up", lambda given: given >= 0)
         parameter, pooled, outputs, end = first_parameter(self.model), None, [], 0
         count = -(-len(split) // batch_size)
         for each, output in bar(self._tapped(split.images, batch_size), progress, "batch", count):
@@ -145,7 +149,9 @@ class LayerProbes:
         """Probability of each class at every tap, for ``images`` uint8 (N, C, H, W) or their features; (L, N, K)."""
         if isinstance(images, Features):
             return self.logits(images).sigmoid()
+        whole_number("batch_size", batch_size)
         self.linear.check_fitted()
+        images = as_tensor("images", images)
         return torch.cat(list(map(self._probabilities, self._tapped(images, batch_size))), 1)
 
     def probability(self, name: str, output: Tensor) -> Tensor:
@@ -162,7 +168,8 @@ class LayerProbes:
         i = self.names.index(name)
         if i == len(self.bias):
             return output.sigmoid()
-        pooled = pooled_features(output.to(self.weight.device), self.pool)
+        output = output.to(self.weight.device)
+        pooled = pooled_features(output, self.pool, self.model.get_submodule(name), self._widths)
         return F.linear(pooled, self.weight[i, :, : pooled.shape[1]], self.bias[i]).sigmoid()
 
     def _given(self, split: Split | Features, targets: Tensor | None, progress: str | None) -> tuple[Features, Tensor]:

@@ -26,7 +26,12 @@ def channels(z: Tensor, module: nn.Module, widths: tuple[set[int], set[int]]) ->
     """Places behind channels, (N, channels, places): channels are the last dimension of tokens, the second of maps."""
     z = z.detach()
     z = z if z.dtype == float64 else z.float()
-    return z[..., None] if z.ndim == 2 else (z.movedim(-1, 1) if _channels_last(z, module, widths) else z).flatten(2)
+    return z[..., None] if z.ndim == 2 else channels_second(z, module, widths).flatten(2)
+
+
+def channels_second(z: Tensor, module: nn.Module, widths: tuple[set[int], set[int]]) -> Tensor:
+    """What ``module`` put out, (N, …), with its channels as the second dimension."""
+    return z.movedim(-1, 1) if z.ndim > 2 and _channels_last(z, module, widths) else z
 
 
 def _channels_last(z: Tensor, module: nn.Module, widths: tuple[set[int], set[int]]) -> bool:

@@ -3,18 +3,17 @@
 import copy
 import warnings
 
-import numpy as np
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from predictions import cases, levels, ratios, some_probabilities
 from sklearn.linear_model import LogisticRegression
 from torch import nn
 
 from layerlib._forward import as_input
 from layerlib.data.load import Split
 from layerlib.distributions.early_exit import (
-    KINDS,
     Confident,
     ConfidentRatio,
     EarlyExit,
@@ -22,8 +21,6 @@ from layerlib.distributions.early_exit import (
     calibrated,
     confidence,
     confident_ratio,
-    confused_shares,
-    difficulty,
     exit_layers,
     first_exit,
     mean_at_exit,
@@ -33,27 +30,6 @@ from layerlib.distributions.probes import LayerProbes
 from layerlib.distributions.scores import exact_match
 from layerlib.layers.capture import capture
 from layerlib.models import build, taps
-
-
-def some_probabilities(seed, layers=4, samples=30, classes=6, steps=None, dtype=torch.float64):
-    """Probabilities that grow surer with depth; ``steps`` puts many of them exactly on thresholds."""
-    generator = torch.Generator().manual_seed(seed)
-    labels = (torch.rand(samples, classes, generator=generator) < 0.4).float()
-    sure = torch.linspace(0.2, 2, layers)[:, None, None]
-    logits = sure * (2 * labels - 1) + 1.5 * torch.randn(layers, samples, classes, generator=generator)
-    probabilities = logits.to(dtype).sigmoid()
-    return probabilities if steps is None else (probabilities * steps).round() / steps, labels
-
-
-@st.composite
-def cases(draw):
-    return some_probabilities(draw(st.integers(0, 2**31)), draw(st.integers(1, 5)), draw(st.integers(1, 20)),
-                              draw(st.integers(1, 7)), draw(st.sampled_from([None, 1, 10])),
-                              draw(st.sampled_from([torch.float32, torch.float64])))
-
-
-levels = st.sampled_from([0.5, 0.6, 0.75, 0.9, 1.0]) | st.floats(0.5, 1)
-ratios = st.sampled_from([1 / 3, 0.5, 0.6, 2 / 3, 0.75, 0.8, 1.0]) | st.integers(100, 10_000).map(lambda n: n / 10_000)
 
 
 def literal_exits(probabilities, s2, rho, s1=0.5, strict=True):
@@ -194,70 +170,6 @@ def test_accuracy_curve_of_the_confidence_rule_equals_its_exits(case, thresholds
     for found, threshold in zip(curve.tolist(), thresholds, strict=True):
         layers = first_exit(Confident(threshold)(probabilities))
         assert found == pytest.approx(at_exit(right, layers).double().mean().item(), abs=1e-12)
-
-
-@given(cases())
-def test_confused_shares_equal_a_literal_count(case):
-    probabilities, labels = case
-    right = exact_match(probabilities, labels).tolist()
-    layers, samples = len(right), len(right[0])
-    counts = [0] * layers
-    for i in range(samples):
-        if right[-1][i]:
-            counts[-1] += 1
-        else:
-            for layer in range(layers - 1):
-                if right[layer][i]:
-                    counts[layer] += 1
-                    break
-    found = confused_shares(probabilities, labels)
-    assert found.dtype == torch.float64
-    assert found.tolist() == pytest.approx([count / samples for count in counts])
-    oracle = at_exit(exact_match(probabilities, labels), first_exit(exact_match(probabilities, labels)))
-    assert found.sum().item() == pytest.approx(oracle.double().mean().item())
-
-
-@given(cases(), levels, ratios)
-def test_no_choice_of_exits_beats_the_ideal(case, s2, rho):
-    probabilities, labels = case
-    layers = exit_layers(probabilities, s2, rho)
-    accuracy = at_exit(exact_match(probabilities, labels), layers).double().mean().item()
-    assert accuracy <= confused_shares(probabilities, labels).sum() + 1e-12
-
-
-def literal_kind(w):
-    third = len(w) // 3
-    near = [i for i, value in enumerate(w) if value <= 0.2]
-    if any(i < len(w) - 1 for i in near) and w[-1] > 0.5:
-        return "confused"
-    if any(all(later in near for later in range(i, len(w))) for i in range(third)):
-        return "easy"
-    if not near or near[0] >= len(w) - third:
-        return "hard"
-    return "ordinary"
-
-
-@given(st.integers(3, 14).flatmap(lambda layers: st.lists(
-    st.lists(st.sampled_from([0.1, 0.2, 0.3, 0.5, 0.6]), min_size=layers, max_size=layers), min_size=1, max_size=10)))
-def test_difficulty_equals_its_definition_read_aloud(rows):
-    distances = torch.tensor(rows, dtype=torch.float64).T
-    assert [KINDS[kind] for kind in difficulty(distances, torch.ones(()))] == [literal_kind(row) for row in rows]
-    scale = torch.arange(1, len(rows) + 1).double().exp2()
-    assert torch.equal(difficulty(distances * scale, scale), difficulty(distances, torch.ones(())))
-
-
-@pytest.mark.parametrize("w, kind", [
-    ([0.9, 0.9, 0.2, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1], "easy"),
-    ([0.9, 0.9, 0.9, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1], "ordinary"),
-    ([0.1, 0.9, 0.9, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1], "ordinary"),
-    ([0.9, 0.9, 0.9, 0.9, 0.9, 0.9, 0.9, 0.1, 0.1, 0.1], "hard"),
-    ([0.9, 0.9, 0.9, 0.9, 0.9, 0.9, 0.9, 0.9, 0.9, 0.3], "hard"),
-    ([0.9, 0.9, 0.9, 0.9, 0.9, 0.9, 0.9, 0.9, 0.1, 0.6], "confused"),
-    ([0.1, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1, 0.6], "confused"),
-    ([0.1, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1, 0.4], "ordinary"),
-])
-def test_kinds_of_pictured_samples(w, kind):
-    assert KINDS[difficulty(torch.tensor(w)[:, None], torch.ones(1))] == kind
 
 
 def test_temperature_is_the_one_of_logistic_regression_without_intercept():
@@ -553,6 +465,31 @@ def test_networks_that_cannot_be_cut_are_refused(model, names, message):
         EarlyExit(model, Named(*names), Confident(1))
 
 
+@pytest.mark.parametrize("kind", ["register_forward_pre_hook", "register_forward_hook"])
+@pytest.mark.parametrize("where", ["", "features"])
+def test_hooks_that_would_not_run_are_refused_and_those_of_layers_run(small, kind, where):
+    model, images, probes = small
+    early = EarlyExit(model, probes, ConfidentRatio(0.8, 1))
+    before = early(images)
+    # as some normalise what comes in
+    handle = getattr(model.get_submodule(where), kind)(lambda module, x, *output: None)
+    message = f"model: expected no forward hooks on modules that contain a tap, .* '{where or 'Small'}'"
+    for call in (lambda: EarlyExit(model, probes, ConfidentRatio(0.8, 1)), lambda: early(images)):
+        with pytest.raises(ValueError, match=message):
+            call()
+    handle.remove()
+    assert torch.equal(early(images), before)
+    model.features[0].register_forward_pre_hook(lambda module, x: (x[0] * 2,))
+    torch.testing.assert_close(early(images), at_exit(probes.all(model, images), early.exit(images)[1]))
+    assert not torch.equal(early(images), before)
+
+
+def test_pictures_may_be_an_array(small):
+    model, images, probes = small
+    early = EarlyExit(model, probes, ConfidentRatio(0.8, 1))
+    assert torch.equal(early(images.numpy()), early(images))
+
+
 def test_branches_inside_a_tap_and_inputs_with_defaults_are_fine():
     for model in (nn.Sequential(Branching(), nn.ReLU(), nn.Linear(5, 5)), Optional()):
         names = ("0", "2") if isinstance(model, nn.Sequential) else ("first", "last")
@@ -605,21 +542,11 @@ def test_bad_input_of_the_algorithm_raises(change, message):
     (lambda: at_exit(GOOD, torch.full((30,), 4)), "layers: expected numbers 0 to 3, got 4 to 4"),
     (lambda: at_exit(GOOD, torch.ones(30)), r"layers: expected int64 .*, got torch.float32 \(30,\)"),
     (lambda: at_exit(GOOD[0, 0, 0], torch.ones(30)), r"values: expected shape \(L, N, ...\), got \(\)"),
-    (lambda: confused_shares(GOOD, LABELS, float("nan")), r"threshold: expected a number in \[0, 1\], got nan"),
-    (lambda: confused_shares(GOOD, LABELS, 1.5), r"threshold: expected a number in \[0, 1\], got 1.5"),
-    (lambda: confused_shares(GOOD, LABELS * 0.5), "labels: expected multi-hot labels, each 0 or 1"),
     (lambda: mean_at_exit(GOOD[..., 0] > 0, torch.ones(1), GOOD[..., 0]), "scores: expected floats"),
     (lambda: mean_at_exit(GOOD[0, 0], torch.ones(1), GOOD[0]), "scores: expected floats of shape"),
     (lambda: mean_at_exit(GOOD[:, :0, 0], torch.ones(1), GOOD[:, :0, 0]), "scores: expected floats of shape"),
     (lambda: mean_at_exit(GOOD[..., 0], torch.ones(()), GOOD[..., 0]), "thresholds: expected shape"),
     (lambda: mean_at_exit(GOOD[..., 0], torch.ones(1), GOOD[0]), r"values: expected shape \(4, 30\) or \(4, 1\)"),
-    (lambda: confused_shares(GOOD, LABELS[:5]), "labels: expected the shape"),
-    (lambda: confused_shares(GOOD[:, :0], LABELS[:0]), "at least one sample"),
-    (lambda: difficulty(GOOD[:2, :, 0], torch.ones(30)), "distances: expected values >= 0"),
-    (lambda: difficulty(-GOOD[..., 0], torch.ones(30)), "120 values that are negative or NaN"),
-    (lambda: difficulty(GOOD[..., 0], torch.zeros(30)), "baseline: expected finite values > 0"),
-    (lambda: difficulty(GOOD[..., 0], torch.ones(4)), "baseline: expected finite values > 0"),
-    (lambda: difficulty(GOOD[..., 0], torch.ones(30), near=0.6), "expected 0 <= near <= far, got 0.6 and 0.5"),
     (lambda: temperatures(GOOD, LABELS[:3]), "labels: expected the shape"),
     (lambda: calibrated(GOOD, torch.ones(3)), r"temperature: expected finite values > 0, shape \(4,\)"),
     (lambda: calibrated(GOOD, torch.zeros(4)), "temperature: expected finite values > 0"),
@@ -633,13 +560,11 @@ def test_arrays_count_as_tensors():
     layers = exit_layers(GOOD.numpy(), 0.7, 0.6)
     assert torch.equal(layers, exit_layers(GOOD, 0.7, 0.6))
     assert torch.equal(at_exit(GOOD.numpy(), layers.numpy()), at_exit(GOOD, layers))
-    assert torch.equal(confused_shares(GOOD.numpy(), LABELS.numpy()), confused_shares(GOOD, LABELS))
     assert torch.equal(calibrated(GOOD.numpy(), temperatures(GOOD.numpy(), LABELS.numpy()).numpy()),
                        calibrated(GOOD, temperatures(GOOD, LABELS)))
     right, scores = exact_match(GOOD, LABELS), confidence(GOOD)
     assert torch.equal(mean_at_exit(scores.numpy(), [0.1, 0.7], right.numpy()),
                        mean_at_exit(scores, torch.tensor([0.1, 0.7], dtype=torch.float64), right))
-    assert torch.equal(difficulty(scores.numpy(), np.ones(())), difficulty(scores, torch.ones(())))
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs CUDA")
@@ -653,8 +578,6 @@ def test_cuda_equals_cpu(small):
     torch.testing.assert_close(ours.cpu(), mean_at_exit(confident_ratio(probabilities, row), row, right))
     torch.testing.assert_close(temperatures(probabilities.cuda(), labels.cuda()).cpu(),
                                temperatures(probabilities, labels))
-    shares = confused_shares(probabilities.cuda(), labels.cuda())
-    torch.testing.assert_close(shares.cpu(), confused_shares(probabilities, labels))
     model, images, probes = small
     expected = EarlyExit(model, probes, ConfidentRatio(0.8, 1)).exit(images)[1]
     early = EarlyExit(model, probes, ConfidentRatio(0.8, 1)).cuda()

@@ -6,13 +6,16 @@ from collections import namedtuple
 from itertools import pairwise
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.linear_model import LogisticRegression
+from sklearn.preprocessing import StandardScaler
 from torch import nn
 from torch.nn import functional as F
+from torchvision.models import swin_t
 
 from layerlib.data.load import Split
 from layerlib.distributions import _features as pooling
@@ -20,6 +23,8 @@ from layerlib.distributions import linear
 from layerlib.distributions._features import Features, pooled_features
 from layerlib.distributions.linear import squared_error
 from layerlib.distributions.probes import LayerProbes
+from layerlib.inspection.inspect import inspect
+from layerlib.layers._channels import widths_of
 from layerlib.models import MLP, build, taps
 
 CLASSES = 3
@@ -230,15 +235,85 @@ def test_samples_of_features_are_taken_together():
     same(ours.predict(features[chosen]), ours.predict(split.images[chosen]), 1e-12)
 
 
-@pytest.mark.parametrize("shape, expected", [
-    ((5, 3, 4, 4), lambda x: F.avg_pool2d(x, 2).flatten(1)),
-    ((5, 6, 8), lambda x: x.mean(1)),
-    ((5, 8), lambda x: x),
-    ((5, 2, 3, 4, 2), lambda x: x.flatten(1)),
+@pytest.mark.parametrize("shape, module, expected", [
+    ((5, 3, 4, 4), nn.Conv2d(1, 3, 1), lambda x: F.avg_pool2d(x, 2).flatten(1)),
+    ((5, 4, 4, 3), nn.Linear(1, 3), lambda x: F.avg_pool2d(x.permute(0, 3, 1, 2), 2).flatten(1)),
+    ((5, 4, 4, 3), nn.LayerNorm(3), lambda x: F.avg_pool2d(x.permute(0, 3, 1, 2), 2).flatten(1)),
+    ((5, 3, 6), nn.Conv1d(1, 3, 1), lambda x: torch.stack([x[:, :, :3].mean(2), x[:, :, 3:].mean(2)], 2).flatten(1)),
+    ((5, 2, 4, 4, 4), nn.Conv3d(1, 2, 1), lambda x: F.avg_pool3d(x, 2).flatten(1)),
+    ((5, 6, 8), nn.Linear(1, 8), lambda x: x.mean(1)),
+    ((5, 8), nn.Linear(1, 8), lambda x: x),
+    ((5, 2, 3, 4, 2, 2), nn.Identity(), lambda x: x.flatten(1)),
 ])
-def test_convolutions_are_pooled_over_a_grid_and_tokens_over_all(shape, expected):
+def test_channels_are_pooled_over_a_grid_and_tokens_over_all(shape, module, expected):
     x = torch.rand(shape, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
-    same(pooled_features(x, 2), expected(x), 1e-14)
+    same(pooled_features(x, 2, module, widths_of(module)), expected(x), 1e-14)
+
+
+class Places(nn.Module):
+    """One layer on pixels, which brings them into the order that the layer takes, and their means as the output."""
+
+    def __init__(self, into, layer, back):
+        super().__init__()
+        self.into, self.layer, self.back = into, layer, back
+        with torch.no_grad():
+            layer.weight.zero_().flatten(1)[:] = torch.eye(CLASSES)
+            layer.bias.zero_()
+
+    def forward(self, x):
+        return self.back(self.layer(self.into(x)))
+
+
+@pytest.mark.parametrize("model", [
+    Places(lambda x: x.movedim(1, -1), nn.Linear(3, 3), lambda z: z.mean((1, 2))),
+    Places(lambda x: x.flatten(2).mT, nn.Linear(3, 3), lambda z: z.mean(1)),
+    Places(lambda x: x.flatten(2), nn.Conv1d(3, 3, 1), lambda z: z.mean(2)),
+    Places(lambda x: x[..., None], nn.Conv3d(3, 3, 1), lambda z: z.mean((2, 3, 4))),
+], ids=["channels last", "tokens", "Conv1d", "Conv3d"])
+def test_channels_are_found_wherever_they_lie(model):
+    labels = torch.arange(90) % CLASSES
+    random = torch.Generator().manual_seed(0)
+    images = torch.randint(100, (90, 3, 5, 5), dtype=torch.uint8, generator=random)
+    images[torch.arange(90), labels] += 100  # the class is the bright channel
+    ours = LayerProbes(model, ["layer"], CLASSES)
+    ours.fit(Split(images, labels))
+    assert ours.features(Split(images, labels)).sizes == (CLASSES,)
+    assert torch.equal(ours.predict(images)[0].argmax(1), labels)
+    read = inspect(model, Split(images, labels), layers=["layer"])
+    assert read.values["probe_accuracy"].item() == 1
+
+
+def test_stages_of_a_swin_transformer_have_as_many_features_as_channels():
+    torch.manual_seed(0)
+    model = swin_t()
+    images = torch.randint(256, (2, 3, 64, 64), dtype=torch.uint8)
+    features = LayerProbes(model, ["features.1", "features.3"], CLASSES).features(Split(images, torch.arange(2)))
+    assert features.sizes == (96, 192)
+
+
+class Aside(nn.Module):
+    """A layer beside the way to the output."""
+
+    def __init__(self, layer):
+        super().__init__()
+        self.layer, self.head = layer, nn.Linear(144, CLASSES)
+
+    def forward(self, x):
+        self.layer(x)
+        return self.head(x.flatten(1))
+
+
+class Signs(nn.Module):
+    def forward(self, x):
+        return x.sign().long()
+
+
+@pytest.mark.parametrize("layer, got", [(nn.Flatten(0), r"torch.float32 \(1440,\)"), (Signs(), "torch.int64"),
+                                        (nn.Flatten(0, 2), r"torch.float32 \(120, 12\)")])
+def test_layers_without_a_row_of_floats_for_each_image_are_refused(layer, got):
+    ours = LayerProbes(Aside(layer), ["layer"], CLASSES)
+    with pytest.raises(ValueError, match=f"names: expected .* a row for each of 10 images, got {got}.* from 'layer'"):
+        ours.fit(pictures(10))
 
 
 def test_probability_and_features_give_what_predict_gives():
@@ -468,6 +543,65 @@ def test_a_bad_training_is_refused(options, message):
     _, split, ours = prepared()
     with pytest.raises(ValueError, match=message):
         ours.train(split, **options)
+
+
+@pytest.mark.parametrize("way", ["fit", "train"])
+def test_labels_that_are_neither_0_nor_1_are_refused_and_a_teachers_are_not(way):
+    _, split, ours = prepared(names=["wide"])
+    soft = torch.full((50, CLASSES), 0.3)
+    with pytest.raises(ValueError, match="labels: expected multi-hot labels, each 0 or 1; a teacher's"):
+        getattr(ours, way)(Split(split.images, soft))
+    getattr(ours, way)(split, soft)
+
+
+@pytest.mark.parametrize("way", ["fit", "train"])
+@pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode])
+def test_probes_of_a_network_train_within_no_grad_too(way, mode):
+    _, split, outside = prepared()
+    _, _, inside = prepared()
+    getattr(outside, way)(split)
+    with mode():
+        getattr(inside, way)(split)
+    same(inside.predict(split.images), outside.predict(split.images), 0)
+
+
+def test_by_default_the_probes_of_a_network_reach_logistic_regression():
+    model, split, ours = prepared(pool=2)
+    losses = ours.fit(split)
+    features, output = plain_features(model, NAMES, split.images, 2)
+    for i, x in enumerate(features[:3]):
+        for k in range(CLASSES):
+            scaled = StandardScaler().fit_transform(x.numpy())
+            found = LogisticRegression(tol=1e-10, max_iter=10_000).fit(scaled, split.labels[:, k].numpy())
+            same(ours.predict(split.images)[i, :, k], torch.from_numpy(found.predict_proba(scaled)[:, 1]), 1e-5)
+    same(ours.predict(split.images)[3], output.sigmoid(), 1e-12)
+    assert losses.shape == (3,) and (losses < 0.7).all()
+
+
+def test_arrays_count_as_tensors():
+    _, split, ours = prepared()
+    arrays = Split(split.images.numpy(), split.labels.numpy())
+    assert torch.equal(ours.train(arrays, split.labels.numpy(), epochs=2), ours.train(split, epochs=2))
+    assert torch.equal(ours.predict(split.images.numpy()), ours.predict(split.images))
+    numbers = np.arange(50, dtype=np.int32) % CLASSES
+    assert torch.equal(ours.train(split, numbers, epochs=2), ours.train(split, torch.arange(50) % CLASSES, epochs=2))
+
+
+def test_a_network_without_parameters_is_refused():
+    ours = LayerProbes(nn.Sequential(nn.Flatten()), ["0"], 144)
+    with pytest.raises(ValueError, match="model: Sequential has no parameters"):
+        ours.fit(Split(pictures(10).images, torch.arange(10)))
+
+
+@pytest.mark.parametrize("options, message", [
+    (dict(batch_size=0), "batch_size: expected a whole number from 1 up, got 0"),
+    (dict(memory=float("nan")), "memory: expected a number of bytes from 0 up, got nan"),
+    (dict(memory="2GB"), "memory: expected a number of bytes from 0 up, got '2GB'"),
+])
+def test_bad_options_of_reading_are_refused(options, message):
+    _, split, ours = prepared()
+    with pytest.raises(ValueError, match=message):
+        ours.features(split, **options)
 
 
 def test_labels_of_another_number_of_classes_are_refused_before_the_network_runs():
