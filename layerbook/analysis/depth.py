@@ -15,6 +15,11 @@ class Stratification(NamedTuple):
     falling: float
 
 
+def stretches(values: np.ndarray, at_most: int = 60) -> np.ndarray:
+    """Means over stretches of snapshots, (snapshots, …) -> (at most so many, …): enough for a figure."""
+    return np.stack([each.mean(0) for each in np.array_split(values, min(len(values), at_most))])
+
+
 def stratification(change: np.ndarray, blocks: int = 10) -> Stratification:
     """Whether a change falls or rises with depth: Spearman's correlation with the number of the layer.
 

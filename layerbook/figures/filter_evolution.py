@@ -1,197 +1,206 @@
-"""The figures about filters: functions take data and an axes, draw, and return the axes."""
+"""The figures of the chapter on filters, from its report; their parts are in `filter_panels`."""
 
 from collections.abc import Mapping, Sequence
 
 import matplotlib.pyplot as plt
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.ticker import NullFormatter, PercentFormatter
+import pandas as pd
+import torch
+from matplotlib.figure import Figure
+from torch import Tensor
+from xarray import DataArray
 
-from layerbook.figures._drawing import closed_on_error, fits
-from layerbook.figures.common import CONTROL_COLOUR, INK, KIND_COLOURS, depth_colours
+from layerbook.figures._drawing import closed_on_error
+from layerbook.figures.common import KIND_COLOURS, pictures
+from layerbook.figures.filter_panels import (
+    WAYS,
+    by_size,
+    columns,
+    costs,
+    filters_over_steps,
+    moves_over_steps,
+    orders,
+    outer_legend,
+    over_steps,
+    percent,
+    powers,
+    ranked_filters,
+)
+from layerbook.report import Report
 
-PICK_COLOURS = dict(zip(("Z", "D", "norm"), KIND_COLOURS, strict=False))
+NETWORKS = {"VGG-16": "vgg", "ResNet-50": "resnet"}
+CASES = NETWORKS | {"ResNet-50, batch norm too": "resnet_norm"}
 
 
 @closed_on_error
-def columns(panels: int, rows: int = 1, height: float = 2.3) -> np.ndarray:
-    """Axes for pairs of panels, one pair below the other, such as two networks in this run and at full size.
+def first_filters(strip: Tensor, steps: Sequence) -> Figure:
+    """Filters of a first layer over the training steps, and how far they moved since the first (Hu et al., fig. 1).
 
     Parameters
     ----------
-    panels : an even number
-    rows : axes of a panel, one below the other; they share the training steps, and the pair's share their scale
-    height : of one of the axes, in inches
-
-    Returns
-    -------
-    array of axes, shape (panels, rows)
-    """
-    figure = plt.figure(figsize=(8.6, panels // 2 * (0.6 + height * rows)))
-    parts = figure.subfigures(panels // 2, 1, squeeze=False)[:, 0]
-    return np.concatenate([part.subplots(rows, 2, squeeze=False, sharex="col", sharey="row").T for part in parts])
-
-
-def outer_legend(axes: Sequence[Axes]) -> None:
-    """A legend to the right of each of the axes, outside."""
-    for ax in axes:
-        ax.legend(fontsize="x-small", loc="upper left", bbox_to_anchor=(1, 1))
-
-
-def filters_over_steps(filters: np.ndarray, steps: Sequence, ax: Axes) -> Axes:
-    """Filters of a first layer as colours, one a row, over the training steps (Hu et al., fig. 1).
-
-    Each filter has one scale of brightness for all steps, from its smallest weight to its largest.
-
-    Parameters
-    ----------
-    filters : shape (steps, filters, 3, h, w); only the first three channels are drawn
+    strip : shape (steps, filters, 3, h, w)
     steps : what the columns are called
     """
-    filters = np.asarray(filters, dtype=float)[:, :, :3].transpose(1, 0, 3, 4, 2)
-    low, high = (end(filters, axis=(1, 2, 3, 4), keepdims=True) for end in (np.min, np.max))
-    return _tiles((filters - low) / np.where(high > low, high - low, 1), steps, ax)
+    figure, axes = plt.subplots(1, 2, figsize=(12, 3.7))
+    for ax, draw, title in zip(axes, (filters_over_steps, moves_over_steps), ("filters", "change since step 0"),
+                               strict=True):
+        draw(strip.numpy(), steps, ax)
+        ax.set_title(title)
+    return figure
 
 
-def moves_over_steps(filters: np.ndarray, steps: Sequence, ax: Axes) -> Axes:
-    """How far the weights of a first layer have moved since the first column, as colours: grey is not at all.
-
-    One scale for all filters, from the largest move down to the largest up; shapes as of `filters_over_steps`.
-    """
-    moved = np.asarray(filters, dtype=float)[:, :, :3].transpose(1, 0, 3, 4, 2)
-    moved = moved - moved[:, :1]
-    largest = np.abs(moved).max()
-    return _tiles(0.5 + moved / (2 * largest if largest > 0 else 1), steps, ax)
-
-
-def _tiles(colours: np.ndarray, steps: Sequence, ax: Axes) -> Axes:
-    """Draw small pictures in [0, 1], shape (filters, steps, h, w, 3), one filter a row."""
-    rows = np.pad(colours, [(0, 0), (0, 0), (0, 1), (0, 1), (0, 0)], constant_values=1).transpose(0, 2, 1, 3, 4)
-    count, height, columns, width, _ = rows.shape
-    ax.imshow(rows.reshape(count * height, columns * width, 3), interpolation="nearest")
-    ax.set_xticks(np.arange(columns) * width + (width - 2) / 2, list(map(str, steps)))
-    ax.set_yticks(np.arange(count) * height + (height - 2) / 2, list(map(str, range(1, count + 1))))
-    ax.set(xlabel="training step", ylabel="filter")
-    ax.tick_params(length=0)
-    ax.spines[:].set_visible(False)
-    ax.grid(False)
-    return ax
+@closed_on_error
+def metrics(report: Report) -> Figure:
+    """D, S and Z over training, a column a network, in this run and in the record (Hu et al., fig. 2)."""
+    shown = _panels(report, "metrics")
+    drawn = {"distance": "$D_t$, as printed", "significant_fixed": "$S_t$: moved", "still_fixed": "$Z_t$: still"}
+    axes = columns(len(shown), rows=3)
+    for column, (title, side, curve) in zip(axes, shown, strict=True):
+        column[0].set_title(title)
+        for ax, metric in zip(column, drawn, strict=True):
+            values = curve.sel(metric=metric)
+            over_steps(curve.step.values, values, curve.layer.values, ax, report.sides("halvings")[side].values)
+    for column in axes[::2]:
+        for ax, what, look in zip(column, drawn.values(), (powers, percent, percent), strict=True):
+            ax.set_ylabel(what)
+            look(ax)
+    outer_legend(axes[1::2, 0])
+    return axes[0, 0].figure.figure
 
 
-def over_steps(steps: Sequence[float], values: np.ndarray, layers: Sequence[str], ax: Axes,
-               halved: Sequence[float] = (), **line) -> Axes:
-    """One line over the training steps for each layer, light to dark; dashed where the learning rate is halved.
+@closed_on_error
+def depth_orders(report: Report) -> Figure:
+    """Rank correlation of depth and change, in this run and in the record."""
+    sides = report.sides("order")
+    figure, axes = plt.subplots(len(sides), 1, figsize=(7.5, 0.8 + 2.9 * len(sides)), squeeze=False)
+    for ax, (side, curve) in zip(axes[:, 0], sides.items(), strict=True):
+        orders({run.item(): {how.item(): each.sel(reading=how).values for how in each.reading}
+                for run, each in zip(curve.run, curve, strict=True)}, ax)
+        ax.set_title(side)
+        ax.label_outer()
+    outer_legend(axes[0])
+    return figure
+
+
+@closed_on_error
+def sizes(report: Report) -> Figure:
+    """Mean change of each layer against the size of its filters, in this run and in the record."""
+    sides = report.sides("mean_change")
+    names = {"VGG-16, Adam": "VGG-16", "VGG-16, SGD": "VGG-16, SGD", "ResNet-50, Adam": "ResNet-50"}
+    figure, axes = plt.subplots(1, len(sides), figsize=(1.5 + 4 * len(sides), 3.6), squeeze=False)
+    for ax, (side, curve) in zip(axes[0], sides.items(), strict=True):
+        by_size(*({name: each.sel(run=run).values for name, run in names.items()}
+                  for each in (report.sides("weights")[side], curve)), ax)
+        ax.set_title(side)
+    axes[0, 0].set_ylabel("mean $D_t$, as printed")
+    axes[0, -1].legend(fontsize="x-small", loc="upper left", bbox_to_anchor=(1, 1))
+    return figure
+
+
+@closed_on_error
+def gradients(report: Report) -> Figure:
+    """Sizes of input, error and gradient of each convolution before and after training."""
+    shown = _panels(report, "gradients")
+    axes = columns(len(shown), height=2.9)[:, 0]
+    for ax, (title, _, curve) in zip(axes, shown, strict=True):
+        for state, style in zip(curve, ("-", ":"), strict=True):
+            for values, colour in zip(state, KIND_COLOURS, strict=False):
+                label = values.factor.item() if style == "-" else None
+                ax.plot(curve.layer.values, values, style, color=colour, label=label, marker=".")
+        ax.set(yscale="log", xlabel="convolution", title=title)
+    for ax in axes[::2]:
+        ax.set_ylabel("root mean square")
+    outer_legend(axes[1::2])
+    return axes[0].figure.figure
+
+
+@closed_on_error
+def stillness(report: Report) -> Figure:
+    """Z and its null over training, with both thresholds."""
+    shown = _panels(report, "metrics")
+    kinds = ("fixed", "falling")
+    axes = columns(len(shown), rows=2)
+    for column, (title, side, curve), (*_, null) in zip(axes, shown, _panels(report, "null"), strict=True):
+        column[0].set_title(title)
+        for ax, kind in zip(column, kinds, strict=True):
+            steps, layers = curve.step.values, curve.layer.values
+            over_steps(steps, curve.sel(metric=f"still_{kind}"), layers, ax, report.sides("halvings")[side].values)
+            over_steps(steps, null.sel(threshold=kind), layers, ax, linestyle=":")
+    for column in axes[::2]:
+        for ax, kind in zip(column, kinds, strict=True):
+            ax.set_ylabel(f"$Z_t$, {kind} threshold")
+            percent(ax)
+    outer_legend(axes[1::2, 0])
+    return axes[0, 0].figure.figure
+
+
+@closed_on_error
+def idle_filters(report: Report) -> Figure:
+    """Mean change of every filter by its rank within its layer."""
+    shown = _panels(report, "filters")
+    axes = columns(len(shown), height=2.9)[:, 0]
+    for ax, (title, _, curve) in zip(axes, shown, strict=True):
+        ranked_filters({row.layer.item(): row.dropna("filter").values for row in curve}, ax)
+        ax.set_title(title)
+    for ax in axes[::2]:
+        ax.set_ylabel("mean $D_t$ of a filter")
+    outer_legend(axes[1::2])
+    return axes[0].figure.figure
+
+
+@closed_on_error
+def zeroing(report: Report) -> Figure:
+    """Accuracy lost without some filters of each layer: random choices and picked ones."""
+    sides = list(report.sides("cost_vgg"))
+    figure, axes = plt.subplots(len(sides), len(CASES), figsize=(12, 0.4 + 3.2 * len(sides)), squeeze=False)
+    for row, side in zip(axes, sides, strict=True):
+        for ax, (case, key) in zip(row, CASES.items(), strict=True):
+            curve = report.sides(f"cost_{key}")[side]
+            values = curve.sel(best="top-1").values
+            costs(values[:, len(WAYS):], dict(zip(WAYS, values.T, strict=False)), curve.layer.values, ax)
+            ax.set_title(f"{case} · {side}", fontsize="small")
+        row[0].set_ylabel("accuracy lost [points]")
+    axes[0, -1].legend(fontsize="x-small", loc="upper left", bbox_to_anchor=(1, 1))
+    return figure
+
+
+def zeroing_table(report: Report) -> pd.DataFrame:
+    """Points lost, by network and layer: random (mean, spread, 5th percentile) and picked; top-1 and top-5."""
+    side = list(report.sides("cost_vgg"))[-1]
+    rows = []
+    for case, key in CASES.items():
+        for each in report.sides(f"cost_{key}")[side]:
+            random = [f"{column.mean():.2f} ± {column.std(ddof=1):.2f} ({np.quantile(column, 0.05):.2f})"
+                      for column in each.values[len(WAYS):].T]
+            picked = (f"{top1:.2f} / {top5:.2f}" for top1, top5 in each.values[:len(WAYS)])
+            rows.append([case, each.layer.item(), *random, *picked])
+    heads = ["network", "layer", "random, top-1", "random, top-5", *(f"{way}, top-1 / top-5" for way in WAYS)]
+    return pd.concat({side: pd.DataFrame(rows, columns=heads).set_index(heads[:2])}, axis=1)
+
+
+@closed_on_error
+def feature_maps(picture: Tensor, features: Mapping[str, Sequence[Tensor]], seed: int) -> Figure:
+    """Maps of five random filters of the first layer for one picture, before and after training (Hu et al., fig. 3).
 
     Parameters
     ----------
-    values : shape (steps, layers); layers are labelled where the line has no style of its own
+    picture : uint8, shape (3, H, W)
+    features : network -> maps before training and at the end, each of shape (N, filters, h, w), the picture first
+    seed : of the choice
     """
-    values = np.asarray(values, dtype=float)
-    for column, name, colour in zip(values.T, layers, depth_colours(len(layers)), strict=True):
-        ax.plot(steps, column, color=colour, label=None if line else name, **({"linewidth": 1.3} | line))
-    for step in halved:
-        ax.axvline(step, color="0.55", linestyle="--", linewidth=0.8, zorder=0)
-    ax.set_xlabel("training step")
-    ax.label_outer()
-    return ax
+    generator = torch.Generator().manual_seed(seed)
+    figure, axes = plt.subplots(2, 3, figsize=(11, 2.9), width_ratios=[1, 5, 5])
+    for row, (label, both) in zip(axes, features.items(), strict=True):
+        chosen = torch.randperm(both[0].shape[1], generator=generator)[:5]
+        row[0].imshow(picture.permute(1, 2, 0))
+        row[0].set(xticks=[], yticks=[])
+        for ax, each, when in zip(row[1:], both, ("before training", "at the end"), strict=True):
+            pictures(each[0, chosen].numpy(), ax, "", "gray_r")
+            ax.set_title(f"{label}, {when}", fontsize="small")
+    return figure
 
 
-def ranked_filters(values: Mapping[str, np.ndarray], ax: Axes) -> Axes:
-    """Each filter's change by its rank within the layer, smallest first; dotted at 1 % of the layer's median.
-
-    Parameters
-    ----------
-    values : layer -> shape (filters,)
-    """
-    for (name, each), colour in zip(values.items(), depth_colours(len(values)), strict=True):
-        each = np.sort(np.asarray(each, dtype=float))
-        rank = (np.arange(len(each)) + 0.5) / len(each)
-        ax.plot(100 * rank, each, color=colour, label=name, marker="o", markersize=2.5, linewidth=1)
-        ax.axhline(0.01 * np.median(each), color=colour, linestyle=":", linewidth=1)
-    ax.set(xlabel="filters that change less [%]", yscale="log")
-    return ax
-
-
-def costs(random: np.ndarray, picked: Mapping[str, np.ndarray], layers: Sequence[str], ax: Axes) -> Axes:
-    """Accuracy lost without some filters of each layer: random choices as pale dots, picked ones as marks.
-
-    Parameters
-    ----------
-    random : shape (layers, draws), in points of accuracy lost
-    picked : how they were picked -> shape (layers,)
-    """
-    random = np.asarray(random, dtype=float)
-    fits("layers", len(layers), len(random), "one name per row of random")
-    for name, values in picked.items():
-        fits(name, len(values), len(random), "one number per row of random")
-    places = np.arange(len(random))
-    jitter = np.linspace(-0.12, 0.12, random.shape[1])
-    control = {"color": CONTROL_COLOUR, "linestyle": ""}
-    ax.plot((places[:, None] + jitter).ravel(), random.ravel(), "o", markersize=3.5, markeredgewidth=0, alpha=0.5,
-            label="random", **control)
-    ax.plot(places, random.mean(1), "_", markersize=18, markeredgewidth=2, label="random, mean", **control)
-    shifts = 0.2 + 0.13 * np.arange(len(picked))
-    for (name, values), shift, marker in zip(picked.items(), shifts, "^sD", strict=False):
-        ax.plot(places + shift, values, marker, color=PICK_COLOURS.get(name, INK), markersize=6, linestyle="",
-                label=name)
-    ax.axhline(0, color="0.5", linewidth=0.8, zorder=0)
-    ax.set_xticks(places, layers)
-    ax.set_xlim(-0.4, len(places) - 0.2)
-    ax.grid(axis="x", visible=False)
-    return ax
-
-
-def orders(rows: Mapping[str, Mapping[str, Sequence[float]]], ax: Axes) -> Axes:
-    """Rank correlation of depth and change with its interval: one row a network, one mark a definition of change.
-
-    Parameters
-    ----------
-    rows : network -> definition -> (mean, low, high)
-    """
-    kinds = list(next(iter(rows.values())))
-    shifts = np.linspace(0.22, -0.22, len(kinds))
-    for kind, shift, colour, marker in zip(kinds, shifts, KIND_COLOURS, "os^D", strict=False):
-        values = np.array([row[kind][:3] for row in rows.values()], dtype=float)
-        errors = np.abs(values[:, 1:] - values[:, :1]).T
-        ax.errorbar(values[:, 0], shift - np.arange(len(rows)), xerr=errors, linestyle="", marker=marker,
-                    markersize=5.5, capsize=2, color=colour, label=kind)
-    ax.axvline(0, color="0.5", linewidth=0.8, zorder=0)
-    ax.set_yticks(-np.arange(len(rows)), list(rows))
-    ax.set(xlim=(-1.08, 1.08), ylim=(0.5 - len(rows), 0.5),
-           xlabel="rank correlation of depth and change\n(−1: falls with depth, +1: rises)")
-    ax.grid(axis="y", visible=False)
-    return ax
-
-
-def by_size(weights: Mapping[str, Sequence[int]], change: Mapping[str, np.ndarray], ax: Axes) -> Axes:
-    """Mean change of each layer against the number of weights of its filters, with a line of slope 1 for each network.
-
-    Parameters
-    ----------
-    weights : network -> shape (layers,), layers from bottom to top
-    change : network -> shape (layers,), D_t as printed
-    """
-    for (name, x), colour, marker in zip(weights.items(), KIND_COLOURS, "os^D", strict=False):
-        x, y = np.asarray(x, dtype=float), np.asarray(change[name], dtype=float)
-        look = {"markeredgecolor": colour, "markeredgewidth": 1.6, "markersize": 8, "linestyle": ""}
-        for at, height, shade in zip(x, y, depth_colours(len(x)), strict=True):
-            ax.plot(at, height, marker, color=shade, **look)
-        ax.plot([], [], marker, color="white", label=name, **look)
-        ends = np.array([x.min(), x.max()])
-        ax.plot(ends, np.exp(np.log(y / x).mean()) * ends, color=colour, linewidth=0.9, linestyle="--")
-    ax.set(xscale="log", yscale="log", xlabel="weights of a filter")
-    ax.xaxis.set_minor_formatter(NullFormatter())
-    return ax
-
-
-def powers(ax: Axes) -> Axes:
-    """A logarithmic vertical axis."""
-    ax.set_yscale("log")
-    return ax
-
-
-def percent(ax: Axes) -> Axes:
-    """Shares on the vertical axis, from 0 to 1, written as per cent."""
-    ax.yaxis.set_major_formatter(PercentFormatter(1))
-    ax.set_ylim(-0.03, 1.03)
-    return ax
+def _panels(report: Report, name: str) -> list[tuple[str, str, DataArray]]:
+    """What a figure shows side by side: (title, side, curve) of both networks, in this run and in the record."""
+    return [(f"{label} · {side}", side, report.sides(f"{name}_{key}")[side])
+            for side in report.sides(f"{name}_vgg") for label, key in NETWORKS.items()]

@@ -10,6 +10,7 @@ from matplotlib.ticker import NullLocator
 from xarray import DataArray
 
 from layerbook.analysis.agreement import LENSES, agreement, made_up
+from layerbook.figures._drawing import closed_on_error
 from layerbook.figures.common import DATA_COLOURS, INK, KIND_COLOURS, evenly, pictures, spread
 from layerlib import Inspection
 
@@ -20,6 +21,7 @@ WAYS = {"layers": "over the layers,\nat the end", "steps": "over the steps,\nwit
         "rest": "beyond what layers\nand steps add"}
 
 
+@closed_on_error
 def maps(readings: DataArray) -> Figure:
     """The readings of all lenses (columns) in all networks (rows), mean over seeds, by layer and step.
 
@@ -41,6 +43,7 @@ def maps(readings: DataArray) -> Figure:
     return figure
 
 
+@closed_on_error
 def decided(sides: Mapping[str, DataArray], share: float) -> Figure:
     """From which step on each layer has made up its mind, a row a side, a panel a network.
 
@@ -61,6 +64,7 @@ def decided(sides: Mapping[str, DataArray], share: float) -> Figure:
     return figure
 
 
+@closed_on_error
 def agreements(sides: Mapping[str, DataArray]) -> Figure:
     """Rank correlation of every two lenses, a row a side, a panel a way to ask; sides as in ``decided``."""
     figure, axes = _panels(sides, 3.9, 0.8)
@@ -74,6 +78,7 @@ def agreements(sides: Mapping[str, DataArray]) -> Figure:
     return figure
 
 
+@closed_on_error
 def drawings(looks: Mapping[str, Sequence[Sequence[Inspection]]], steps: Sequence[int]) -> Figure:
     """What guided back-propagation draws at some of the steps, a column a network, the first seed.
 
@@ -93,6 +98,7 @@ def drawings(looks: Mapping[str, Sequence[Sequence[Inspection]]], steps: Sequenc
     return figure
 
 
+@closed_on_error
 def likeness(sides: Mapping[str, DataArray]) -> Figure:
     """Similarity of the drawings with the final ones over the training; dims network, seed, step."""
     figure, axes = plt.subplots(1, len(sides), figsize=(4.3 * len(sides), 2.8), sharey=True, squeeze=False)

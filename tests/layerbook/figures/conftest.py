@@ -1,0 +1,28 @@
+"""A report that holds what the record of a chapter holds, so that figures are drawn from real curves."""
+
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import pytest
+
+from layerbook.record import read_record
+from layerbook.report import Report
+
+RECORDS = Path(__file__).parents[3] / "book" / "records"
+
+
+@pytest.fixture
+def as_recorded():
+    """chapter -> its report, with the record's numbers and curves as those of this run, beside the record."""
+    def report(chapter: str) -> Report:
+        path = RECORDS / f"{chapter}.json"
+        record, made = read_record(path), Report(chapter, "smaller", record=path)
+        for name in record["curves"]:
+            curve = made.recorded_curve(name)
+            made.curve(name, curve.values, **{dim: curve[dim].values.tolist() for dim in curve.dims})
+        for name, value in record["numbers"].items():
+            made.number(name, value)
+        made.claims |= made._recorded
+        return made
+    yield report
+    plt.close("all")
