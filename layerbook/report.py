@@ -202,6 +202,11 @@ class Report:
         """Return a number on one of the ``sides``."""
         return self.numbers[name] if side == THIS_RUN else self.recorded(name)
 
+    def outcome(self, item: str, side: str) -> str:
+        """Return the outcome of a claim on one of the ``sides``; NOT_RECORDED where the record has no such claim."""
+        claim = self.claims[item] if side == THIS_RUN else self._recorded.get(item)
+        return claim.outcome if claim else NOT_RECORDED
+
     def table(self) -> pd.DataFrame:
         """Return one row per claim: claim, says, paper, test, record, this run, and whether they agree."""
         return _tables.report_frame(self._rows())

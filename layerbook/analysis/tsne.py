@@ -68,6 +68,12 @@ def tsne(features: Tensor, metric: str = "cosine", perplexity: float = 30.0, see
     return points.to(features.device)
 
 
+def in_the_record(points: Tensor, most: int = 400) -> Tensor:
+    """Points of a plane as whole numbers from 0 to 999, to keep in a record: int64, shape (at most ``most``, 2)."""
+    low, high = np.nanmin(points, 0), np.nanmax(points, 0)
+    return torch.from_numpy(999 * (points[:most].numpy() - low) / (high - low).max()).round().long()
+
+
 def tsne_panels(panels: Mapping[Hashable, Tensor], metric: str = "cosine", perplexity: float = 30.0, seed: int = 0,
                 workers: int = -1) -> dict[Hashable, Tensor]:
     """``tsne`` of several clouds side by side, one thread each, the same pictures as one by one.
