@@ -11,6 +11,7 @@ from xarray import DataArray
 
 from layerbook.analysis.strokes import Strokes, boxes
 from layerbook.figures import common
+from layerbook.figures._drawing import closed_on_error
 from layerbook.figures.slider import png, slider
 from layerbook.report import THIS_RUN, Report
 
@@ -27,6 +28,7 @@ _LOOKS = [{"color": hue, "marker": marker} for hue, marker in zip(_HUES, "osvD^"
 _RECORD = {"linestyle": ":", "marker": ""}
 
 
+@closed_on_error
 def alignments(report: Report) -> Figure:
     """Dot product and cosine of features and targets over training, a line a layer."""
     sides = report.sides("alignment")
@@ -39,6 +41,7 @@ def alignments(report: Report) -> Figure:
     return figure
 
 
+@closed_on_error
 def target_clouds(report: Report, classes: Sequence[str]) -> Figure:
     """Targets of five layers in the plane, of true and of random labels, at two moments (Xie & Lai, fig. 4)."""
     rows = [(side, step.item(), cloud.item(), curve.sel(iteration=step, cloud=cloud).values)
@@ -55,6 +58,7 @@ def target_clouds(report: Report, classes: Sequence[str]) -> Figure:
     return figure
 
 
+@closed_on_error
 def separations(report: Report, pixels: Sequence[float]) -> Figure:
     """k-NN accuracy and silhouette of the three clouds over training, and those of the pixels as a line."""
     figure, axes = plt.subplots(2, 3, figsize=(11, 5.6), sharex=True, sharey="row")
@@ -70,6 +74,7 @@ def separations(report: Report, pixels: Sequence[float]) -> Figure:
     return figure
 
 
+@closed_on_error
 def first_layer_slider(report: Report, planes: Mapping[str, Mapping[int, Tensor]], labels: Tensor,
                        classes: Sequence[str]) -> HTML:
     """Targets and features of layer 1 after every step, to leaf through.
@@ -90,6 +95,7 @@ def first_layer_slider(report: Report, planes: Mapping[str, Mapping[int, Tensor]
     return slider(frames, [f"iteration {step}" for step in steps], "Targets and features of layer 1", "iteration")
 
 
+@closed_on_error
 def first_layer(report: Report, classes: Sequence[str]) -> Figure:
     """Targets and features of layer 1 at the paper's moments (Xie & Lai, fig. 5)."""
     rows = [(side, cloud.item(), curve.sel(cloud=cloud)) for side, curve in report.sides("tsne_first_layer").items()
@@ -106,6 +112,7 @@ def first_layer(report: Report, classes: Sequence[str]) -> Figure:
     return figure
 
 
+@closed_on_error
 def feature_clouds(report: Report, classes: Sequence[str]) -> Figure:
     """Features of five layers in the plane, before and after training (Xie & Lai, fig. 6)."""
     rows = [(side, each.iteration.item(), each.values) for side, curve in report.sides("tsne_features").items()
@@ -120,6 +127,7 @@ def feature_clouds(report: Report, classes: Sequence[str]) -> Figure:
     return figure
 
 
+@closed_on_error
 def decoder_pictures(report: Report, strips: np.ndarray) -> Figure:
     """What the decoder draws for some images, in ways that differ in one thing at a time (Xie & Lai, fig. 7).
 
@@ -139,6 +147,7 @@ def decoder_pictures(report: Report, strips: np.ndarray) -> Figure:
     return figure
 
 
+@closed_on_error
 def decoder_likeness(report: Report) -> Figure:
     """Cosine of the decoder's pictures with their image, over training; and with other things, at the end."""
     figure, (left, right) = plt.subplots(1, 2, figsize=(11, 3.8))
@@ -158,6 +167,7 @@ def decoder_likeness(report: Report) -> Figure:
     return figure
 
 
+@closed_on_error
 def marked_digits(images: Tensor, guided: Tensor, strokes: Strokes, rows: Tensor) -> Figure:
     """Some digits and their guided pictures, with boxes around crossings and turns (Xie & Lai, fig. 8).
 
@@ -177,6 +187,7 @@ def marked_digits(images: Tensor, guided: Tensor, strokes: Strokes, rows: Tensor
     return figure
 
 
+@closed_on_error
 def contrasts(report: Report) -> Figure:
     """Contrast at crossings and at turns, raw and adjusted for ink, for each kind of picture."""
     sides = report.sides("contrast")
@@ -194,6 +205,7 @@ def contrasts(report: Report) -> Figure:
     return figure
 
 
+@closed_on_error
 def other_networks(report: Report, early: int) -> Figure:
     """Silhouettes by layer of three networks, before training, at an early step and at the end."""
     hues = common.KIND_COLOURS[0], common.CONTROL_COLOUR, common.KIND_COLOURS[1]
@@ -238,6 +250,7 @@ _SAYS = {
     "26": ("brighter at crossings", "wrong label"), "26b": ("… more than unguided", "unguided")}
 
 
+@closed_on_error
 def trials(report: Report) -> Figure:
     """Each claim on the scale of its own number: measured, control, threshold, outcome; in this run and the record."""
     sides = report.sides("trials")
