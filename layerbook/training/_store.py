@@ -1,5 +1,6 @@
 """A folder of finished trainings, and of those that were interrupted: every file whole, and checked when it is read."""
 
+import contextlib
 import hashlib
 import io
 import tempfile
@@ -56,8 +57,9 @@ class Kept:
             file.write(MARK + digest)
 
     def remove(self) -> None:
-        """Delete the file; another process may have been faster."""
-        self.path.unlink(missing_ok=True)
+        """Delete the file, if it is there and can be deleted."""
+        with contextlib.suppress(OSError):  # another process may have been faster, a folder read-only
+            self.path.unlink()
 
 
 class Store:

@@ -89,6 +89,7 @@ def test_a_read_only_store_gives_what_it_has_and_refuses_what_it_has_not(tmp_pat
 
     # the rights of a folder do not stop an administrator, as whom tests may run
     monkeypatch.setattr("tempfile.TemporaryFile", refused)
+    monkeypatch.setattr(Path, "unlink", refused)
     assert same(trained(tmp_path), whole)
     monkeypatch.setattr(trainer, "one_epoch", None)
     with pytest.raises(ValueError, match="store: expected a folder to write to, got .*: Permission denied"):
