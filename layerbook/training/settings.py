@@ -119,4 +119,5 @@ class Settings:
 
 
 def steps_per_epoch(split: Split, batch_size: int = 128) -> int:
+    """Steps in which all samples of a split are seen once."""
     return -(-len(split) // batch_size)

@@ -45,6 +45,10 @@ def load(name: str | Path, root: str | Path | None = None, size: int | None = No
         torchvision can, it downloads into it
     size : height and width in pixels of the pictures of "voc2007", "coco" and "imagenet-folder", by default 224
 
+    Returns
+    -------
+    Data, with the splits ``train`` and ``test`` and the names ``classes``; of a file with one part, a Split
+
     Raises
     ------
     ValueError

@@ -62,11 +62,30 @@ class EarlyExit(nn.Module):
         self._graph, self._segments = _segments(model, tuple(probes.names))
 
     def forward(self, x: Tensor) -> Tensor:
-        """Probabilities at the exit of each sample, shape (N, K), of inputs (N, ...) as the network takes them."""
+        """Probabilities at the exit of each sample.
+
+        Parameters
+        ----------
+        x : shape (N, …), as the network takes it
+
+        Returns
+        -------
+        float, shape (N, K)
+        """
         return self.exit(x)[0]
 
     def exit(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Probabilities (N, K), and the numbers of the taps at which the samples left, int64 (N,), from 0."""
+        """Probabilities, and where each sample left.
+
+        Parameters
+        ----------
+        x : shape (N, …), as the network takes it
+
+        Returns
+        -------
+        probabilities : float, shape (N, K)
+        taps : int64, shape (N,), the numbers of the taps, from 0
+        """
         _check_hooks(self.model, self.probes.names)
         x = as_tensor("x", x)
         x = x.to(next(self.model.parameters(), x).device)

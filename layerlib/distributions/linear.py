@@ -109,6 +109,8 @@ class LinearProbes:
         Parameters
         ----------
         features, targets : as of ``fit``
+        epochs, batch_size : how often all samples are seen, and how many make a step
+        momentum, weight_decay : of stochastic gradient descent
         rate : of learning; a tenth of it after 40 % of the epochs, a hundredth after 80 %
         loss : logits and targets, both (L, n, K) -> (L, n, K), averaged over samples and classes:
             ``binary_cross_entropy`` or, with a teacher, ``squared_error``
@@ -146,7 +148,15 @@ class LinearProbes:
         return torch.stack(losses)
 
     def logits(self, features: Tensor | Features) -> Tensor:
-        """Logits of every layer's probe, shape (L, N, K); (N, K) for features (N, F).
+        """Logits of every layer's probe.
+
+        Parameters
+        ----------
+        features : as of ``fit``
+
+        Returns
+        -------
+        float, shape (L, N, K); (N, K) for features (N, F)
 
         Raises
         ------
@@ -166,11 +176,26 @@ class LinearProbes:
         return logits[0] if alone else logits
 
     def predict(self, features: Tensor | Features) -> Tensor:
-        """Probability of each class, in the shape of ``logits``."""
+        """Probability of each class.
+
+        Parameters
+        ----------
+        features : as of ``fit``
+
+        Returns
+        -------
+        float, shape (L, N, K); (N, K) for features (N, F)
+        """
         return self.logits(features).sigmoid()
 
     def check_fitted(self) -> None:
-        """Raise RuntimeError before the probes have been trained."""
+        """Nothing once the probes have been trained.
+
+        Raises
+        ------
+        RuntimeError
+            before
+        """
         if self.weight is None:
             raise RuntimeError("the probes have not been trained yet: call fit first")
 

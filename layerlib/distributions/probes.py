@@ -56,10 +56,12 @@ class LayerProbes:
 
     @property
     def weight(self) -> Tensor | None:
+        """Of all probes, shape (probes, K, features), with zeros for features that a layer does not have."""
         return self.linear.weight
 
     @property
     def bias(self) -> Tensor | None:
+        """Of all probes, shape (probes, K)."""
         return self.linear.bias
 
     def features(self, split: Split, batch_size: int = 500, memory: float = 2e9,
@@ -71,8 +73,14 @@ class LayerProbes:
 
         Parameters
         ----------
+        split : labelled pictures
+        batch_size : pictures that go through the network at a time
         memory : bytes; features that need more are kept in a temporary file, which ends with them
         progress : label of the progress bar; none is shown without it, nor under CI
+
+        Returns
+        -------
+        Features, which go to ``fit`` and ``predict`` in place of the pictures
         """
         whole_number("batch_size", batch_size)
         number("memory", memory, "a number of bytes from 0 up", lambda given: given >= 0)
@@ -135,7 +143,15 @@ class LayerProbes:
         return self.linear.train(*self._given(split, targets, progress), callbacks=told, progress=progress, **schedule)
 
     def logits(self, features: Features) -> Tensor:
-        """Logits of every tap, the network's own output last if it is one; shape (L, N, K).
+        """Logits of every tap, the network's own output last if it is one.
+
+        Parameters
+        ----------
+        features : what the taps gave
+
+        Returns
+        -------
+        float, shape (L, N, K)
 
         Raises
         ------
@@ -146,7 +162,17 @@ class LayerProbes:
         return logits if features.output is None else torch.cat([logits, features.output.to(logits.device)[None]])
 
     def predict(self, images: Tensor | Features, batch_size: int = 500) -> Tensor:
-        """Probability of each class at every tap, for ``images`` uint8 (N, C, H, W) or their features; (L, N, K)."""
+        """Probability of each class at every tap.
+
+        Parameters
+        ----------
+        images : uint8, shape (N, C, H, W); or their features
+        batch_size : pictures that go through the network at a time
+
+        Returns
+        -------
+        float, shape (L, N, K)
+        """
         if isinstance(images, Features):
             return self.logits(images).sigmoid()
         whole_number("batch_size", batch_size)
@@ -155,7 +181,16 @@ class LayerProbes:
         return torch.cat(list(map(self._probabilities, self._tapped(images, batch_size))), 1)
 
     def probability(self, name: str, output: Tensor) -> Tensor:
-        """What the probe of one tap makes of that tap's output (n, …): probabilities, shape (n, K).
+        """What the probe of one tap makes of that tap's output.
+
+        Parameters
+        ----------
+        name : of the tap
+        output : float, shape (n, …), what the layer put out
+
+        Returns
+        -------
+        float, shape (n, K), the probability of each class
 
         Raises
         ------

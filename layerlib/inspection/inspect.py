@@ -138,6 +138,10 @@ def inspect(model: nn.Module, split: Split, layers: Iterable[str] | None = None,
         What the network keeps of so many for going back must fit the memory: for large images take fewer.
     seed : of the halves
 
+    Returns
+    -------
+    Inspection
+
     Raises
     ------
     ValueError

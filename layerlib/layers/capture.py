@@ -47,6 +47,10 @@ def capture(model: nn.Module, names: str | Iterable[str]) -> Iterator[Seen]:
     model : any module
     names : one name or several, as ``model.named_modules()`` gives them, of layers that put out one tensor
 
+    Yields
+    ------
+    mapping, name -> tensor, shape (N, …)
+
     Raises
     ------
     ValueError
@@ -111,8 +115,10 @@ def outputs(model: nn.Module, names: str | Iterable[str], images: Tensor, batch_
 
     Parameters
     ----------
+    model : any module that takes images of numbers in [0, 1]
     names : one name or several, as of ``capture``
     images : uint8, shape (N, C, H, W)
+    batch_size : images that go through the network at a time
 
     Returns
     -------
