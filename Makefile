@@ -82,7 +82,7 @@ _build/executed/%.ipynb: book/%.ipynb _build/used/%.digest $(READY)
 # The scoreboard reads what the other chapters reported, and every record, and tells whether their code has changed since.
 OTHERS := $(filter-out scoreboard,$(CHAPTERS))
 _build/executed/scoreboard.ipynb: $(OTHERS:%=_build/used/%.digest) $(OTHERS:%=_build/reported/%.digest) \
-	$(wildcard book/records/*.json) book/registration.md
+	$(wildcard book/records/*.json book/registration.md)
 
 $(OTHERS:%=_build/reported/%.looked): _build/reported/%.looked: _build/executed/%.ipynb
 	@mkdir -p _build/reported

@@ -1,4 +1,4 @@
-"""The command line: ``layerlib list``, ``run CHAPTER`` and ``record CHAPTER``, thin, over papermill."""
+"""The command line: ``layerlib list``, ``run CHAPTER``, ``record CHAPTER`` and ``verify RECORD``, over papermill."""
 
 import argparse
 import signal
@@ -37,6 +37,9 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument(
         "--size", choices=("small", "full"), default="small", help="full: parameters/CHAPTER.yaml"
     )
+    verifying = commands.add_parser("verify", parents=[shared], help="compare a record's code with today's, run small")
+    verifying.add_argument("record", help="a chapter's name, or the path of its record")
+    verifying.add_argument("--size", choices=("small",), default="small", help="of the runs that are compared")
     recorded = "run one chapter at full size and write what it reported to records/CHAPTER.json"
     commands.add_parser("record", parents=[running], help=recorded).set_defaults(size="full")
     return parser
@@ -142,6 +145,28 @@ def _run(options: argparse.Namespace) -> None:
         _record(record, notebook, defaults | values, git)
 
 
+def _verify(options: argparse.Namespace) -> int:
+    from layerbook.verify import verify
+
+    book = find_book(options.book)
+    path = Path(options.record)
+    if path.suffix != ".json":
+        path = book / "records" / f"{options.record}.json"
+    if not path.is_file():
+        names = [each.stem for each in sorted(book.glob("records/*.json")) if each.stem != "verified"]
+        raise _unknown("record", options.record, names)
+    found = verify(path.resolve(), book)
+    print(f"{found.chapter}: {found.numbers} numbers and {found.curves} curves of a small run, "
+          f"at commit {found.commit[:7]} and today: {'other' if found.differences else 'the same'}")
+    for line in found.differences:
+        print(f"  {line}")
+    if found.kept:
+        print(f"kept: {found.kept}")
+    elif not found.differences:
+        _say("note: not kept, since there are local changes: commit them and verify again")
+    return 1 if found.differences else 0
+
+
 def _record(path: Path, notebook: object, parameters: dict, git: dict) -> None:
     from layerbook.provenance import provenance
     from layerbook.record import SCHEMA, write_record
@@ -178,13 +203,13 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     Returns
     -------
-    int, the exit code: 0 fine, 1 a cell failed, 2 bad usage, 130 interrupted
+    int, the exit code: 0 fine, 1 a cell failed or a record is not what today's code gives, 2 bad usage, 130 interrupted
     """
     # A run that is terminated ends as one interrupted by ctrl-C does: kernel stopped, nothing half-written.
     before = {each: signal.signal(each, _stop) for each in (signal.SIGINT, signal.SIGTERM)}
     try:
         options = _parser().parse_args(argv)
-        {"list": _list, "run": _run, "record": _run}[options.command](options)
+        code = {"list": _list, "run": _run, "record": _run, "verify": _verify}[options.command](options)
     except KeyboardInterrupt:
         return _say("interrupted: nothing was written", 130)
     except Interrupted as error:
@@ -196,7 +221,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     finally:
         for each, handler in before.items():
             signal.signal(each, handler)
-    return 0
+    return code or 0
 
 
 def _say(text: object, code: int = 0) -> int:

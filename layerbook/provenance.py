@@ -45,6 +45,30 @@ def git_state(folder: str | os.PathLike) -> dict:
     return {"commit": commit, "dirty": bool(changes)}
 
 
+def top_of(folder: str | os.PathLike) -> Path:
+    """The folder of the repository around ``folder``.
+
+    Raises
+    ------
+    ValueError
+        if there is none
+    """
+    try:
+        return Path(_git(folder, "rev-parse", "--show-toplevel").decode().strip())
+    except (OSError, subprocess.CalledProcessError):
+        raise ValueError(f"{folder}: expected a folder in a git repository") from None
+
+
+def files_of(top: Path, commit: str) -> bytes:
+    """The files of a commit, as a tar archive."""
+    return _git(top, "archive", "--format=tar", commit)
+
+
+def short(commit: str) -> str:
+    """A commit in few digits."""
+    return commit[:7]
+
+
 def code_state() -> dict:
     """`git_state` of the repository that holds this package; both None where none does, as for an installed one."""
     here = Path(__file__).resolve()

@@ -13,6 +13,7 @@ from pathlib import Path
 from layerbook.digest import files_in, reached
 from layerbook.reach import PACKAGES
 from layerbook.record import MIME
+from layerbook.recorded import read_verified
 from layerbook.syntax import digest
 from layerlib._files import replacing
 
@@ -40,6 +41,7 @@ def look(book: Path, folder: Path) -> None:
         beside = [book / "records" / f"{chapter.stem}.json", book / "parameters" / f"{chapter.stem}.yaml"]
         texts = [path.read_text(encoding="utf-8") if path.is_file() else "" for path in beside]
         code = [_to_run(cell) for cell in _notebook(chapter)["cells"] if cell["cell_type"] == "code"]
+        texts.append(json.dumps(read_verified(book / "records").get(chapter.stem)))
         uses = sorted(reached(chapter.read_text(encoding="utf-8"), files))
         _write(folder / f"{chapter.stem}.digest", digest(json.dumps(code), *texts, *data, *uses))
 
