@@ -13,6 +13,7 @@ import numpy as np
 from cycler import cycler
 from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
+from torch import Tensor
 
 # seaborn's "colorblind", which colour-blind readers can tell apart
 CLASS_COLOURS = [to_rgb(colour) for colour in ("#0173b2", "#de8f05", "#029e73", "#d55e00", "#cc78bc", "#ca9161",
@@ -45,6 +46,20 @@ def use_style() -> None:
     mpl.rcParams.update(STYLE)  # type: ignore[arg-type]
 
 
+def as_array(values: object, dtype: type | None = float) -> np.ndarray:
+    """What is to be drawn, tensors of any device and sequences of them, as an array on the CPU.
+
+    Parameters
+    ----------
+    dtype : of the array; None keeps the values' own
+    """
+    if isinstance(values, Tensor):
+        values = values.detach().cpu()
+    elif isinstance(values, (list, tuple)):
+        values = [as_array(each, dtype) for each in values]
+    return np.asarray(values, dtype=dtype)
+
+
 def pictures(strip: np.ndarray, ax: Axes, label: str, colours: str = "RdBu_r") -> Axes:
     """Pictures in a row, each on its own scale around 0: with the default colours red is above 0 and blue below.
 
@@ -52,7 +67,7 @@ def pictures(strip: np.ndarray, ax: Axes, label: str, colours: str = "RdBu_r") -
     ----------
     strip : shape (N, H, W)
     """
-    strip = np.asarray(strip, dtype=float)
+    strip = as_array(strip)
     largest = np.abs(strip).max((1, 2), keepdims=True)
     scaled = np.pad(strip / np.where(largest > 0, largest, 1), ((0, 0), (1, 1), (1, 1)), constant_values=np.nan)
     lowest = 0 if colours != "RdBu_r" and strip.min() >= 0 else -1

@@ -31,7 +31,8 @@ def tsne(features: Tensor, metric: str = "cosine", perplexity: float = 30.0, see
 
     Returns
     -------
-    float32, shape (N, 2); NaN for rows left out, by the cosine, because their norm is zero (see ``directions``)
+    float32, shape (N, 2), on the CPU, as what is drawn is; NaN for rows left out, by the cosine, because their norm is
+    zero (see ``directions``)
 
     Raises
     ------
@@ -65,7 +66,7 @@ def tsne(features: Tensor, metric: str = "cosine", perplexity: float = 30.0, see
                  early_exaggeration_iter=250 if start is None else 0, n_iter=500 if start is None else 250)
     points = torch.full((len(rows), 2), torch.nan)
     points[kept.cpu()] = torch.from_numpy(maker.fit(cloud.cpu().numpy()).__array__()).float()
-    return points.to(features.device)
+    return points
 
 
 def in_the_record(points: Tensor, most: int = 400) -> Tensor:

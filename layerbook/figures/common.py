@@ -30,15 +30,16 @@ from layerlib.palette import (
     INK,
     KIND_COLOURS,
     SYSTEM_COLOURS,
+    as_array,
     bare,
     pictures,
     use_style,
 )
 
 __all__ = ["BASELINE_COLOUR", "CLASS_COLOURS", "CONTROL_COLOUR", "DATA_COLOURS", "INK", "KIND_COLOURS", "MARK_COLOURS",
-           "SYSTEM_COLOURS", "VERDICT_COLOURS", "activation_shares", "class_histograms", "class_legend", "cloud",
-           "depth_colours", "evenly", "intervals", "marked", "over_training", "per_layer", "pictures", "spread",
-           "systems", "trials", "use_style"]
+           "SYSTEM_COLOURS", "VERDICT_COLOURS", "activation_shares", "as_array", "class_histograms", "class_legend",
+           "cloud", "depth_colours", "evenly", "intervals", "marked", "over_training", "per_layer", "pictures",
+           "spread", "systems", "trials", "use_style"]
 
 DATA_COLOURS = CLASS_COLOURS[0], CLASS_COLOURS[3]
 MARK_COLOURS = {"crossings": CLASS_COLOURS[3], "turns": CLASS_COLOURS[2]}  # red and green, as in Xie & Lai's figure 8
@@ -57,9 +58,9 @@ def spread(x: Sequence[float], values: np.ndarray, ax: Axes, label: str | None =
     x : shape (points,)
     values : shape (seeds, points); NaN where nothing was measured
     """
-    values = np.asarray(values, dtype=float)
+    values = as_array(values)
     known = ~np.isnan(values).any(0)
-    x, values = np.asarray(x)[known], values[:, known]
+    x, values = as_array(x, None)[known], values[:, known]
     (drawn,) = ax.plot(x, values.mean(0), label=label, **({"marker": "o", "markersize": 3.5, "linewidth": 1.4} | line))
     ax.fill_between(x, values.min(0), values.max(0), color=drawn.get_color(), alpha=0.18, linewidth=0)
     return ax
@@ -78,7 +79,7 @@ def activation_shares(shares: np.ndarray, layer_sizes: Sequence[int], classes: S
     ValueError
         if there are not as many classes as rows, or nodes as columns
     """
-    shares = 100 * np.asarray(shares, dtype=float)
+    shares = 100 * as_array(shares)
     fits("classes", len(classes), len(shares), "one name per row of shares")
     fits("layer_sizes", sum(layer_sizes), shares.shape[1], "the nodes of shares")
     nodes = np.arange(shares.shape[1])
@@ -123,7 +124,7 @@ def systems(accuracy: np.ndarray, network: float | None, ax: Axes, first: int = 
     accuracy : in [0, 1], shape (3, seeds, layers), for the discrete, continuous and combined system
     network : accuracy of the network, or None
     """
-    accuracy = 100 * np.asarray(accuracy, dtype=float)
+    accuracy = 100 * as_array(accuracy)
     marks = dict(zip(SYSTEM_COLOURS, "so^", strict=True))
     for name, rows in zip(SYSTEM_COLOURS, accuracy, strict=True):
         layers = np.arange(first, first + rows.shape[-1])
@@ -149,6 +150,7 @@ def class_histograms(counts: np.ndarray, edges: np.ndarray, classes: Sequence[st
         if there are not as many classes as rows
     """
     fits("classes", len(classes), len(counts), "one name per row of counts")
+    counts, edges = as_array(counts, None), as_array(edges, None)
     for row, name, colour in zip(counts, classes, class_colours(len(classes)), strict=True):
         ax.stairs(row, edges, color=colour, label=as_text(name), linewidth=1.2)
     ax.axvline(0, color="0.4", linestyle="--", linewidth=1)
@@ -174,7 +176,7 @@ def cloud(points: np.ndarray, labels: np.ndarray, ax: Axes, title: str = "") -> 
     ValueError
         if there are not as many labels as points
     """
-    points, labels = np.asarray(points, dtype=float), np.asarray(labels)
+    points, labels = as_array(points), as_array(labels, None)
     fits("labels", len(labels), len(points), "one per point")
     known = ~np.isnan(points).any(1)
     colours = np.array([to_rgba(c) for c in class_colours(1 + int(labels.max(initial=0)))])[labels[known].astype(int)]
@@ -199,7 +201,7 @@ def over_training(iterations: Sequence[int], values: np.ndarray, ax: Axes, **lin
 
     ``values`` have shape (iterations, seeds, layers); layers are labelled where the line has no style of its own.
     """
-    values = np.asarray(values, dtype=float)
+    values = as_array(values)
     for layer, colour in enumerate(depth_colours(values.shape[2])):
         label = None if line else str(layer + 1)
         spread(iterations, values[:, :, layer].T, ax, label=label, color=colour, **line)
@@ -217,7 +219,7 @@ def marked(image: np.ndarray, crossings: Sequence[tuple], turns: Sequence[tuple]
     image : shape (H, W)
     crossings, turns : (top, left, height, width) in pixels, as ``strokes.boxes`` gives them
     """
-    ax.imshow(image, cmap="gray_r", interpolation="nearest")
+    ax.imshow(as_array(image, None), cmap="gray_r", interpolation="nearest")
     for boxes, colour, style in zip((crossings, turns), MARK_COLOURS.values(), ("-", "--"), strict=True):
         for top, left, height, width in boxes:
             ax.add_patch(Rectangle((left - 0.5, top - 0.5), width, height, fill=False, ec=colour, ls=style, lw=1.5))

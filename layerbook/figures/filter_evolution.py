@@ -11,7 +11,7 @@ from torch import Tensor
 from xarray import DataArray
 
 from layerbook.figures._drawing import closed_on_error
-from layerbook.figures.common import KIND_COLOURS, pictures
+from layerbook.figures.common import KIND_COLOURS, as_array, pictures
 from layerbook.figures.filter_panels import (
     WAYS,
     by_size,
@@ -192,10 +192,10 @@ def feature_maps(picture: Tensor, features: Mapping[str, Sequence[Tensor]], seed
     figure, axes = plt.subplots(2, 3, figsize=(11, 2.9), width_ratios=[1, 5, 5])
     for row, (label, both) in zip(axes, features.items(), strict=True):
         chosen = torch.randperm(both[0].shape[1], generator=generator)[:5]
-        row[0].imshow(picture.permute(1, 2, 0))
+        row[0].imshow(as_array(picture.permute(1, 2, 0), None))
         row[0].set(xticks=[], yticks=[])
         for ax, each, when in zip(row[1:], both, ("before training", "at the end"), strict=True):
-            pictures(each[0, chosen].numpy(), ax, "", "gray_r")
+            pictures(each[0, chosen], ax, "", "gray_r")
             ax.set_title(f"{label}, {when}", fontsize="small")
     return figure
 

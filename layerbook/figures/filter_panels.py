@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import NullFormatter, PercentFormatter
 
 from layerbook.figures._drawing import closed_on_error, fits
-from layerbook.figures.common import CONTROL_COLOUR, INK, KIND_COLOURS, depth_colours
+from layerbook.figures.common import CONTROL_COLOUR, INK, KIND_COLOURS, as_array, depth_colours
 
 WAYS = ("Z", "D", "norm")
 PICK_COLOURS = dict(zip(WAYS, KIND_COLOURS, strict=False))
@@ -49,7 +49,7 @@ def filters_over_steps(filters: np.ndarray, steps: Sequence, ax: Axes) -> Axes:
     filters : shape (steps, filters, 3, h, w); only the first three channels are drawn
     steps : what the columns are called
     """
-    filters = np.asarray(filters, dtype=float)[:, :, :3].transpose(1, 0, 3, 4, 2)
+    filters = as_array(filters)[:, :, :3].transpose(1, 0, 3, 4, 2)
     low, high = (end(filters, axis=(1, 2, 3, 4), keepdims=True) for end in (np.min, np.max))
     return _tiles((filters - low) / np.where(high > low, high - low, 1), steps, ax)
 
@@ -59,7 +59,7 @@ def moves_over_steps(filters: np.ndarray, steps: Sequence, ax: Axes) -> Axes:
 
     One scale for all filters, from the largest move down to the largest up; shapes as of `filters_over_steps`.
     """
-    moved = np.asarray(filters, dtype=float)[:, :, :3].transpose(1, 0, 3, 4, 2)
+    moved = as_array(filters)[:, :, :3].transpose(1, 0, 3, 4, 2)
     moved = moved - moved[:, :1]
     largest = np.abs(moved).max()
     return _tiles(0.5 + moved / (2 * largest if largest > 0 else 1), steps, ax)
@@ -87,7 +87,7 @@ def over_steps(steps: Sequence[float], values: np.ndarray, layers: Sequence[str]
     ----------
     values : shape (steps, layers); layers are labelled where the line has no style of its own
     """
-    values = np.asarray(values, dtype=float)
+    values = as_array(values)
     for column, name, colour in zip(values.T, layers, depth_colours(len(layers)), strict=True):
         ax.plot(steps, column, color=colour, label=None if line else name, **({"linewidth": 1.3} | line))
     for step in halved:
@@ -105,7 +105,7 @@ def ranked_filters(values: Mapping[str, np.ndarray], ax: Axes) -> Axes:
     values : layer -> shape (filters,)
     """
     for (name, each), colour in zip(values.items(), depth_colours(len(values)), strict=True):
-        each = np.sort(np.asarray(each, dtype=float))
+        each = np.sort(as_array(each))
         rank = (np.arange(len(each)) + 0.5) / len(each)
         ax.plot(100 * rank, each, color=colour, label=name, marker="o", markersize=2.5, linewidth=1)
         ax.axhline(0.01 * np.median(each), color=colour, linestyle=":", linewidth=1)
@@ -121,7 +121,7 @@ def costs(random: np.ndarray, picked: Mapping[str, np.ndarray], layers: Sequence
     random : shape (layers, draws), in points of accuracy lost
     picked : how they were picked -> shape (layers,)
     """
-    random = np.asarray(random, dtype=float)
+    random = as_array(random)
     fits("layers", len(layers), len(random), "one name per row of random")
     for name, values in picked.items():
         fits(name, len(values), len(random), "one number per row of random")
@@ -173,7 +173,7 @@ def by_size(weights: Mapping[str, Sequence[int]], change: Mapping[str, np.ndarra
     change : network -> shape (layers,), D_t as printed
     """
     for (name, x), colour, marker in zip(weights.items(), KIND_COLOURS, "os^D", strict=False):
-        x, y = np.asarray(x, dtype=float), np.asarray(change[name], dtype=float)
+        x, y = as_array(x), as_array(change[name])
         look = {"markeredgecolor": colour, "markeredgewidth": 1.6, "markersize": 8, "linestyle": ""}
         for at, height, shade in zip(x, y, depth_colours(len(x)), strict=True):
             ax.plot(at, height, marker, color=shade, **look)

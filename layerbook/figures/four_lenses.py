@@ -11,7 +11,7 @@ from xarray import DataArray
 
 from layerbook.analysis.agreement import LENSES, agreement, made_up
 from layerbook.figures._drawing import closed_on_error
-from layerbook.figures.common import DATA_COLOURS, INK, KIND_COLOURS, evenly, pictures, spread
+from layerbook.figures.common import DATA_COLOURS, INK, KIND_COLOURS, as_array, evenly, pictures, spread
 from layerlib import Inspection
 
 LENS_COLOURS = dict(zip(LENSES, KIND_COLOURS, strict=True))
@@ -122,7 +122,7 @@ def reading_map(values: np.ndarray, steps: Sequence[int], ax: Axes, top: float |
     values : shape (moments, layers); below 0 is drawn as 0
     top : the reading of the darkest colour; by default 1
     """
-    values = np.asarray(values, dtype=float)
+    values = as_array(values)
     ax.imshow(values.T, origin="lower", aspect="auto", cmap="viridis_r", vmin=0, vmax=top or 1, interpolation="nearest")
     shown = evenly(len(steps), 5)
     ax.set_xticks(shown, [_short(steps[i]) for i in shown])
@@ -144,7 +144,7 @@ def times(when: np.ndarray, last: float, ax: Axes) -> Axes:
     when : in steps, shape (seeds, lenses, layers), NaN for never
     last : the last step
     """
-    when = np.asarray(when, dtype=float)
+    when = as_array(when)
     layers = when.shape[2]
     for lens, each in zip(LENSES, when.swapaxes(0, 1), strict=True):
         known = ~np.isnan(each).any(0)
@@ -173,7 +173,7 @@ def pairs(values: Mapping[str, Mapping[str, np.ndarray]], way: str, ax: Axes) ->
     y = -np.arange(len(both))
     for (name, ways), shift in zip(values.items(), np.linspace(0.24, -0.24, len(values)), strict=True):
         colour, mark = NETWORK_LOOKS[name]
-        each = np.array([np.asarray(ways[way], dtype=float)[:, i, j] for i, j in both])
+        each = np.array([as_array(ways[way])[:, i, j] for i, j in both])
         for seed in each.T:
             ax.plot(seed, y + shift, ".", color=colour, markersize=3, alpha=0.6)
         ax.plot(each.mean(1), y + shift, mark, color=colour, markersize=5.5, label=name)

@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_rgba
 
 from layerbook.figures._drawing import as_text, fits
-from layerbook.figures.common import DATA_COLOURS, INK, depth_colours
+from layerbook.figures.common import DATA_COLOURS, INK, as_array, depth_colours
 
 COST_LINES = {"uniform": "-", "meaning": "--"}
 
@@ -23,7 +23,7 @@ def label_bars(predicted: np.ndarray, target: np.ndarray, ax: Axes, classes: Seq
     classes : names of the labels under the bars; without them the bars stay unnamed
     colour : of the bars, the network's own
     """
-    predicted, target = np.asarray(predicted), np.asarray(target)
+    predicted, target = as_array(predicted, None), as_array(target, None)
     fits("predicted", len(predicted), len(target), "as many labels as target")
     places = np.arange(len(target))
     ax.bar(places, predicted, width=0.8, color=colour)
@@ -40,6 +40,7 @@ def label_bars(predicted: np.ndarray, target: np.ndarray, ax: Axes, classes: Seq
 
 def scene(image: np.ndarray, ax: Axes, title: str = "") -> Axes:
     """A picture uint8 (C, H, W), grey where it has one channel."""
+    image = as_array(image, None)
     ax.imshow(image[0] if len(image) == 1 else np.moveaxis(image, 0, -1), cmap="gray", vmin=0, vmax=255)
     ax.set_title(title, fontsize=8)
     ax.set_axis_off()
@@ -56,7 +57,7 @@ def heat_table(values: np.ndarray, rows: Sequence, columns: Sequence, ax: Axes, 
     rows, columns : what stands at the two sides; with more than ten, every tenth is written
     unit : of the values, beside the colour bar
     """
-    sns.heatmap(np.asarray(values), ax=ax, cmap="viridis", annot=written is not None, fmt=written or "",
+    sns.heatmap(as_array(values, None), ax=ax, cmap="viridis", annot=written is not None, fmt=written or "",
                 annot_kws={"fontsize": 8}, cbar_kws={"label": unit}, linewidths=0.5 if written else 0)
     for axis, ticks in ((ax.xaxis, columns), (ax.yaxis, rows)):
         shown = range(len(ticks)) if len(ticks) <= 10 else range(0, len(ticks), 10)
@@ -77,7 +78,7 @@ def stacked_shares(shares: np.ndarray, parts: Sequence[str], rows: Sequence[str]
     fits("rows", len(rows), len(shares), "one name per row of shares")
     left = np.zeros(len(rows))
     colours = depth_colours(len(parts)) if colours is None else colours[: len(parts)]
-    for part, share, colour in zip(parts, 100 * np.asarray(shares).T, colours, strict=True):
+    for part, share, colour in zip(parts, 100 * as_array(shares, None).T, colours, strict=True):
         ax.barh(rows, share, left=left, color=colour, label=part, height=0.6)
         for i, (start, width) in enumerate(zip(left, share, strict=True)):
             if width >= 7:
@@ -93,7 +94,7 @@ def stacked_shares(shares: np.ndarray, parts: Sequence[str], rows: Sequence[str]
 
 def costs(cost: np.ndarray, classes: Sequence[str], ax: Axes) -> Axes:
     """Cost between every two labels, shape (K, K), as a heat map."""
-    cost = np.asarray(cost)
+    cost = as_array(cost, None)
     fits("classes", len(classes), len(cost), "one name per label")
     fits("cost", cost.shape[1], len(cost), "as many columns as rows")
     names = [as_text(name) for name in classes]
@@ -112,6 +113,7 @@ def gains(values: dict[str, np.ndarray], ways: Sequence[str], ax: Axes) -> Axes:
     values : network -> shape (ways, trials, 3): difference, low and high end
     """
     for network, (name, each) in enumerate(values.items()):
+        each = as_array(each, None)
         trials = each.shape[1]
         shift = 0.3 * (network - (len(values) - 1) / 2) + 0.07 * (np.arange(trials) - (trials - 1) / 2)
         y = (np.arange(len(ways))[:, None] + shift).ravel()

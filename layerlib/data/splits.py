@@ -1,7 +1,7 @@
 """Images with their labels: a split, and a data set of two."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -197,6 +197,10 @@ class Data:
         count = class_count(self.train, self.test)
         if len(self.classes) < count:
             raise ValueError(f"classes: expected at least {count} names, one per class, got {len(self.classes)}")
+
+    def to(self, device: torch.device | str) -> "Data":
+        """The same data on ``device``."""
+        return replace(self, train=self.train.to(device), test=self.test.to(device))
 
 
 def class_count(*parts: Split) -> int:

@@ -3,6 +3,7 @@
 import matplotlib as mpl
 import numpy as np
 import seaborn as sns
+import torch
 from matplotlib import pyplot as plt
 from matplotlib.colors import is_color_like, to_rgb
 
@@ -32,3 +33,11 @@ def test_the_style_is_the_one_that_seaborn_sets():
 
 def test_colours_of_classes_are_seaborns():
     np.testing.assert_array_equal(palette.CLASS_COLOURS, sns.color_palette("colorblind", 10))
+
+
+def test_what_is_drawn_is_an_array_whatever_it_was():
+    weight = torch.tensor([[1.0, 2.0]], requires_grad=True)
+    for values in (weight, [weight[0]], ((1, 2),), np.array([[1, 2]]), [[torch.tensor(1), 2.0]]):
+        found = palette.as_array(values)
+        assert found.dtype == float and found.tolist() == [[1, 2]]
+    assert palette.as_array(torch.tensor([3], dtype=torch.uint8), None).dtype == np.uint8

@@ -29,7 +29,6 @@ SMALLEST = {
     # it reads what chapters reported and computes nothing
     "scoreboard": None,
 }
-NOT_YET = {"cooperating_classifiers", "forward_backward", "layer_distributions", "four_lenses"}
 CHAPTERS = sorted(path.stem for path in BOOK.glob("*.ipynb"))
 
 
@@ -53,9 +52,7 @@ def test_every_chapter_has_smallest_parameters():
     assert sorted(SMALLEST) == CHAPTERS
 
 
-@pytest.mark.parametrize("name", [
-    pytest.param(name, marks=[pytest.mark.xfail(strict=True)] * (name in NOT_YET))
-    for name, values in SMALLEST.items() if values])
+@pytest.mark.parametrize("name", [name for name, values in SMALLEST.items() if values])
 @pytest.mark.filterwarnings("ignore")
 def test_chapter_runs_on_the_device(name, datasets, monkeypatch):
     monkeypatch.chdir(BOOK)

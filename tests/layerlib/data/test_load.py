@@ -229,6 +229,11 @@ def test_unlabelled_pictures_are_none_unless_counted():
     assert Data(split(3), split(3), tuple("abc")).unlabelled == (0, 0)
 
 
+def test_data_go_to_a_device_whole():
+    data = Data(split(3), split(3), tuple("abc"), (1, 2)).to("cpu")
+    assert data.classes == tuple("abc") and data.unlabelled == (1, 2) and len(data.test) == 3
+
+
 def test_multi_hot_labels_make_a_split():
     assert len(Split(torch.zeros(2, 3, 4, 5).byte(), torch.ones(2, 7)).to("cpu")) == 2
 
