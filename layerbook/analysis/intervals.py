@@ -102,7 +102,7 @@ def rank_correlation(x: Sequence[float], values: Tensor) -> Tensor:
     -------
     float64, shape (...); 0 where a row is the same everywhere, which has no order
     """
-    ranks, order = (rankdata(each, axis=-1) - (len(x) + 1) / 2 for each in (values.numpy(), np.asarray(x)))
+    ranks, order = (rankdata(each, axis=-1) - (len(x) + 1) / 2 for each in (values.cpu().numpy(), np.asarray(x)))
     scale = np.sqrt(np.square(ranks).sum(-1) * np.square(order).sum())
     return torch.from_numpy(np.divide(ranks @ order, scale, out=np.zeros_like(scale), where=scale > 0))
 
@@ -115,7 +115,7 @@ def trend(x: Sequence[float], values: Tensor) -> Interval:
     x : shape (points,)
     values : shape (points, seeds)
     """
-    pairs = np.repeat(x, values.shape[1]), values.flatten().numpy()
+    pairs = np.repeat(x, values.shape[1]), values.flatten().cpu().numpy()
 
     def correlation(x: np.ndarray, y: np.ndarray) -> float:
         return rank_correlation(x, torch.from_numpy(y)).item()
