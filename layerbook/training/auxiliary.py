@@ -1,12 +1,13 @@
 """A network watched while it trains: its outputs now and then, and an internal classifier trained along with it."""
 
+import copy
 import hashlib
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from layerlib._checks import first_parameter
+from layerlib._checks import first_parameter, whole_number
 from layerlib._forward import evaluated
 from layerlib.distributions._features import pooled_features
 from layerlib.layers._channels import widths_of
@@ -33,8 +34,7 @@ class OutputWatch:
     """
 
     def __init__(self, images: Tensor, every: int, batch_size: int = 500):
-        if every < 1:
-            raise ValueError(f"every: expected at least 1 step, got {every}")
+        whole_number("every", every)
         if images.dtype != torch.uint8:
             raise ValueError(f"images: expected uint8 pixels, 0 to 255, got {images.dtype}")
         self.images, self.every, self.batch_size = images, every, batch_size
@@ -62,21 +62,25 @@ class WithClassifier(nn.Module):
     """A network with one internal classifier that trains along with it (Cao et al. 2022, secs. 4.2 and 7.2).
 
     The classifier is a fully connected layer on the pooled output of one layer. Its loss trains the network too
-    (``auxiliary=True``: an auxiliary loss, Lee et al. 2015), or only itself. Train it with ``joint_cross_entropy`` and
-    without a validation split, which knows of one output only.
+    (``auxiliary=True``: an auxiliary loss, Lee et al. 2015), or only itself. Train it with ``joint_cross_entropy``, or
+    with ``joint_squared_error``, the paper's equation 6. A validation split needs ``until`` beside it, since validation
+    errors are of one output.
 
     Parameters
     ----------
     model : any module that puts out logits (N, K); it is trained in place
-    name : layer that the classifier reads, averaged over all places
+    name : layer that the classifier reads
     classes : K
     example : one picture or more, uint8, shape (N, C, H, W), to find the number of features
     auxiliary : whether the classifier's loss reaches the network
+    pool : grid of the average pooling, as of ``LayerProbes``
+    teacher : a finished network that the classifier is to copy; a frozen copy of it runs along, in evaluation mode. By
+        default the network is its own teacher
 
     Raises
     ------
     ValueError
-        for an unknown layer, or if the network puts out anything but (N, ``classes``)
+        for an unknown layer, or if the network, or the teacher, puts out anything but (N, ``classes``)
 
     Examples
     --------
@@ -85,30 +89,43 @@ class WithClassifier(nn.Module):
     torch.Size([5, 2, 20])
     """
 
-    def __init__(self, model: nn.Module, name: str, classes: int, example: Tensor, auxiliary: bool):
+    def __init__(self, model: nn.Module, name: str, classes: int, example: Tensor, auxiliary: bool, pool: int = 1,
+                 teacher: nn.Module | None = None):
         super().__init__()
-        self.model, self.name, self.auxiliary = model, name, auxiliary
+        self.model, self.name, self.auxiliary, self.pool = model, name, auxiliary, whole_number("pool", pool)
+        self._widths = widths_of(model)
         parameter = first_parameter(model)
         output, seen = next(passes(model, [name], example, len(example)))
-        self._widths = widths_of(model)
         features = self._read(seen[name]).shape[1]
-        if output.shape[1:] != (classes,):
-            raise ValueError(f"classes: expected {tuple(output.shape[1:])}, what the network puts out, got {classes}")
+        _check_classes("the network", output, classes)
+        self.teacher = None
+        if teacher is not None:
+            _check_classes("the teacher", next(evaluated(teacher, example, len(example))), classes)
+            self.teacher = copy.deepcopy(teacher).to(parameter).requires_grad_(False).eval()
         self.classifier = nn.Linear(features, classes, device=parameter.device, dtype=parameter.dtype)
 
     def extra_repr(self) -> str:
-        # a store of training runs names them by this too
-        return f"name={self.name!r}, auxiliary={self.auxiliary}"
+        return f"name={self.name!r}, auxiliary={self.auxiliary}, pool={self.pool}"
+
+    def train(self, mode: bool = True) -> "WithClassifier":
+        super().train(mode)
+        if self.teacher is not None:
+            self.teacher.eval()
+        return self
 
     def forward(self, x: Tensor) -> Tensor:
-        """Logits of the internal classifier and of the network, shape (N, 2, K)."""
+        """Logits of the internal classifier and of the network, shape (N, 2, K); with a teacher (N, 3, K), its last."""
         with capture(self.model, [self.name]) as seen:
             output = self.model(x)
             read = self._read(seen[self.name])
-        return torch.stack([self.classifier(read if self.auxiliary else read.detach()), output], 1)
+        answers = [self.classifier(read if self.auxiliary else read.detach()), output]
+        if self.teacher is not None:
+            with torch.no_grad():
+                answers.append(self.teacher(x))
+        return torch.stack(answers, 1)
 
     def _read(self, output: Tensor) -> Tensor:
-        return pooled_features(output, 1, self.model.get_submodule(self.name), self._widths)
+        return pooled_features(output, self.pool, self.model.get_submodule(self.name), self._widths)
 
 
 def joint_cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
@@ -124,7 +141,41 @@ def joint_cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
     ValueError
         if the labels are not one row of K for every sample
     """
+    _check_labels(logits, labels)
+    both = labels.to(logits)[:, None].expand_as(logits[:, :2])
+    return F.binary_cross_entropy_with_logits(logits[:, :2], both, reduction="none").mean(-1).sum(-1)
+
+
+def joint_squared_error(logits: Tensor, labels: Tensor) -> Tensor:
+    """‖f(x) - f'(x)‖² of the internal classifier f and its teacher f' plus the network's own cross-entropy; (N,).
+
+    Equation 6 of Cao et al. (2022), f and f' being sigmoids, which sec. 4.2 takes for the auxiliary loss. The binary
+    cross-entropy of the network to the labels is averaged over classes. The teacher is the third of the ``logits``
+    where there is one, else the network itself; it learns nothing from its student.
+
+    Parameters
+    ----------
+    logits : shape (N, 2, K), or (N, 3, K) with a teacher, of ``WithClassifier``
+    labels : multi-hot, shape (N, K)
+
+    Raises
+    ------
+    ValueError
+        if the labels are not one row of K for every sample
+    """
+    _check_labels(logits, labels)
+    student, own, teacher = logits[:, 0], logits[:, 1], logits[:, -1].detach()
+    own_loss = F.binary_cross_entropy_with_logits(own, labels.to(own), reduction="none").mean(-1)
+    return (student.sigmoid() - teacher.sigmoid()).square().sum(-1) + own_loss
+
+
+def _check_classes(who: str, output: Tensor, classes: int) -> None:
+    if output.shape[1:] != (classes,):
+        raise ValueError(f"classes: expected {tuple(output.shape[1:])}, what {who} puts out, got {classes}")
+
+
+def _check_labels(logits: Tensor, labels: Tensor) -> None:
+    if logits.ndim != 3 or logits.shape[1] not in (2, 3):
+        raise ValueError(f"logits: expected shape (N, 2, K), or (N, 3, K) with a teacher, got {tuple(logits.shape)}")
     if labels.shape != logits.shape[::2]:
         raise ValueError(f"labels: expected multi-hot {tuple(logits.shape[::2])}, got {tuple(labels.shape)}")
-    both = labels.to(logits.dtype)[:, None].expand_as(logits)
-    return F.binary_cross_entropy_with_logits(logits, both, reduction="none").mean(-1).sum(-1)

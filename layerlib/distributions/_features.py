@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from layerlib.layers._channels import channels_second, widths_of
+from layerlib.layers._channels import channels_second
 from layerlib.layers.capture import passes
 
 
@@ -20,14 +20,14 @@ class Features:
     Attributes
     ----------
     pooled : shape (probes, N, F), F the largest number of features; the rest of a smaller layer's is zero
-    output : logits of the network itself, shape (N, K), where its output is one of the taps, else None
+    own : logits of the taps that need no probe, shape (taps, N, K): of the network's own layers; None without such taps
     labels : those of the split, on the device of ``pooled``; None where there are none
     sizes : number of features of each probe
     device : where probes are trained on them, which ``pooled`` is not on if it is in a file
     """
 
     pooled: Tensor
-    output: Tensor | None
+    own: Tensor | None
     labels: Tensor | None
     sizes: tuple[int, ...]
     device: torch.device
@@ -38,8 +38,9 @@ class Features:
     def __getitem__(self, index) -> "Features":
         """The samples at ``index`` (a slice, a mask or a tensor of indices, on any device)."""
         index = index.to(self.pooled.device) if isinstance(index, Tensor) else index
-        output, labels = (None if each is None else each[index] for each in (self.output, self.labels))
-        return Features(self.pooled[:, index], output, labels, self.sizes, self.device)
+        own = None if self.own is None else self.own[:, index]
+        labels = None if self.labels is None else self.labels[index]
+        return Features(self.pooled[:, index], own, labels, self.sizes, self.device)
 
 
 def pooled_features(x: Tensor, pool: int, module: nn.Module, widths: tuple[set[int], set[int]]) -> Tensor:
@@ -56,30 +57,26 @@ def pooled_features(x: Tensor, pool: int, module: nn.Module, widths: tuple[set[i
     return placed.flatten(1) if average is None else average(placed, pool).flatten(1)
 
 
-def read_taps(model: nn.Module, names: Sequence[str], images: Tensor, pool: int,
-              batch_size: int) -> Iterator[tuple[list[Tensor], Tensor | None]]:
-    """Run ``model`` in evaluation mode on ``images``, uint8 (N, C, H, W), and pool what its taps put out.
+def read_taps(model: nn.Module, names: Sequence[str], images: Tensor,
+              batch_size: int) -> Iterator[tuple[dict[str, Tensor], bool]]:
+    """Run ``model`` in evaluation mode on ``images``, uint8 (N, C, H, W), and read what its taps put out.
 
     Yields
     ------
-    for every batch, features of every tap, (n, F) each, without a last one that is the network's own output; and
-    that, or None
+    for every batch, tap -> its output; and whether that of the last is the network's own
 
     Raises
     ------
     ValueError
         if a tap puts out anything but a row of floats for each image
     """
-    taps, widths = [model.get_submodule(name) for name in names], widths_of(model)
     for batch, (final, seen) in zip(images.split(batch_size), passes(model, names, images, batch_size), strict=True):
-        outputs = [seen[name] for name in names]
-        for name, x in zip(names, outputs, strict=True):
+        outputs = {name: seen[name] for name in names}
+        for name, x in outputs.items():
             if not x.is_floating_point() or x.ndim < 2 or len(x) != len(batch):
                 raise ValueError(f"names: expected layers that put out floats, a row for each of {len(batch)} images, "
                                  f"got {x.dtype} {tuple(x.shape)} from {name!r}")
-        own = outputs[-1] is final
-        each = zip(outputs[: len(outputs) - own], taps, strict=False)
-        yield [pooled_features(x, pool, tap, widths) for x, tap in each], final if own else None
+        yield outputs, outputs[names[-1]] is final
 
 
 def fill(place: Tensor, each: Sequence[Tensor]) -> None:

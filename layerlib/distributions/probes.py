@@ -1,12 +1,13 @@
 """Internal classifiers: a linear probe on every tap of a network, all trained in one pass (Cao et al. 2022)."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from layerlib._checks import as_tensor, first_parameter, number, whole_number
+from layerlib._forward import evaluating
 from layerlib.data.splits import Split
 from layerlib.distributions._features import Features, fill, pooled_features, read_taps, room
 from layerlib.distributions._labels import targets_of
@@ -29,6 +30,8 @@ class LayerProbes:
     names : taps, as ``layerlib.models.taps(model)`` gives them or any names of ``model.named_modules()``
     classes : K
     pool : grid of the average pooling
+    heads : taps whose classifier is a layer of the network itself, which reads their means over places: in
+        ``{"layer4.1": "fc"}`` tap "layer4.1" answers as the network's own last layer does. None is trained for them
 
     Attributes
     ----------
@@ -37,7 +40,7 @@ class LayerProbes:
     Raises
     ------
     ValueError
-        for an unknown layer, no layer, or ``classes`` or ``pool`` below 1
+        for an unknown layer, no layer, ``classes`` or ``pool`` below 1, or a head of what is no tap
 
     Examples
     --------
@@ -48,10 +51,15 @@ class LayerProbes:
     torch.Size([10, 2000, 20])
     """
 
-    def __init__(self, model: nn.Module, names: Sequence[str], classes: int, pool: int = 1):
+    def __init__(self, model: nn.Module, names: Sequence[str], classes: int, pool: int = 1,
+                 heads: Mapping[str, str] | None = None):
         self.linear = LinearProbes(classes)
         whole_number("pool", pool)
-        self.names = tuple(named_layers(model, names))
+        self.names, self.heads = tuple(named_layers(model, names)), dict(heads or {})
+        if self.heads:
+            named_layers(model, self.heads.values(), "heads")  # refuses a name that is no layer
+        if others := [name for name in self.heads if name not in self.names]:
+            raise ValueError(f"heads: expected some of the taps, {list(self.names)}, got {others[0]!r}")
         self.model, self.classes, self.pool, self._widths = model, classes, pool, widths_of(model)
 
     @property
@@ -84,17 +92,17 @@ class LayerProbes:
         """
         whole_number("batch_size", batch_size)
         number("memory", memory, "a number of bytes from 0 up", lambda given: given >= 0)
-        parameter, pooled, outputs, end = first_parameter(self.model), None, [], 0
+        parameter, pooled, answers, end = first_parameter(self.model), None, [], 0
         count = -(-len(split) // batch_size)
-        for each, output in bar(self._tapped(split.images, batch_size), progress, "batch", count):
+        for each, own in bar(self._tapped(split.images, batch_size), progress, "batch", count):
             if pooled is None:
                 sizes = tuple(x.shape[1] for x in each)
                 pooled = room((len(each), len(split), max(sizes, default=0)), parameter, memory)
             start, end = end, end + batch_size
             fill(pooled[:, start:end], each)
-            outputs += [] if output is None else [output.to(pooled.device)]
-        output = torch.cat(outputs) if outputs else None
-        return Features(pooled, output, split.labels.to(pooled.device), sizes, parameter.device)
+            answers += [] if own is None else [own.to(pooled.device)]
+        own = torch.cat(answers, 1) if answers else None
+        return Features(pooled, own, split.labels.to(pooled.device), sizes, parameter.device)
 
     def fit(self, split: Split | Features, targets: Tensor | None = None, *, penalty: float = 1.0,
             progress: str | None = None) -> Tensor:
@@ -159,7 +167,11 @@ class LayerProbes:
             if the features are of other taps, or of another pooling, than the probes were trained on
         """
         logits = self.linear.logits(features)
-        return logits if features.output is None else torch.cat([logits, features.output.to(logits.device)[None]])
+        if features.own is None:
+            return logits
+        probed = self._probed(len(logits))
+        rows = [*probed, *(name for name in self.names if name not in probed)]
+        return torch.cat([logits, features.own.to(logits.device)])[[rows.index(name) for name in self.names]]
 
     def predict(self, images: Tensor | Features, batch_size: int = 500) -> Tensor:
         """Probability of each class at every tap.
@@ -200,12 +212,29 @@ class LayerProbes:
         self.linear.check_fitted()
         if name not in self.names:
             raise ValueError(f"name: expected one of the taps, {list(self.names)}, got {name!r}")
-        i = self.names.index(name)
-        if i == len(self.bias):
+        if name in self.heads:
+            return self._answer(name, output).sigmoid()
+        probed = self._probed(len(self.bias))
+        if name not in probed:
             return output.sigmoid()
-        output = output.to(self.weight.device)
+        i, output = probed.index(name), output.to(self.weight.device)
         pooled = pooled_features(output, self.pool, self.model.get_submodule(name), self._widths)
         return F.linear(pooled, self.weight[i, :, : pooled.shape[1]], self.bias[i]).sigmoid()
+
+    def _probed(self, count: int) -> list[str]:
+        """The taps of the ``count`` probes: all without a head, but for a last one that is the network's own output."""
+        return [name for name in self.names if name not in self.heads][:count]
+
+    def _answer(self, name: str, output: Tensor) -> Tensor:
+        """What the head of a tap makes of its output: logits, shape (n, K)."""
+        head = self.model.get_submodule(self.heads[name])
+        pooled = pooled_features(output, 1, self.model.get_submodule(name), self._widths)
+        try:
+            with evaluating(head):
+                return head(pooled)
+        except RuntimeError as error:
+            raise ValueError("heads: expected layers of the network that read the means of their taps, got "
+                             f"{self.heads[name]!r} for {name!r}, of {pooled.shape[1]} channels") from error
 
     def _given(self, split: Split | Features, targets: Tensor | None, progress: str | None) -> tuple[Features, Tensor]:
         # before the network runs
@@ -215,17 +244,25 @@ class LayerProbes:
             given = targets_of("targets", targets, len(split), self.classes)
         return split if isinstance(split, Features) else self.features(split, progress=progress), given
 
+    @torch.inference_mode(False)
+    @torch.no_grad()
     def _tapped(self, images: Tensor, batch_size: int) -> Iterator[tuple[list[Tensor], Tensor | None]]:
-        """Batch by batch, features of the taps that need a probe, (n, F) each, and the network's logits, if tapped."""
-        for each, output in read_taps(self.model, self.names, images, self.pool, batch_size):
-            if output is not None and output.shape[1:] != (self.classes,):
-                raise ValueError(f"classes: expected {tuple(output.shape[1:])}, what the network puts out, "
-                                 f"got {self.classes}")
-            yield each, output
+        """Batch by batch, features of taps that need a probe, (n, F) each, and logits of the others, (taps, n, K)."""
+        modules = {name: self.model.get_submodule(name) for name in self.names}
+        for outputs, ends in read_taps(self.model, self.names, images, batch_size):
+            own = {name: self._answer(name, outputs[name]) for name in self.heads}
+            if ends and self.names[-1] not in own:
+                own[self.names[-1]] = outputs[self.names[-1]]
+            for name, answer in own.items():
+                if answer.shape[1:] != (self.classes,):
+                    raise ValueError(f"classes: expected {tuple(answer.shape[1:])}, what the network puts out"
+                                     f"{f' at {name!r}' if name in self.heads else ''}, got {self.classes}")
+            each = [pooled_features(x, self.pool, modules[name], self._widths) for name, x in outputs.items()
+                    if name not in own]
+            yield each, torch.stack([own[name] for name in self.names if name in own]) if own else None
 
     def _probabilities(self, tapped: tuple[list[Tensor], Tensor | None]) -> Tensor:
-        each, output = tapped
-        samples = len(each[0] if each else output)
-        pooled = self.weight.new_zeros(len(each), samples, self.weight.shape[2])
+        each, own = tapped
+        pooled = self.weight.new_zeros(len(each), len(each[0]) if each else own.shape[1], self.weight.shape[2])
         fill(pooled, each)
-        return self.logits(Features(pooled, output, None, (), pooled.device)).sigmoid()
+        return self.logits(Features(pooled, own, None, (), pooled.device)).sigmoid()

@@ -1,6 +1,7 @@
 """A network watched while it trains, and an internal classifier beside it: against plain passes and gradients."""
 
 import copy
+import math
 from functools import partial
 
 import pytest
@@ -9,8 +10,8 @@ from torch import nn
 from torch.nn import functional as F
 
 from layerbook.training import _trainer as trainer
-from layerbook.training.auxiliary import OutputWatch, WithClassifier, joint_cross_entropy
-from layerbook.training.fit import binary_cross_entropy, fit
+from layerbook.training.auxiliary import OutputWatch, WithClassifier, joint_cross_entropy, joint_squared_error
+from layerbook.training.fit import Settled, binary_cross_entropy, fit
 from layerlib.data.splits import Split
 from layerlib.distributions.probes import LayerProbes
 from layerlib.models import build, taps
@@ -87,7 +88,7 @@ def test_watches_are_told_apart_by_what_they_watch():
 
 
 @pytest.mark.parametrize("options, message", [
-    (dict(every=0), "every: expected at least 1 step, got 0"),
+    (dict(every=0), "every: expected a whole number from 1 up, got 0"),
     (dict(images=WATCHED.images / 255), "images: expected uint8 pixels, 0 to 255, got torch.float32"),
 ])
 def test_a_bad_watch_is_refused(options, message):
@@ -245,7 +246,90 @@ def test_joint_loss_is_the_sum_of_two_means():
             joint_cross_entropy(logits, wrong)
 
 
+def literal_equation_6(logits, labels):
+    """Sample by sample: the squared length of f(x) - f'(x), and the network's mean cross-entropy beside it."""
+    losses = []
+    for row, truth in zip(logits.tolist(), labels.tolist(), strict=True):
+        f, own, teacher = ([1 / (1 + math.exp(-z)) for z in each] for each in (row[0], row[1], row[-1]))
+        copied = sum((a - b) ** 2 for a, b in zip(f, teacher, strict=True))
+        entropy = [-math.log(p if y else 1 - p) for p, y in zip(own, truth, strict=True)]
+        losses.append(copied + sum(entropy) / len(entropy))
+    return torch.tensor(losses, dtype=torch.float64)
+
+
+@pytest.mark.parametrize("answers", [2, 3])
+def test_the_auxiliary_loss_of_the_paper_is_its_equation_6_read_aloud(answers):
+    random = torch.Generator().manual_seed(0)
+    logits = torch.randn(6, answers, CLASSES, generator=random, dtype=torch.float64).requires_grad_()
+    labels = TRAIN.labels[:6]
+    found = joint_squared_error(logits, labels)
+    same(found, literal_equation_6(logits, labels))
+    found.sum().backward()
+    student, own = (logits[:, i].detach().sigmoid() for i in (0, 1))
+    teacher = logits[:, -1].detach().sigmoid()
+    same(logits.grad[:, 0], 2 * (student - teacher) * student * (1 - student))
+    same(logits.grad[:, 1], (own - labels) / CLASSES)  # a teacher learns nothing from its student
+    assert answers == 2 or (logits.grad[:, 2] == 0).all()
+
+
+def test_a_teacher_runs_along_frozen_and_in_evaluation_mode():
+    torch.manual_seed(3)
+    teacher = network().train()
+    torch.manual_seed(1)
+    both = WithClassifier(network(), "2", CLASSES, TRAIN.images[:1], True, teacher=teacher)
+    x = pixels(WATCHED.images)
+    expected = copy.deepcopy(teacher).eval()(x)
+    assert both.train()(x).shape == (15, 3, CLASSES)
+    same(both(x)[:, 2], expected)
+    fit(both, TRAIN, epochs=2, batch_size=10, loss=joint_squared_error, optimizer=SGD, device="cpu")
+    same(both.train()(x)[:, 2], expected)
+    assert teacher.training and all(p.requires_grad for p in teacher.parameters())
+    assert not torch.equal(both.model[0].weight, network()[0].weight)
+
+
+def test_the_classifier_comes_near_a_teacher_that_it_copies():
+    torch.manual_seed(3)
+    both = WithClassifier(network(), "2", CLASSES, TRAIN.images[:1], True, teacher=network())
+    distances = []
+    for epochs in (0, 30):
+        if epochs:
+            fit(both, TRAIN, epochs=epochs, loss=joint_squared_error, optimizer=SGD, device="cpu")
+        student, _, teacher = both.eval()(pixels(TRAIN.images)).sigmoid().unbind(1)
+        distances.append((student - teacher).square().sum(1).mean().item())
+    assert distances[1] < distances[0] / 2
+
+
+def test_the_classifier_may_read_a_grid_of_places():
+    torch.manual_seed(1)
+    both = WithClassifier(network(), "2", CLASSES, TRAIN.images[:1], True, pool=4)
+    assert both.classifier.in_features == 4 * 16
+    x = pixels(WATCHED.images)
+    same(both.eval()(x)[:, 0], both.classifier(F.adaptive_avg_pool2d(both.model[:3](x), 4).flatten(1)))
+
+
+@pytest.mark.parametrize("loss", [joint_cross_entropy, joint_squared_error])
+def test_such_a_training_may_end_when_its_validation_loss_has_settled(loss):
+    both = with_classifier(True)
+    history = fit(both, TRAIN, WATCHED, epochs=60, loss=loss, optimizer=SGD, until=Settled(patience=3), device="cpu")
+    assert history.reached and 3 < history.best_epoch < 60
+    again = with_classifier(True)
+    fit(again, TRAIN, epochs=int(history.best_epoch), loss=loss, optimizer=SGD, device="cpu")
+    logits = again.eval()(pixels(WATCHED.images))
+    assert history.measured[history.best_epoch - 1].item() == pytest.approx(loss(logits, WATCHED.labels).mean().item())
+
+
+def test_losses_refuse_other_logits():
+    for loss in (joint_cross_entropy, joint_squared_error):
+        for logits in (torch.zeros(6, 3), torch.zeros(6, 1, 3), torch.zeros(6, 4, 3)):
+            with pytest.raises(ValueError, match=r"logits: expected shape \(N, 2, K\), or \(N, 3, K\) with a teacher"):
+                loss(logits, torch.zeros(6, 3))
+        with pytest.raises(ValueError, match=r"labels: expected multi-hot \(6, 3\), got \(6,\)"):
+            loss(torch.zeros(6, 2, 3), torch.zeros(6))
+
+
 @pytest.mark.parametrize("options, message", [
+    (dict(pool=0), "pool: expected a whole number from 1 up, got 0"),
+    (dict(teacher=nn.Sequential(nn.Flatten(), nn.Linear(64, 4))), r"classes: expected \(4,\), what the teacher puts"),
     (dict(name="layer9"), "names: Sequential has no layer 'layer9'"),
     (dict(classes=4), r"classes: expected \(3,\), what the network puts out, got 4"),
     (dict(example=TRAIN.images / 255), "images: expected uint8 pixels, 0 to 255, got torch.float32"),

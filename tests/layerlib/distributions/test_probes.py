@@ -25,6 +25,7 @@ from layerlib.distributions.linear import squared_error
 from layerlib.distributions.probes import LayerProbes
 from layerlib.inspection.inspect import inspect
 from layerlib.layers._channels import widths_of
+from layerlib.layers.capture import capture
 from layerlib.models import MLP, build, taps
 
 CLASSES = 3
@@ -217,7 +218,7 @@ def test_features_are_those_of_plain_hooks_and_padding_is_zero():
     for row, one in zip(features.pooled, expected, strict=False):
         same(row[:, : one.shape[1]], one, 1e-12)
         assert (row[:, one.shape[1]:] == 0).all()
-    same(features.output, output, 1e-12)
+    same(features.own, output[None], 1e-12)
     assert torch.equal(features.labels, split.labels)
 
 
@@ -229,7 +230,7 @@ def test_samples_of_features_are_taken_together():
         part = features[index]
         assert len(part) == len(split.labels[index]) and part.sizes == features.sizes
         same(part.pooled, features.pooled[:, index], 0)
-        same(part.output, features.output[index], 0)
+        same(part.own, features.own[:, index], 0)
         assert torch.equal(part.labels, split.labels[index])
     ours.train(features, epochs=2)
     same(ours.predict(features[chosen]), ours.predict(split.images[chosen]), 1e-12)
@@ -353,7 +354,7 @@ def test_features_beyond_the_memory_go_to_a_file_that_leaves_nothing_behind(tmp_
     assert made == []
     outside = ours.features(split, memory=3 * 50 * 28 * 8 - 1)
     assert len(made) == 1 and made[0][0].startswith(str(tmp_path)) and list(tmp_path.iterdir()) == []
-    assert torch.equal(inside.pooled, outside.pooled) and torch.equal(inside.output, outside.output)
+    assert torch.equal(inside.pooled, outside.pooled) and torch.equal(inside.own, outside.own)
     losses = [ours.train(features, epochs=2) for features in (inside, outside)]
     assert torch.equal(*losses) and torch.equal(ours.predict(inside), ours.predict(outside))
 
@@ -392,7 +393,7 @@ def test_only_the_output_of_the_network_needs_no_probe():
         ours = LayerProbes(model, names, CLASSES)
         assert ours.train(split, epochs=1).shape == (1, inner)
         assert ours.predict(split.images).shape == (2, 20, CLASSES)
-        assert (ours.features(split).output is None) == (inner == 2)
+        assert (ours.features(split).own is None) == (inner == 2)
 
 
 def test_the_output_alone_is_its_sigmoid_and_nothing_is_trained():
@@ -402,6 +403,46 @@ def test_the_output_alone_is_its_sigmoid_and_nothing_is_trained():
     for found in (ours.predict(split.images), ours.predict(ours.features(split, memory=0))):
         same(found, expected[None], 1e-12)
     same(ours.probability("head", expected.logit()), expected, 1e-12)
+
+
+@pytest.mark.parametrize("pool", [1, 2])
+def test_a_tap_may_answer_with_the_networks_own_last_layer(pool):
+    model, split, _ = prepared()
+    ours = LayerProbes(model, NAMES, CLASSES, pool, heads={"wide": "head"})
+    plain = LayerProbes(model, NAMES, CLASSES, pool)
+    assert ours.train(split, epochs=3).shape == (3, 2) and plain.train(split, epochs=3).shape == (3, 3)
+    found = ours.predict(split.images)
+    assert torch.equal(found[2], found[3]) and torch.equal(found[[0, 1, 3]], plain.predict(split.images)[[0, 1, 3]])
+    same(ours.predict(ours.features(split)), found, 1e-12)
+    seen = plain_features(model, NAMES, split.images, 1)[0]
+    with capture(model, ["wide"]) as kept:
+        model.eval()(split.images.double() / 255)
+    same(ours.probability("wide", kept["wide"]), model.head(seen[2]).sigmoid(), 1e-12)
+    same(ours.probability("head", found[3].logit()), found[3], 1e-12)
+    same(ours.probability("narrow", nn.AdaptiveAvgPool2d(5)(torch.ones(2, 2, 10, 10).double())),
+         plain.probability("narrow", torch.ones(2, 2, 10, 10).double()), 1e-12)
+
+
+def test_heads_alone_need_no_training():
+    model, split, _ = prepared()
+    ours = LayerProbes(model, ["wide", "head"], CLASSES, heads={"wide": "head", "head": "head"})
+    with pytest.raises(ValueError, match="heads: expected .* got 'head' for 'head'"):  # it does not read itself
+        ours.fit(split)
+    ours = LayerProbes(model, ["wide"], CLASSES, heads={"wide": "head"})
+    assert ours.fit(split).shape == (0,)
+    same(ours.predict(split.images)[0], plain_features(model, ["wide"], split.images, 1)[1].sigmoid(), 1e-12)
+
+
+@pytest.mark.parametrize("heads, message", [
+    ({"relu": "head"}, r"heads: expected some of the taps, \['stem', 'narrow', 'wide', 'head'\], got 'relu'"),
+    ({"wide": "haed"}, r"heads: Network has no layer 'haed'; closest are \['head'"),
+    ({"wide": "dropout"}, r"classes: expected \(7,\), what the network puts out at 'wide', got 3"),
+    ({"stem": "head"}, "heads: expected .* that read the means of their taps, got .head. for .stem., of 4 channels"),
+])
+def test_heads_that_do_not_fit_are_refused(heads, message):
+    model, split, _ = prepared()
+    with pytest.raises(ValueError, match=message):
+        LayerProbes(model, NAMES, CLASSES, heads=heads).fit(split)
 
 
 def test_one_name_may_be_given_as_it_is():
@@ -638,7 +679,7 @@ def test_a_gpu_trains_the_probes_that_the_cpu_trains(memory):
     expected = ours.predict(split.images)
     theirs = LayerProbes(copy.deepcopy(model).cuda(), NAMES, CLASSES, 2)
     features = theirs.features(split, memory=memory)
-    assert features.pooled.is_cuda == features.labels.is_cuda == features.output.is_cuda == (memory > 0)
+    assert features.pooled.is_cuda == features.labels.is_cuda == features.own.is_cuda == (memory > 0)
     same(theirs.train(features, epochs=5, batch_size=16), losses)
     assert theirs.weight.is_cuda
     for found in (theirs.predict(split.images), theirs.predict(split.images.cuda()), theirs.predict(features)):
