@@ -7,9 +7,9 @@ from matplotlib.colors import to_rgb
 
 from layerbook.figures import common as plots
 from layerbook.figures._drawing import as_text, class_colours, class_names, closed_on_error
+from layerbook.figures.distribution_panels import costs as label_costs
+from layerbook.figures.distribution_panels import label_bars, stacked_shares
 from layerbook.figures.filter_panels import costs as filter_costs
-from layerbook.figures.layer_distributions import costs as label_costs
-from layerbook.figures.layer_distributions import label_bars, stacked_shares
 
 BAD = ["$\\frac{$", "costs $5 or $6", "{", "_x^", "\\", "plain"]
 
