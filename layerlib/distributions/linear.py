@@ -171,7 +171,7 @@ class LinearProbes:
             raise ValueError(f"features: expected {expected[0]} probes with up to {expected[1]} features, as in "
                              f"training, got {found[0]} with up to {found[1]}")
         # piece by piece, for features that are in a file and larger than the memory of a GPU
-        pieces = [_linear(piece.to(self.weight.device), self.weight, self.bias) for piece in pooled.split(PIECE, 1)]
+        pieces = [_linear(piece.to(self.weight.device), self.weight, self.bias) for piece in pooled.split(PIECE, 1)]  # type: ignore[arg-type]
         logits = torch.cat(pieces, 1)
         return logits[0] if alone else logits
 
@@ -201,7 +201,7 @@ class LinearProbes:
 
     def _given(self, features: Tensor | Features, targets: Tensor | None) -> tuple[Features, Tensor]:
         features = as_features(features)
-        targets = targets_of("targets", features.labels if targets is None else targets, len(features), self.classes)
+        targets = targets_of("targets", features.labels if targets is None else targets, len(features), self.classes)  # type: ignore[arg-type]
         return features, targets.to(features.device, features.pooled.dtype)
 
     def _first_weights(self, features: Features, seed: int) -> tuple[Tensor, Tensor]:

@@ -134,12 +134,12 @@ def grams(blocks: Iterable[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
         centre = fitted.mean(0)
         fitted, judged = fitted - centre, judged.to(fitted.dtype) - centre
         gram += fitted @ fitted.T
-        products += judged @ fitted.T
+        products += judged @ fitted.T  # type: ignore[operator]
     if gram is None:
         raise ValueError("blocks: expected at least one pair of features, got none")
     if not (gram.isfinite().all() and products.isfinite().all()):
         raise ValueError("blocks: expected finite features")
-    return gram, products
+    return gram, products  # type: ignore[return-value]
 
 
 def flat_blocks(fitted: Tensor, judged: Tensor, size: int = FEATURES_AT_ONCE) -> Iterator[tuple[Tensor, Tensor]]:
