@@ -16,7 +16,7 @@ import layerlib as ll
 from layerbook.training.auxiliary import OutputWatch, WithClassifier
 from layerbook.training.fit import error_rate
 from layerlib.backward import direct_losses, separation, targets
-from layerlib.distributions import bootstrap, distances, early_exit, samples, scores
+from layerlib.distributions import bootstrap, distances, early_exit, held_out, ridge, samples, scores
 from layerlib.filters.gradients import gradient_sizes
 from layerlib.filters.zeroing import accuracy_without
 from layerlib.models import CNN, MLP, taps
@@ -152,6 +152,19 @@ def with_classifier(put):
     return both(both.classifier.weight.new_tensor(x.tolist()))
 
 
+def exit_judged(put):
+    few = torch.tensor([0.5, 0.7, 0.9])
+    trial = held_out.exit_against_best_layer(put(probabilities), multi_hot, torch.arange(0, SAMPLES, 2),
+                                             torch.arange(1, SAMPLES, 2), s2=few, rho=few, resamples=20)
+    return trial.layers, trial.leaving, trial.staying, trial.layer, list(trial.gains.values())
+
+
+def ridge_read(put):
+    gram, products = ridge.grams(ridge.flat_blocks(put(z), z + 0.1, 4))
+    found = ridge.RidgeReadout.fit(gram, labels, CLASSES)
+    return gram, found.predict(products), found.probabilities(products.cpu()), found.left_out
+
+
 CALLS = {
     "active": lambda put: active(put(z)),
     "layer_perplexity": lambda put: ll.layer_perplexity(put(active(z)), labels),
@@ -189,6 +202,9 @@ CALLS = {
     "difficulty": lambda put: samples.difficulty(put(probabilities[..., 0]), torch.ones(SAMPLES)),
     "difficulty_by_thirds": lambda put: samples.difficulty_by_thirds(put(probabilities[..., 0]), torch.ones(SAMPLES)),
     "largest_share": lambda put: samples.largest_share(put(torch.tensor([0.1, 0.3, 0.2]))),
+    "best_layer": lambda put: [held_out.best_layer(put(probabilities), multi_hot)],
+    "exit_against_best_layer": exit_judged,
+    "ridge": ridge_read,
     "temperatures": lambda put: early_exit.temperatures(put(probabilities), multi_hot),
     "calibrated": lambda put: early_exit.calibrated(put(probabilities), torch.tensor([0.5, 1.0, 2.0])),
     "LinearProbes": probed,
