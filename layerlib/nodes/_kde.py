@@ -29,6 +29,10 @@ def pick(values: Tensor, index: Tensor) -> Tensor:
     return values.index_select(0, index.flatten()).view_as(index)
 
 
+class TooLarge(Exception):
+    """The nodes have to be taken in parts."""
+
+
 class Histograms:
     """Linear-binned histograms on one grid per node and class, batch by batch.
 
@@ -37,25 +41,35 @@ class Histograms:
     low, high : float64, shape (nodes, C), range of the values that will come; inf and -inf for none
     bandwidth : float64, shape (nodes, C)
     dtype : of the values; float32 counts up to 16 million samples a bin
+    resolution : how many times as fine as by default, which also the tables made of them are
+    memory : bytes
 
     Attributes
     ----------
     counts : float64, shape (nodes, C, bins)
     origin, spacing : float64, shape (nodes, C), first grid point and distance between two
+
+    Raises
+    ------
+    TooLarge
+        if several nodes together need more than ``memory``
     """
 
-    def __init__(self, low: Tensor, high: Tensor, bandwidth: Tensor, dtype: torch.dtype) -> None:
+    def __init__(self, low: Tensor, high: Tensor, bandwidth: Tensor, dtype: torch.dtype, resolution: int = 1,
+                 memory: float = math.inf) -> None:
         empty = low > high
         low = torch.where(empty, low.amin(1, keepdim=True), low)
         high = torch.where(empty, low, high)
         self.bandwidth = bandwidth
         self.origin = low - MARGIN * bandwidth
         extent = high - low + 2 * MARGIN * bandwidth
-        needed = math.ceil(float((extent / bandwidth).max()) * BINS_PER_BANDWIDTH) + 1
+        needed = math.ceil(float((extent / bandwidth).max()) * BINS_PER_BANDWIDTH * resolution) + 1
         # The FFT is fast for lengths with small factors.
-        bins = max(MIN_BINS, -(-needed // 64) * 64)
+        bins = max(MIN_BINS * resolution, -(-needed // 64) * 64)
         self.spacing = extent / (bins - 1)
-        self.bins = bins
+        self.bins, self.resolution = bins, resolution
+        if len(low) > 1 and low.numel() * bins * dtype.to_complex().itemsize > memory:
+            raise TooLarge
         # One scattered addition for both neighbours of a sample: how many, and the shares of the right ones.
         self._sums = torch.zeros(*low.shape, bins, dtype=dtype.to_complex(), device=low.device)
         # Sharing a sample between its two neighbours adds spacing²/6 of variance, on average.
@@ -152,7 +166,7 @@ class LogDensities:
         numbers = torch.arange(CELLS, device=low.device)
         seen = (numbers >= ((origin - low) / cell).floor()[..., None]) & (
             numbers <= ((origin + extent - low) / cell)[..., None])
-        wanted = ROWS_PER_BANDWIDTH * cell / histograms.bandwidth[block]
+        wanted = ROWS_PER_BANDWIDTH * histograms.resolution * cell / histograms.bandwidth[block]
         parts = (seen * wanted[..., None]).amax(1).ceil().clamp(min=1).long()
         rows = parts.clone()
         rows[:, -1] += 1

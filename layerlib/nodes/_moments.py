@@ -91,6 +91,12 @@ class Moments:
         squares = self._squares + self.count * (self.mean - centre).square()
         return (squares.sum(1) / (total - 1).clamp(min=1)).sqrt()
 
+    def beyond(self, bandwidth: Tensor, limit: float) -> bool:
+        """Whether a bandwidth is above this limit, or all values of a node that has several below its inverse."""
+        largest = torch.maximum(self.high.amax(1), -self.low.amin(1))
+        several = self.high.amax(1) > self.low.amin(1)
+        return bool((bandwidth > limit).any() | (several & (largest < 1 / limit)).any())
+
     def bandwidth(self, rule: str | float | Tensor, dtype: torch.dtype) -> Tensor:
         """Bandwidth per node and class, float64, shape (nodes, C), as :meth:`NodeClassifiers.fit` describes it."""
         if isinstance(rule, str):

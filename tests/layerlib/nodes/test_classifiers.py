@@ -3,12 +3,13 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.stats import gaussian_kde
+from scipy.special import logsumexp
+from scipy.stats import gaussian_kde, norm
 from sklearn.datasets import load_digits
 from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
-from layerlib.nodes.classifiers import SYSTEMS, NodeClassifiers
+from layerlib.nodes.classifiers import SYSTEMS, NodeClassifiers, log_posteriors
 
 # Near the floor, 30 nats below a node's highest density, rounding in the FFT (36 nats below) shows.
 FFT_NOISE = 0.01
@@ -235,6 +236,68 @@ def test_bandwidth_tensor_is_used_per_node_and_class():
     assert NodeClassifiers.fit(z, labels, wanted[:, :1]).bandwidth.shape == (5, 3)
 
 
+SPREADS = {
+    "normal": (lambda random: random.normal(size=600), "scott", (0.005, 0.01)),
+    "two peaks": (lambda random: np.concatenate([random.normal(size=300), random.normal(6, 0.3, 300)]), "scott",
+                  (0.01, 0.02)),
+    "one point": (lambda random: np.zeros(1), 1.0, (0.005, 0.01)),
+    "lone samples": (lambda random: np.array([0, 0.1, 1]), 0.01, (0.03, 0.2)),
+    "heavy tails": (lambda random: random.standard_cauchy(500), 0.3, (0.1, 0.2)),
+}
+
+
+@pytest.mark.parametrize("name", SPREADS)
+def test_densities_are_as_exact_as_promised_and_finer_ones_more_so(name):
+    draw, bandwidth, promised = SPREADS[name]
+    x = draw(np.random.default_rng(0))
+    labels = torch.zeros(len(x), dtype=torch.int64)
+    errors = []
+    for resolution in (1, 8):
+        classifiers = NodeClassifiers.fit(torch.from_numpy(x)[:, None], labels, bandwidth, resolution=resolution)
+        width = classifiers.bandwidth.item()
+        at = np.linspace(x.min() - 6 * width, x.max() + 6 * width, 5001)
+        exact = logsumexp(norm.logpdf(at[:, None], x, width), axis=1) - np.log(len(x))
+        error = np.abs(classifiers.log_density(torch.from_numpy(at)[:, None])[:, 0, 0].numpy() - exact)
+        errors.append([error[exact > exact.max() - nats].max() for nats in (10, 25)])
+    assert errors[0] < list(promised) and errors[1][0] < errors[0][0] / 20
+
+
+@pytest.mark.parametrize("scale", [1e-20, 1e-38, 1e-40])
+def test_values_too_small_for_float32_are_told_apart_all_the_same(scale):
+    z, labels = clouds(14, dtype=torch.float32)
+    small = z * scale
+    classifiers = NodeClassifiers.fit(small, labels)
+    expected = NodeClassifiers.fit(small.double() / scale, labels).predict(small.double() / scale)
+    assert (classifiers.predict(small) == expected).double().mean() > 0.99
+    in_parts = NodeClassifiers.fit_batches([(small[:70], labels[:70]), (small[70:], labels[70:])], 3)
+    assert torch.equal(in_parts.predict(small), classifiers.predict(small))
+
+
+@pytest.mark.parametrize("bandwidth", [1e14, 1e20, 1e90])
+def test_a_bandwidth_beyond_all_values_leaves_the_frequencies(bandwidth):
+    z, labels = clouds(15)
+    labels[:100] = 1
+    classifiers = NodeClassifiers.fit(z.float(), labels, bandwidth)
+    assert (classifiers.predict(z.float(), "continuous") == labels.bincount().argmax()).all()
+
+
+def test_beyond_what_numbers_hold_bandwidths_are_refused():
+    z, labels = clouds(16)
+    with pytest.raises(ValueError, match="bandwidth: expected at most 1e100, .* got 1e\\+200"):
+        NodeClassifiers.fit(z, labels, 1e200)
+    with pytest.raises(ValueError, match="bandwidth: .*of values not all below 1e-100"):
+        NodeClassifiers.fit(z * 1e-120, labels)
+
+
+def test_nodes_in_parts_are_the_nodes_together():
+    z, labels = clouds(17)
+    labels = labels.where(labels > 0, 3)  # a class without samples
+    whole = NodeClassifiers.fit(z, labels, classes=5).log_posteriors(z)
+    each = 5 * 512 * 16  # bytes of the histograms of a node
+    for memory in (1e9, 3 * each, 1):
+        torch.testing.assert_close(log_posteriors(z, labels, z, 5, memory), whole, rtol=1e-9, atol=1e-9)
+
+
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs CUDA")
 def test_cuda_equals_cpu():
     z, labels = clouds(14, samples=5000, nodes=40, classes=10)
@@ -258,7 +321,7 @@ GOOD_Z, GOOD_LABELS = clouds(15)
     (dict(labels=GOOD_LABELS.int()), "labels: expected an int64 tensor, got torch.int32"),
     (dict(labels=GOOD_LABELS - 1), r"labels: expected classes 0 .. 1, got -1 .. 1"),
     (dict(classes=2), r"labels: expected classes 0 .. 1, got 0 .. 2"),
-    (dict(classes=0), "classes: expected at least 1"),
+    (dict(classes=0), "classes: expected a whole number from 1 up"),
     (dict(z=GOOD_Z[:0], labels=GOOD_LABELS[:0]), "z: expected at least one sample"),
     (dict(bandwidth="scot"), 'bandwidth: expected "scott"'),
     (dict(bandwidth=0), "bandwidth: expected finite values > 0"),
