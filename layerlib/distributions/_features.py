@@ -1,7 +1,5 @@
 """What internal classifiers read: the outputs of a network's taps, pooled, side by side, in memory or in a file."""
 
-import shutil
-import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -83,23 +81,3 @@ def fill(place: Tensor, each: Sequence[Tensor]) -> None:
     """Copy the features of every tap, (n, its F), to the front of its rows of ``place``, shape (probes, n, F)."""
     for rows, values in zip(place, each, strict=True):
         rows[:, : values.shape[1]] = values
-
-
-def room(shape: tuple[int, ...], like: Tensor, memory: float) -> Tensor:
-    """Zeros of ``shape``, on the device of ``like``; beyond ``memory`` bytes in a nameless file, which ends with them.
-
-    Raises
-    ------
-    ValueError
-        if the file has no room either
-    """
-    needed = torch.Size(shape).numel() * like.element_size()
-    if needed <= memory:
-        return torch.zeros(shape, dtype=like.dtype, device=like.device)
-    folder = tempfile.gettempdir()
-    # the file takes its space only as it is written, and a disk that is full then would end the whole process
-    if needed > (free := shutil.disk_usage(folder).free):
-        raise ValueError(f"memory: expected features of up to {memory:.2g} bytes, or {free:.2g}, the room left in "
-                         f"{folder}, got {needed:.2g}; take fewer pictures or a smaller pool")
-    with tempfile.NamedTemporaryFile(dir=folder) as file:
-        return torch.from_file(file.name, shared=True, size=torch.Size(shape).numel(), dtype=like.dtype).view(shape)

@@ -17,8 +17,8 @@ from torch import nn
 from torch.nn import functional as F
 from torchvision.models import swin_t
 
+from layerlib import _room
 from layerlib.data.load import Split
-from layerlib.distributions import _features as pooling
 from layerlib.distributions import linear
 from layerlib.distributions._features import Features, pooled_features
 from layerlib.distributions.linear import squared_error
@@ -361,7 +361,7 @@ def test_features_beyond_the_memory_go_to_a_file_that_leaves_nothing_behind(tmp_
 
 def test_a_full_disk_is_refused_before_it_is_written(tmp_path, monkeypatch):
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    monkeypatch.setattr(pooling.shutil, "disk_usage", lambda folder: SimpleNamespace(free=1000))
+    monkeypatch.setattr(_room.shutil, "disk_usage", lambda folder: SimpleNamespace(free=1000))
     _, split, ours = prepared(pool=2)
     with pytest.raises(ValueError, match="memory: expected features of up to 5e.02 bytes, or 1e.03, .* got 3.4e.04"):
         ours.features(split, memory=500)
