@@ -5,6 +5,8 @@ import math
 import torch
 from torch import Tensor
 
+ROWS = 4096  # at a time, of what needs several numbers for each bit
+
 
 def active(preactivations: Tensor) -> Tensor:
     """Which nodes are on: pre-activation above 0, for ReLU; the same as activation above 0.5, for sigmoid.
@@ -185,6 +187,33 @@ def hamming(active: Tensor, labels: Tensor, classes: int | None = None) -> Tenso
     return torch.stack([within / pairs.sum(), between / (every * (every - 1) / 2 - pairs.sum())], -1)
 
 
+def hamming_of_each(active: Tensor, labels: Tensor, classes: int) -> tuple[Tensor, Tensor]:
+    """What each sample, of N, has to do with ``hamming``: within its class, and with other classes.
+
+    Returns
+    -------
+    within, between : float64, shapes (2, N): the sum of its distances to the other samples, and how many these are
+    """
+    on, samples = _on_counts(active, labels, classes)
+    labels, total = labels.to(active.device), on.sum(0)
+    own, others = [], []
+    for bits, numbers in zip(_bytes(active).split(ROWS), labels.split(ROWS), strict=True):
+        bits, mine = bits.double(), on[numbers]
+        # of a node that is off it is as far from each that is on, and the other way round
+        own.append(mine.sum(1) + (bits * (samples[numbers, None] - 2 * mine)).sum(1))
+        rest = total - mine
+        others.append(rest.sum(1) + (bits * (len(labels) - samples[numbers, None] - 2 * rest)).sum(1))
+    count = samples[labels]
+    return torch.stack([torch.cat(own), count - 1]), torch.stack([torch.cat(others), len(labels) - count])
+
+
+def surprisals(active: Tensor, labels: Tensor, classes: int) -> Tensor:
+    """-ln of the share of a sample's class that has its pattern: its mean over a class is ln P. float64, shape (N,)."""
+    labels = labels.to(active.device)
+    _, group, count = torch.stack([labels, _numbers(active)]).unique(dim=1, return_inverse=True, return_counts=True)
+    return labels.bincount(minlength=classes)[labels].double().log() - count[group].double().log()
+
+
 def crossing(perplexity: Tensor, samples: Tensor, level: float) -> Tensor:
     """Layer from which on ln P stays below ``level`` times its cap ln N_c, between layers by straight lines.
 
@@ -271,6 +300,19 @@ def _distinct(rows: Tensor, counts: Tensor) -> tuple[Tensor, Tensor]:
         return distinct, torch.zeros_like(counts[: len(distinct)]).index_add_(0, group, counts[order])
     last = torch.cat([differs.nonzero()[:, 0], differs.new_tensor([len(rows) - 1], dtype=torch.int64)])
     return rows[last], totals[last].diff(prepend=totals.new_zeros(1))
+
+
+def _numbers(active: Tensor) -> Tensor:
+    """A number for each row of ``active``, bool (N, nodes), the same for the same pattern: int64, shape (N,)."""
+    words = _pack(active)
+    hashes, order = _mix(words).sort()
+    rows = words[order]
+    differs = (rows[1:] != rows[:-1]).any(1)
+    if not torch.equal(differs, hashes[1:] != hashes[:-1]):  # as in _distinct
+        return words.unique(dim=0, return_inverse=True)[1]
+    numbers = torch.zeros_like(hashes)
+    numbers[1:] = differs.cumsum(0)
+    return torch.empty_like(numbers).scatter_(0, order, numbers)
 
 
 def _mix(words: Tensor) -> Tensor:

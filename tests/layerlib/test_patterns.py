@@ -10,7 +10,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from layerlib import patterns as perplexity
-from layerlib.patterns import PatternCounts, activation_share, active, crossing, hamming, layer_perplexity
+from layerlib.patterns import (
+    PatternCounts,
+    activation_share,
+    active,
+    crossing,
+    hamming,
+    hamming_of_each,
+    layer_perplexity,
+    surprisals,
+)
 
 AROUND_WORDS = [1, 2, 7, 8, 9, 15, 16, 17, 63, 64, 65, 127, 128, 129, 191, 192, 193, 200]
 nodes_counts = st.one_of(st.sampled_from(AROUND_WORDS), st.integers(1, 200))
@@ -323,6 +332,23 @@ def test_hamming_is_the_mean_over_all_pairs_of_samples(layer):
              for same_class in (True, False)]
     expected = torch.tensor([np.mean(each) if each else np.nan for each in apart], dtype=torch.float64)
     same(hamming(patterns, labels, classes), expected)
+
+
+@given(layers())
+def test_parts_of_samples_make_up_hamming_and_perplexity(layer):
+    patterns, labels, classes = layer
+    parts = torch.stack([above.sum() / below.sum() for above, below in hamming_of_each(patterns, labels, classes)])
+    same(parts, hamming(patterns, labels, classes))
+    found = surprisals(patterns, labels, classes)
+    means = torch.stack([found[labels == each].mean() for each in range(classes)])
+    same(means.exp(), layer_perplexity(patterns, labels, classes))
+
+
+def test_colliding_hashes_do_not_change_surprisals(monkeypatch):
+    patterns, labels = torch.rand(60, 5) < 0.5, torch.arange(60) % 3
+    expected = surprisals(patterns, labels, 3)
+    monkeypatch.setattr(perplexity, "_mix", lambda words: words.sum(1) % 2)
+    same(surprisals(patterns, labels, 3), expected)
 
 
 def test_hamming_of_stacked_layers_is_that_of_each():
