@@ -8,7 +8,9 @@ import torch
 
 
 def milliseconds(call: Callable[[], object], times: int = 5) -> float:
-    """Median time of a call, in milliseconds.
+    """Median time of a call.
+
+    A GPU works on while Python goes on: the clock is read when all that was asked of it is done.
 
     Parameters
     ----------
@@ -16,15 +18,14 @@ def milliseconds(call: Callable[[], object], times: int = 5) -> float:
     """
     taken = []
     for _ in range(times):
-        finish()
+        _finish()
         start = time.perf_counter()
         call()
-        finish()
+        _finish()
         taken.append(1000 * (time.perf_counter() - start))
     return float(np.median(taken))
 
 
-def finish() -> None:
-    """Wait until a GPU, if there is one, has done all that was asked of it: it works on while Python goes on."""
+def _finish() -> None:
     if torch.cuda.is_available():
         torch.cuda.synchronize()

@@ -9,7 +9,7 @@ _HOME = {
     "ConfidentRatio": "layerlib.distributions._rules",
     "EarlyExit": "layerlib.distributions._exiting",
     "FilterTracker": "layerlib.filters.change",
-    "Inspection": "layerlib.inspection.inspect",
+    "Inspection": "layerlib.inspection.result",
     "LayerProbes": "layerlib.distributions.probes",
     "LinearProbes": "layerlib.distributions.linear",
     "NodeClassifiers": "layerlib.nodes.classifiers",

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from scipy.stats import rankdata
 
-from layerlib.inspection.inspect import Inspection
+from layerlib.inspection.result import Inspection
 
 LENSES = ("distance", "patterns", "nodes", "targets", "filters")
 
@@ -40,7 +40,7 @@ def readings(moments: Sequence[Inspection]) -> np.ndarray:
                          f"{sorted({each.layers for each in moments})}")
     values = {name: np.stack([each.values[name].numpy() for each in moments]) for name in moments[0].values}
     guess = {name: np.array([[each.baseline[name]] for each in moments]) for name in moments[0].baseline}
-    control = values["control_entropy"]
+    control = np.stack([each.nulls["entropy"].numpy() for each in moments])
     # one pattern for all, whatever the label: the classes account for nothing
     patterns = 1 - np.divide(values["entropy"], control, out=np.ones_like(control), where=control != 0)
     return np.stack([1 - values["distance"] / guess["distance"], patterns,

@@ -35,6 +35,19 @@ def separation(features: Tensor, labels: Tensor, neighbours: int = 5) -> tuple[f
     >>> separation(torch.eye(2).repeat_interleave(10, 0), torch.arange(2).repeat_interleave(10))
     (1.0, 1.0)
     """
+    right, silhouettes, _ = separation_of_each(features, labels, neighbours)
+    return int(right.sum()) / len(right), silhouettes.mean().item()
+
+
+def separation_of_each(features: Tensor, labels: Tensor, neighbours: int = 5) -> tuple[Tensor, Tensor, Tensor]:
+    """The same sample by sample: whether its neighbours name its class, and its silhouette. Raises as ``separation``.
+
+    Returns
+    -------
+    right : bool, shape (n,), of the n samples that have a direction
+    silhouettes : float64, shape (n,)
+    kept : bool, shape (N,), which samples these are
+    """
     if labels.dtype != torch.int64 or labels.shape != features.shape[:1]:
         raise ValueError(f"labels: expected int64 of shape ({len(features)},), one label per row of features, "
                          f"got {labels.dtype} {tuple(labels.shape)}")
@@ -49,7 +62,7 @@ def separation(features: Tensor, labels: Tensor, neighbours: int = 5) -> tuple[f
                          f"got {len(classes)}")
     member = torch.nn.functional.one_hot(labels).to(units)
     similar = units if features.dtype == torch.float64 else units.float()
-    return _knn_accuracy(similar, labels, len(classes), neighbours), _silhouette(units, labels, member)
+    return _knn_right(similar, labels, len(classes), neighbours), _silhouettes(units, labels, member), kept
 
 
 def directions(features: Tensor) -> tuple[Tensor, Tensor]:
@@ -82,8 +95,8 @@ def directions(features: Tensor) -> tuple[Tensor, Tensor]:
     return torch.where(kept, rows / norms, 0), kept[:, 0]
 
 
-def _knn_accuracy(units: Tensor, labels: Tensor, classes: int, neighbours: int) -> float:
-    right = 0
+def _knn_right(units: Tensor, labels: Tensor, classes: int, neighbours: int) -> Tensor:
+    right = []
     rows = torch.arange(len(units), device=units.device)
     for block in rows.split(BLOCK):
         similarity = units[block] @ units.T
@@ -93,11 +106,11 @@ def _knn_accuracy(units: Tensor, labels: Tensor, classes: int, neighbours: int) 
         votes.scatter_add_(1, nearest, torch.ones_like(nearest))
         # one vote outweighs all class numbers, so that ties go to the smaller one
         ranked = votes * classes - rows.new_tensor(range(classes))
-        right += int((ranked.argmax(1) == labels[block]).sum())
-    return right / len(units)
+        right.append(ranked.argmax(1) == labels[block])
+    return torch.cat(right)
 
 
-def _silhouette(units: Tensor, labels: Tensor, member: Tensor) -> float:
+def _silhouettes(units: Tensor, labels: Tensor, member: Tensor) -> Tensor:
     sizes = member.sum(0)
     # 1 - ⟨u, v⟩ is linear in v: the mean distance to a class is the distance to its mean, without N x N distances
     distance = 1 - units @ (member.T @ units / sizes[:, None]).T
@@ -106,4 +119,4 @@ def _silhouette(units: Tensor, labels: Tensor, member: Tensor) -> float:
     within = (own * size / (size - 1).clamp(min=1)).clamp(min=0)
     nearest = distance.scatter(1, labels[:, None], torch.inf).amin(1).clamp(min=0)
     silhouette = ((nearest - within) / torch.maximum(nearest, within)).nan_to_num()
-    return silhouette.where(size > 1, 0).mean().item()
+    return silhouette.where(size > 1, 0)

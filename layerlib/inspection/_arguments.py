@@ -1,36 +1,85 @@
-"""What `inspect` is given, checked before any work: the data, and the weights of an earlier moment."""
+"""What `inspect` is given, checked before any work: the network, its data, earlier weights, and words."""
 
-from collections.abc import Mapping
+from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
+
+import torch
 from torch import Tensor, nn
 from torch.nn.parameter import UninitializedParameter
 
-from layerlib._checks import kind_of, whole_number
-from layerlib.data.splits import Split
+from layerlib._checks import did_you_mean, kind_of, names_of
+from layerlib.data._samples import Samples
+from layerlib.inspection._lenses import QUANTITIES
 from layerlib.layers._names import bare
 
+INSTRUMENTS = (*QUANTITIES, "pictures")
 
-def split_of(model: nn.Module, split: Split, batch_size: int) -> Split:
-    """The split on the device of the network.
+
+def network_of(model: nn.Module) -> tuple[nn.Module, nn.Parameter]:
+    """The network within what wraps it, and the parameter whose device and precision stand for its own.
 
     Raises
     ------
     ValueError
-        if it is something else or too small, the network has no weights, or ``batch_size`` is no whole number from 1
+        if it is no module, or without weights, or without values in them
     """
-    if not isinstance(split, Split):
-        raise ValueError("split: expected a layerlib.Split of uint8 images and their labels, "
-                         f"got {kind_of(split)}")
+    model = bare(model)
     parameters = list(model.parameters())
     if not parameters:
         raise ValueError(f"model: expected a network with weights, got {type(model).__name__} without")
     if any(p.is_meta or isinstance(p, UninitializedParameter) for p in parameters):
         raise ValueError("model: expected weights with values, got some without: run its lazy layers once, or load "
                          "weights into those on the meta device")
-    if len(split) < 4:
-        raise ValueError(f"split: expected at least 4 images, two for each half, got {len(split)}")
-    whole_number("batch_size", batch_size)
-    return split.to(parameters[0].device)
+    return model, next((p for p in parameters if p.is_floating_point()), parameters[0])
+
+
+def instruments_of(instruments: str | Iterable[str] | None) -> tuple[str, ...]:
+    """Names of the instruments asked for, in their order; all of them by default."""
+    if instruments is None:
+        return INSTRUMENTS
+    asked = names_of(instruments)
+    for name in asked:
+        if name not in INSTRUMENTS:
+            hint = did_you_mean(str(name), INSTRUMENTS)
+            raise ValueError(f"instruments: expected some of {', '.join(INSTRUMENTS)}, got {name!r}"
+                             f"{hint and f' ({hint})'}")
+    if not asked:
+        raise ValueError(f"instruments: expected some of {', '.join(INSTRUMENTS)}, got none")
+    return tuple(name for name in INSTRUMENTS if name in asked)
+
+
+def one_of(argument: str, value: object, words: Iterable[str]) -> None:
+    """ValueError, naming the argument, where the value is none of the words."""
+    if value not in (words := tuple(words)):
+        raise ValueError(f"{argument}: expected one of {', '.join(map(repr, words))}, got {value!r}")
+
+
+def halves(samples: Samples, seed: int) -> tuple[Tensor, Tensor]:
+    """Which samples are fitted, and which are judged, a random half: bool, shapes (N,).
+
+    Raises
+    ------
+    ValueError
+        if there are fewer than four
+    """
+    if len(samples) < 4:
+        raise ValueError(f"data: expected at least 4 samples, two for each half, got {len(samples)}")
+    judged = torch.zeros(len(samples), dtype=torch.bool)
+    judged[torch.randperm(len(samples), generator=torch.Generator().manual_seed(seed))[: len(samples) // 2]] = True
+    return ~judged, judged
+
+
+def numbered(fitted: Tensor, judged: Tensor) -> tuple[Tensor, Tensor, int]:
+    """Labels of both halves with the classes that occur numbered from 0, and the number of classes."""
+    if fitted.ndim == 2 and not judged.any():
+        raise ValueError("data: expected labelled samples, got none in the half that is judged")
+    if fitted.ndim == 2:
+        return fitted, judged, fitted.shape[1]
+    present, numbers = torch.cat([fitted, judged]).unique(return_inverse=True)
+    if len(present) < 2:
+        raise ValueError(f"data: expected at least two classes, got only class {present.tolist()}")
+    return numbers[: len(fitted)], numbers[len(fitted):], len(present)
 
 
 def earlier_weights(before: nn.Module | Mapping[str, Tensor] | None) -> Mapping[str, Tensor] | None:
@@ -47,3 +96,12 @@ def earlier_weights(before: nn.Module | Mapping[str, Tensor] | None) -> Mapping[
         raise ValueError("before: expected the network at an earlier moment or its state_dict(), "
                          f"got {kind_of(before)}")
     return bare(before).state_dict()
+
+
+def runnable(model: nn.Module, earlier: Mapping[str, Tensor]) -> str | None:
+    """Why the network cannot run with the earlier weights; None where it can."""
+    for name, value in model.state_dict().items():
+        old = earlier.get(name)
+        if not isinstance(old, Tensor) or old.shape != value.shape:
+            return f"before cannot be run: it has no {name} of shape {tuple(value.shape)}"
+    return None

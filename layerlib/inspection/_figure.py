@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import textwrap
 from collections import Counter
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import matplotlib.pyplot as plt
@@ -11,59 +12,193 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullLocator
+from torch import Tensor
 
+from layerlib.inspection._intervals import interval
+from layerlib.inspection._lenses import QUANTITIES
 from layerlib.nodes.classifiers import SYSTEMS
 from layerlib.palette import BASELINE_COLOUR, INK, KIND_COLOURS, SYSTEM_COLOURS, bare, pictures, use_style
 
 if TYPE_CHECKING:
-    from layerlib.inspection.inspect import Inspection
+    from layerlib.inspection.result import Inspection
 
 NAMES, LONGEST = 32, 30  # names below the layers at most, and characters of a name
-NOT_READ = "0.92"
+NULL = "0.75"
+OUTPUTS, TARGETS, WEIGHTS = KIND_COLOURS[0], KIND_COLOURS[1], KIND_COLOURS[4]
 MARKS = dict(zip(SYSTEMS, "so^", strict=True))
 
 
 def figure(inspection: Inspection) -> Figure:
     """Images and guided pictures; then a panel for each instrument, over the layers in their order.
 
-    A grey band marks a layer that an instrument could not read. Where it read none, the panel says why.
+    A line is what was read, its shade the interval, and the grey band what the instrument says where there is nothing
+    to be found. A hatched layer is one that an instrument could not read; where it read none, the panel says why.
+    Layers that no instrument could read are named below.
 
     Returns
     -------
     a figure of matplotlib, which pyplot does not keep: it shows as the last line of a cell, or save it with ``savefig``
     """
-    panels = [_distance, _perplexity, _nodes, _silhouette]
-    if inspection.values["relative_change"].isfinite().any():
-        panels.append(_change)
-    layers = len(inspection.layers)
-    longest = max(len(_short(name)) for name in inspection.layers)
-    width, names = min(max(7.5, 0.22 * layers + 3), 13), 0.3 + 0.075 * longest
-    height = 1.9 + 1.45 * len(panels) + names
+    asked = inspection.about["instruments"]
+    shown, unread = _shown(inspection)
+    panels = [draw for instrument, draw in PANELS if instrument in asked and _worth(inspection, instrument)]
+    longest = max(len(_short(inspection.layers[i])) for i in shown)
+    width, names = min(max(7.5, 0.22 * len(shown) + 3), 13), 0.3 + 0.075 * longest + 0.25 * bool(unread)
+    top = 1.9 if "pictures" in asked and inspection.images is not None else 0
+    height = (1.45 if len(panels) < 7 else 1.15) * max(len(panels), 1) + names
     plt.switch_backend(plt.get_backend())  # first loaded within the context, it would forget to show other figures
     with plt.rc_context():
         use_style()
-        whole = plt.figure(figsize=(width, height))
+        whole = plt.figure(figsize=(width, top + height))
         whole.get_layout_engine().set(w_pad=0.12)
-        top, below = whole.subfigures(2, 1, height_ratios=(1.9, height - 1.9))
-        _pictures(inspection, top.subplots(2, 1, sharex=True, sharey=True))
-        axes = below.subplots(len(panels), 1, sharex=True)
-        for draw, ax in zip(panels, axes, strict=True):
-            draw(inspection, ax)
+        above, below = whole.subfigures(2, 1, height_ratios=(top, height)) if top else (None, whole)
+        if above is not None:
+            _pictures(inspection, above.subplots(2, 1, sharex=True, sharey=True))
+        axes = np.atleast_1d(below.subplots(max(len(panels), 1), 1, sharex=True))
+        for draw, ax in zip(panels, axes, strict=False):
+            draw(_Panel(inspection, shown, ax))
             if ax.get_legend_handles_labels()[0]:
                 ax.legend(loc="center left", bbox_to_anchor=(1.005, 0.5), fontsize="x-small", borderaxespad=0)
             ax.grid(axis="x", visible=False)
         # room for a single layer too
-        axes[-1].set_xlim(-0.6, max(layers - 0.4, 1))
-        shown = range(0, layers, -(-layers // NAMES))
-        axes[-1].set_xticks(list(shown), [_short(inspection.layers[i]) for i in shown], rotation=90, fontsize="x-small")
+        axes[-1].set_xlim(-0.6, max(len(shown) - 0.4, 1))
+        ticks = range(0, len(shown), -(-len(shown) // NAMES))
+        labels = [_short(inspection.layers[shown[i]]) for i in ticks]
+        axes[-1].set_xticks(list(ticks), labels, rotation=90, fontsize="x-small", parse_math=False)
+        if unread:
+            line = textwrap.shorten(_line(inspection, unread), int(14 * width), placeholder=" …")
+            axes[-1].set_xlabel(line, fontsize="x-small", color="0.35", parse_math=False)
         below.align_ylabels(axes)
     plt.close(whole)
     return whole
 
 
+class _Panel:
+    """One instrument's axes: its quantities over the layers that are shown."""
+
+    def __init__(self, inspection: Inspection, shown: list[int], ax: Axes):
+        self.inspection, self.shown, self.ax = inspection, shown, ax
+
+    def of(self, part: dict, quantity: str) -> np.ndarray:
+        return part[quantity][self.shown].numpy()
+
+    def lines(self, instrument: str, looks: dict[str, tuple], scale: float = 1) -> bool:
+        """A line for each quantity read anywhere, hatched where none was; or, in words, why not. Whether any was."""
+        values = {quantity: scale * self.of(self.inspection.values, quantity) for quantity in looks}
+        missing = np.isnan(list(values.values())).all(0)
+        if missing.all():
+            self.ax.set_yticks([])
+            _say(self.ax, f"Not read: {_reason(self.inspection, instrument)}.")
+            return False
+        for i, (quantity, (label, colour, mark)) in enumerate(looks.items()):
+            if np.isfinite(values[quantity]).any():
+                self._null(quantity, colour if len(looks) > 1 else "0.55", scale, "null" if i == 0 else None)
+                ends = [scale * self.of(part, quantity) for part in (self.inspection.low, self.inspection.high)]
+                self.ax.fill_between(range(len(self.shown)), *ends, color=colour, alpha=0.15, linewidth=0)
+                self.ax.plot(values[quantity], color=colour, marker=mark, markersize=3.5, linewidth=1.4, label=label)
+        for i in np.flatnonzero(missing):
+            self.ax.axvspan(i - 0.5, i + 0.5, facecolor="none", edgecolor="0.8", hatch="////", linewidth=0, zorder=0)
+        if missing.any():
+            self.ax.fill_between([], [], facecolor="none", edgecolor="0.8", hatch="////", linewidth=0, label="not read")
+        absent = [label for quantity, (label, *_) in looks.items() if np.isnan(values[quantity]).all()]
+        if absent:
+            text = f"{' and '.join(absent)} not read: {_reason(self.inspection, instrument)}"
+            self.ax.set_title(textwrap.shorten(text, 130, placeholder=" …"), fontsize="xx-small", loc="left", pad=3,
+                              parse_math=False)
+        return True
+
+    def _null(self, quantity: str, colour: object, scale: float, label: str | None) -> None:
+        null = scale * self.of(self.inspection.nulls, quantity)
+        low, high = scale * interval(self.inspection.null_draws[quantity][self.shown]).numpy()
+        low, high = (np.where(np.isnan(end), null, end) for end in (low, high))
+        self.ax.fill_between(range(len(self.shown)), low, high, color=NULL, alpha=0.6, linewidth=0, zorder=0.5,
+                             label=label)
+        self.ax.plot(null, color=colour, linewidth=0.8, linestyle=(0, (2, 2)), zorder=0.6)
+
+
+def _distance(panel: _Panel) -> None:
+    if panel.lines("distribution", {"distance": ("layer's probe", OUTPUTS, "o")}):
+        baseline = panel.inspection.baseline["distance"]
+        panel.ax.axhline(baseline, color=BASELINE_COLOUR, linestyle=":", label="class frequencies")
+        panel.ax.set_ylim(bottom=0)
+    panel.ax.set_ylabel("distance\nto the target")
+
+
+def _perplexity(panel: _Panel) -> None:
+    if panel.lines("patterns", {"perplexity": ("mean over classes", OUTPUTS, "o")}):
+        _logarithmic(panel.ax, 0.8)
+    panel.ax.set_ylabel("perplexity\n[patterns]")
+
+
+def _hamming(panel: _Panel) -> None:
+    panel.lines("patterns", {"hamming": ("pairs of samples", OUTPUTS, "o")})
+    panel.ax.set_ylabel("Hamming,\nwithin / between")
+
+
+def _nodes(panel: _Panel) -> None:
+    looks = {system: (system, SYSTEM_COLOURS[system], MARKS[system]) for system in SYSTEMS}
+    if panel.lines("nodes", looks, scale=100):
+        if np.isfinite(panel.inspection.accuracy):
+            panel.ax.axhline(100 * panel.inspection.accuracy, color=INK, linestyle=":", linewidth=1.2, label="network")
+        panel.ax.set_ylim(0, 103)
+    panel.ax.set_ylabel("accuracy of\nnodes [%]")
+
+
+def _silhouette(panel: _Panel) -> None:
+    looks = {"target_silhouette": ("targets", TARGETS, "o"),
+             "feature_silhouette": ("outputs", OUTPUTS, "D")}
+    if panel.lines("targets", looks):
+        panel.ax.axhline(0, color="0.7", linewidth=0.8, zorder=0)
+    panel.ax.set_ylabel("silhouette")
+
+
+def _rank(panel: _Panel) -> None:
+    if panel.lines("rank", {"effective_rank": ("outputs", OUTPUTS, "o")}):
+        _logarithmic(panel.ax, 0.8)
+    panel.ax.set_ylabel("effective\nrank")
+
+
+def _cka(panel: _Panel) -> None:
+    panel.lines("cka", {"cka": ("outputs", OUTPUTS, "o")})
+    panel.ax.set_ylabel("CKA\nto before")
+
+
+def _change(panel: _Panel) -> None:
+    panel.lines("filters", {"relative_change": ("weights", WEIGHTS, "o")})
+    panel.ax.set_ylim(bottom=0)
+    panel.ax.set_ylabel("relative\nchange")
+
+
+PANELS: tuple[tuple[str, Callable[[_Panel], None]], ...] = (
+    ("distribution", _distance), ("patterns", _perplexity), ("patterns", _hamming), ("nodes", _nodes),
+    ("targets", _silhouette), ("rank", _rank), ("cka", _cka), ("filters", _change))
+
+
+def _shown(inspection: Inspection) -> tuple[list[int], list[int]]:
+    """Numbers of the layers that any instrument but the filters read, or of all where it read none; and the others."""
+    of_outputs = [values for quantity, values in inspection.values.items() if quantity not in QUANTITIES["filters"]]
+    every = range(len(inspection.layers))
+    read = [i for i in every if any(values[i].isfinite() for values in of_outputs)]
+    return (read, [i for i in every if i not in read]) if read else (list(every), [])
+
+
+def _worth(inspection: Inspection, instrument: str) -> bool:
+    """Whether a panel has something to say: what an earlier moment is needed for has not, without one."""
+    return instrument not in ("cka", "filters") or any(
+        inspection.values[quantity].isfinite().any() for quantity in QUANTITIES[instrument])
+
+
+def _line(inspection: Inspection, unread: list[int]) -> str:
+    names = [inspection.layers[i] for i in unread]
+    listed = ", ".join(map(_short, names[:4])) + (f" and {len(names) - 4} more" if len(names) > 4 else "")
+    why = next((reason for (layer, _), reason in inspection.reasons.items() if layer == names[0]), "")
+    return f"Not read: {listed}: {why}."
+
+
 def _pictures(inspection: Inspection, axes: np.ndarray) -> None:
-    images = inspection.images.cpu().numpy() / 255
-    beside = np.pad(images, ((0, 0), (0, 0), (0, 0), (1, 1)), constant_values=1)
+    images = inspection.images
+    images = _spread(images.double()) if images.is_floating_point() else images / 255
+    beside = np.pad(images.numpy(), ((0, 0), (0, 0), (0, 0), (1, 1)), constant_values=1)
     row = np.moveaxis(np.concatenate(beside, -1), 0, -1)
     axes[0].imshow(row[..., :3] if row.shape[-1] >= 3 else row[..., 0], cmap="gray", vmin=0, vmax=1,
                    interpolation="nearest")
@@ -72,71 +207,23 @@ def _pictures(inspection: Inspection, axes: np.ndarray) -> None:
         axes[1].set_axis_off()
         _say(axes[1], f"No guided pictures: {inspection.reasons['input', 'pictures']}.")
     else:
-        pictures(inspection.pictures.detach().sum(1).double().cpu().numpy(), axes[1], "guided-\nbp-DNN")
+        pictures(inspection.pictures.sum(1).double().numpy(), axes[1], "guided-\nbp-DNN")
 
 
-def _distance(inspection: Inspection, ax: Axes) -> None:
-    if _lines(inspection, "distribution", {"distance": ("layer's probe", INK, "o")}, ax):
-        ax.axhline(inspection.baseline["distance"], color=BASELINE_COLOUR, linestyle=":", label="class frequencies")
-        ax.set_ylim(bottom=0)
-    ax.set_ylabel("distance\nto the target")
+def _spread(images: Tensor) -> Tensor:
+    """Any numbers from 0 to 1, darkest to brightest."""
+    low, high = images.min(), images.max()
+    return (images - low) / (high - low if high > low else 1)
 
 
-def _perplexity(inspection: Inspection, ax: Axes) -> None:
-    if _lines(inspection, "patterns", {"perplexity": ("mean over classes", INK, "o")}, ax):
-        ax.set_yscale("log")
-        ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-        ax.yaxis.set_minor_locator(NullLocator())
-        ax.yaxis.set_major_formatter("{x:g}")
-        low, high = ax.get_ylim()
-        room = 1.3 if high > 4 * low else 2
-        ax.set_ylim(max(low / room, 0.8), high * room)
-    ax.set_ylabel("perplexity\n[patterns]")
-
-
-def _nodes(inspection: Inspection, ax: Axes) -> None:
-    looks = {system: (system, SYSTEM_COLOURS[system], MARKS[system]) for system in SYSTEMS}
-    if _lines(inspection, "nodes", looks, ax, scale=100):
-        if np.isfinite(inspection.accuracy):
-            ax.axhline(100 * inspection.accuracy, color=INK, linestyle=":", linewidth=1.2, label="network")
-        ax.set_ylim(0, 103)
-    ax.set_ylabel("accuracy of\nnodes [%]")
-
-
-def _silhouette(inspection: Inspection, ax: Axes) -> None:
-    looks = {"target_silhouette": ("targets", KIND_COLOURS[1], "o"),
-             "feature_silhouette": ("outputs", KIND_COLOURS[0], "D")}
-    if _lines(inspection, "targets", looks, ax):
-        ax.axhline(0, color="0.7", linewidth=0.8, zorder=0)
-    ax.set_ylabel("silhouette")
-
-
-def _change(inspection: Inspection, ax: Axes) -> None:
-    _lines(inspection, "filters", {"relative_change": ("weights", INK, "o")}, ax)
-    ax.set_ylim(bottom=0)
-    ax.set_ylabel("relative\nchange")
-
-
-def _lines(inspection: Inspection, instrument: str, looks: dict[str, tuple], ax: Axes, scale: float = 1) -> bool:
-    """A line for each quantity that was read at any layer, grey bands where none was; or, in words, why not."""
-    values = {quantity: scale * inspection.values[quantity].numpy() for quantity in looks}
-    for quantity, (label, colour, mark) in looks.items():
-        if np.isfinite(values[quantity]).any():
-            ax.plot(values[quantity], color=colour, marker=mark, markersize=3.5, linewidth=1.4, label=label)
-    missing = np.isnan(list(values.values())).all(0)
-    if missing.all():
-        ax.set_yticks([])
-        _say(ax, f"Not read: {_reason(inspection, instrument)}.")
-        return False
-    for i in np.flatnonzero(missing):
-        ax.axvspan(i - 0.5, i + 0.5, color=NOT_READ, linewidth=0, zorder=0)
-    if missing.any():
-        ax.fill_between([], [], color=NOT_READ, label="not read")
-    absent = [label for quantity, (label, *_) in looks.items() if np.isnan(values[quantity]).all()]
-    if absent:
-        text = f"{' and '.join(absent)} not read: {_reason(inspection, instrument)}"
-        ax.set_title(textwrap.shorten(text, 130, placeholder=" …"), fontsize="xx-small", loc="left", pad=3)
-    return True
+def _logarithmic(ax: Axes, least: float) -> None:
+    ax.set_yscale("log")
+    ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    ax.yaxis.set_minor_locator(NullLocator())
+    ax.yaxis.set_major_formatter("{x:g}")
+    low, high = ax.get_ylim()
+    room = 1.3 if high > 4 * low else 2
+    ax.set_ylim(max(low / room, least), high * room)
 
 
 def _reason(inspection: Inspection, instrument: str) -> str:
@@ -147,7 +234,7 @@ def _reason(inspection: Inspection, instrument: str) -> str:
 
 def _say(ax: Axes, text: str) -> None:
     ax.text(0.5, 0.5, textwrap.fill(text, 90), transform=ax.transAxes, ha="center", va="center", fontsize="x-small",
-            color="0.35")
+            color="0.35", parse_math=False)
 
 
 def _short(name: str) -> str:

@@ -1,47 +1,58 @@
 """Each instrument on the readings of a layer: what it makes of them, as a few named numbers."""
 
+from __future__ import annotations
+
+import math
 from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from layerlib._checks import in_short
-from layerlib._forward import as_input, wrong
-from layerlib.backward.guided import guided_bp_image
-from layerlib.backward.separation import directions, separation
-from layerlib.data.splits import Split, class_count
-from layerlib.distributions._features import Features, fill, room
+from layerlib._forward import wrong
+from layerlib._room import room
+from layerlib.backward.separation import directions, separation_of_each
+from layerlib.distributions._features import Features, fill
 from layerlib.distributions.distances import label_cost, label_distribution, wasserstein
 from layerlib.distributions.linear import LinearProbes
 from layerlib.filters.change import filter_change
-from layerlib.nodes.classifiers import SYSTEMS, NodeClassifiers
-from layerlib.patterns import active, layer_perplexity
+from layerlib.inspection._intervals import Estimate, Resampling
+from layerlib.inspection._ridge import Ridge
+from layerlib.nodes.classifiers import SYSTEMS, log_posteriors
+from layerlib.patterns import active, hamming_of_each, layer_perplexity, surprisals
 
 QUANTITIES = {
     "distribution": ("distance", "probe_accuracy"),
-    "patterns": ("perplexity", "entropy", "control_entropy"),
+    "patterns": ("perplexity", "entropy", "hamming"),
     "nodes": SYSTEMS,
     "targets": ("target_silhouette", "target_accuracy", "feature_silhouette", "feature_accuracy"),
+    "rank": ("effective_rank",),
+    "cka": ("cka",),
     "filters": ("change", "relative_change"),
 }
-SEPARATED = 2000  # samples at most for the separation, whose cost grows with their square
+SEPARATED = 2000  # samples at most for what costs their square
 NEIGHBOURS = 5
 MEMORY = 2e9  # bytes of features for the probes; more are kept in a file
 EPOCHS = 40
-PICTURES = 8
+
+Numbers = dict[str, Estimate]
+
+
+def shuffled(labels: Tensor) -> Tensor:
+    """The labels in another order, always the same for as many."""
+    return labels[torch.randperm(len(labels), generator=torch.Generator().manual_seed(0)).to(labels.device)]
 
 
 def guess(fitted: Tensor, judged: Tensor, classes: int) -> dict[str, float]:
     """Distance and accuracy of always predicting how frequent each class is; labels as of ``distribution``."""
     frequency = multi_hot(fitted, classes).mean(0)
     scores = frequency.expand(len(judged), classes)
-    return {"distance": _distance(scores[None], judged, classes)[0].item(),
+    return {"distance": _distances(scores[None], judged, classes)[0].mean().item(),
             "accuracy": 1 - wrong(scores.logit(), judged).double().mean().item()}
 
 
-def distribution(fitted: Sequence[Tensor], labels: Tensor, judged: Sequence[Tensor], truth: Tensor,
-                 classes: int) -> list[dict[str, float]]:
+def distribution(fitted: Sequence[Tensor], labels: Tensor, judged: Sequence[Tensor], truth: Tensor, classes: int,
+                 resampling: Resampling | None = None) -> list[Numbers]:
     """Linear probes of all layers: ``distance`` to the target and ``probe_accuracy`` of each layer.
 
     Channels are brought to mean 0 and, together, a mean squared norm of 1, so that one rate of learning suits all.
@@ -55,21 +66,28 @@ def distribution(fitted: Sequence[Tensor], labels: Tensor, judged: Sequence[Tens
     groups: dict[int, list[int]] = {}
     for i, x in enumerate(fitted):
         groups.setdefault((x.shape[1] - 1).bit_length() // 2, []).append(i)
-    found: dict[int, dict[str, float]] = {}
+    found: dict[int, Numbers] = {}
     for members in groups.values():
         logits = _probed([fitted[i] for i in members], labels, [judged[i] for i in members], truth, classes)
-        distances = _distance(logits.sigmoid(), truth, classes)
-        accuracies = 1 - wrong(logits, truth).double().mean(1)
-        for i, *row in zip(members, distances.tolist(), accuracies.tolist(), strict=True):
-            found[i] = dict(zip(QUANTITIES["distribution"], row, strict=True))
+        found |= zip(members, _told(logits.sigmoid(), logits, truth, classes, resampling), strict=True)
     return [found[i] for i in range(len(fitted))]
 
 
-def patterns(z: Tensor, labels: Tensor, classes: int, pooled: bool = False) -> dict[str, float]:
-    """Layer ``perplexity``, mean over classes; its ``entropy``, mean over classes of ln P / ln N_c; and the control.
+def ridge(probe: Ridge, labels: Tensor, truth: Tensor, classes: int, resampling: Resampling | None = None) -> Numbers:
+    """The same of a ridge regression on every entry of one layer, labels and truth as of ``distribution``."""
+    scores = probe.scores(multi_hot(labels, classes))
+    # a regression may leave [0, 1], and leave nothing of a row
+    shares = scores.clamp(1e-6, 1)
+    return _told(shares[None], (scores - 0.5)[None], truth, classes, resampling)[0]
 
-    ``control_entropy`` is the same with the labels shuffled. A layer whose patterns do not tell classes apart has the
-    same entropy in both, be it high or low.
+
+def patterns(z: Tensor, labels: Tensor, classes: int, pooled: bool = False,
+             resampling: Resampling | None = None) -> Numbers:
+    """Layer ``perplexity``, mean over classes; its ``entropy``, mean over classes of ln P / ln N_c; and ``hamming``.
+
+    ``hamming`` is the mean Hamming distance of the patterns of two samples of one class, by that of two of different
+    classes; 1 where all patterns are one. With the labels shuffled, all three are the null: a layer whose patterns do
+    not tell classes apart has the same numbers in both.
 
     Parameters
     ----------
@@ -80,27 +98,39 @@ def patterns(z: Tensor, labels: Tensor, classes: int, pooled: bool = False) -> d
     ValueError
         if no class has two samples, or, not pooled, every node is on for every sample
     """
+    labels = labels.to(z.device)
     cap = labels.bincount(minlength=classes).double().log()
     if not (several := cap > 0).any():
         raise ValueError("no two of the samples judged are of one class")
     on = active(z)
     if on.all() and not pooled:
         raise ValueError("every node is on for every sample, as behind an activation; name the layer before it")
-    shuffled = labels[torch.randperm(len(labels), generator=torch.Generator().manual_seed(0)).to(labels.device)]
     # 1 but for rounding, where there is one pattern
-    perplexity, control = (layer_perplexity(on, each, classes).clamp(min=1) for each in (labels, shuffled))
-    return {"perplexity": perplexity.nanmean().item(), "entropy": (perplexity.log() / cap)[several].mean().item(),
-            "control_entropy": (control.log() / cap)[several].mean().item()}
+    perplexity = layer_perplexity(on, labels, classes).clamp(min=1)
+    within, between = hamming_of_each(on, labels, classes)
+    apart = within.sum(1) / between.sum(1)
+    # patterns that are all one are as far apart within classes as between them
+    graded = torch.where(between[0].any(), apart[0] / apart[1], 1 + 0 * apart[1])
+    draws: list[Tensor | None] = [None] * 3
+    if resampling is not None:
+        logs = resampling.class_means(surprisals(on, labels, classes), labels, classes)
+        spread = graded if not between[0].any() else (
+            resampling.ratio(*within) / resampling.ratio(*between)).clamp(min=0)
+        draws = [logs.exp().nanmean(1), (logs / cap)[:, several].nanmean(1), spread.expand(len(logs))]
+    values = perplexity.nanmean(), (perplexity.log() / cap)[several].mean(), graded
+    return _named("patterns", [value.item() for value in values], draws)
 
 
-def nodes(fitted: Tensor, labels: Tensor, judged: Tensor, truth: Tensor, classes: int) -> dict[str, float]:
+def nodes(fitted: Tensor, labels: Tensor, judged: Tensor, truth: Tensor, classes: int,
+          resampling: Resampling | None = None, memory: float = math.inf) -> Numbers:
     """Accuracy of the node systems, fitted on one part and judged on the other."""
-    guesses = NodeClassifiers.fit(fitted, labels, classes=classes).log_posteriors(judged).argmax(2)
-    right = guesses == truth.to(guesses.device)
-    return dict(zip(SYSTEMS, right.double().mean(1).tolist(), strict=True))
+    guesses = log_posteriors(fitted, labels.to(fitted.device), judged, classes, memory).argmax(2)
+    right = (guesses == truth.to(guesses.device)).double()
+    draws = [None] * 3 if resampling is None else resampling.mean(right.T).unbind(1)
+    return _named("nodes", right.mean(1).tolist(), draws)
 
 
-def separated(values: Tensor, labels: Tensor, what: str) -> dict[str, float]:
+def separated(values: Tensor, labels: Tensor, what: str, resampling: Resampling | None = None) -> Numbers:
     """Silhouette and k-NN accuracy of ``values``, shape (N, channels), of the first 2,000 samples.
 
     Raises
@@ -117,11 +147,14 @@ def separated(values: Tensor, labels: Tensor, what: str) -> dict[str, float]:
     if not 2 <= present < known:
         raise ValueError(f"its {what}s other than 0 are of {present} classes for {known} samples, where two classes "
                          "and two samples of one are needed")
-    accuracy, silhouette = separation(values, labels, NEIGHBOURS)
-    return {f"{what}_silhouette": silhouette, f"{what}_accuracy": accuracy}
+    right, silhouettes, kept = separation_of_each(values, labels, NEIGHBOURS)
+    draws = [None] * 2 if resampling is None else resampling.mean(
+        torch.stack([silhouettes, right.double()], 1), kept.nonzero()[:, 0].to(resampling.counts.device)).unbind(1)
+    return {f"{what}_silhouette": Estimate(silhouettes.mean().item(), draws[0]),
+            f"{what}_accuracy": Estimate(int(right.sum()) / len(right), draws[1])}
 
 
-def filters(before: Mapping[str, Tensor], layer: nn.Module, name: str) -> dict[str, float]:
+def filters(before: Mapping[str, Tensor], layer: nn.Module, name: str, seed: int = 0) -> Numbers:
     """``change``, the mean squared change of a weight, and ``relative_change`` of its norm, NaN from weights of 0.
 
     Raises
@@ -138,34 +171,16 @@ def filters(before: Mapping[str, Tensor], layer: nn.Module, name: str) -> dict[s
         raise ValueError(f"before has weights of shape {tuple(old.shape)}, expected {tuple(after.shape)}")
     if old.data_ptr() == after.data_ptr():
         raise ValueError("before holds the very weights of the network; make the copy, by copy.deepcopy, in time")
-    old, after = (weight.detach().to(after.device).flatten(1) for weight in (old, after))
-    if not (old.isfinite().all() and after.isfinite().all()):
+    old, new = (weight.detach().to(after.device).flatten(1) for weight in (old, after))
+    if not (old.isfinite().all() and new.isfinite().all()):
         raise ValueError("its weights, or those in before, are not finite")
-    change = filter_change(old, after, threshold=1.0).per_weight
-    size = old.double().square().mean()
-    return {"change": change.item(), "relative_change": (change / size).sqrt().item() if size else torch.nan}
-
-
-def accuracy(outputs: Tensor, split: Split) -> float:
-    """Of the network itself; NaN where it does not put out a finite number for each class."""
-    classes, given = class_count(split), outputs.shape[1]
-    fits = given > 1 and (given >= classes if split.labels.ndim == 1 else given == classes)
-    known = fits and bool(outputs.isfinite().all())
-    return 1 - wrong(outputs, split.labels).double().mean().item() if known else torch.nan
-
-
-def pictures(model: nn.Module, split: Split, untold: str | None) -> tuple[Tensor, Tensor | None, str | None]:
-    """An image of each of the first classes, what guided-bp-DNN draws for it, and why it does not."""
-    labels = split.labels if split.labels.ndim == 1 else split.labels.argmax(1)
-    first = torch.stack([(labels == each).nonzero()[0, 0] for each in labels.unique()[:PICTURES]])
-    images, labels = split.images[first].cpu(), labels[first]
-    if untold is not None:
-        return images, None, untold
-    x = as_input(images, next(model.parameters()).dtype)
-    try:
-        return images, guided_bp_image(model, x, labels).cpu(), None
-    except (ValueError, RuntimeError) as error:
-        return images, None, in_short(error)
+    found = filter_change(old, new, threshold=1.0)
+    change, size = found.per_weight, old.double().square().mean()
+    drawn = Resampling(len(new), seed, new.device).mean(torch.stack(
+        [found.per_filter, old.double().square().sum(1)], 1) / old.shape[1])
+    relative = (change / size).sqrt().item() if size else torch.nan
+    return {"change": Estimate(change.item(), drawn[:, 0]),
+            "relative_change": Estimate(relative, (drawn[:, 0] / drawn[:, 1]).sqrt())}
 
 
 def multi_hot(labels: Tensor, classes: int) -> Tensor:
@@ -173,12 +188,34 @@ def multi_hot(labels: Tensor, classes: int) -> Tensor:
     return F.one_hot(labels, classes).float() if labels.ndim == 1 else labels
 
 
-def _distance(scores: Tensor, labels: Tensor, classes: int) -> Tensor:
-    """Mean distance of each layer's scores, (L, N, K), to the target; samples without a label have none."""
-    target = multi_hot(labels, classes)
-    known = target.any(1)
+def _named(instrument: str, values: Sequence[float], draws: Sequence[Tensor | None]) -> Numbers:
+    return {quantity: Estimate(value, drawn)
+            for quantity, value, drawn in zip(QUANTITIES[instrument], values, draws, strict=True)}
+
+
+def _told(scores: Tensor, logits: Tensor, truth: Tensor, classes: int, resampling: Resampling | None) -> list[Numbers]:
+    """Of several layers' scores and logits, (L, M, K)."""
+    distances, missed = _distances(scores, truth, classes), wrong(logits, truth.to(logits.device)).double()
+    known = _known(truth)
+    rows = None if known is None else known.nonzero()[:, 0]
+    draws = [(None, None)] * len(scores) if resampling is None else [
+        (far, right) for far, right in zip(resampling.mean(distances.T, rows).unbind(1),
+                                           (1 - resampling.mean(missed.T)).unbind(1), strict=True)]
+    values = zip(distances.mean(1).tolist(), (1 - missed.mean(1)).tolist(), strict=True)
+    return [_named("distribution", row, drawn) for row, drawn in zip(values, draws, strict=True)]
+
+
+def _distances(scores: Tensor, labels: Tensor, classes: int) -> Tensor:
+    """Distance of each layer's scores, (L, N, K), to the target; samples without a label have none: (L, n)."""
+    target = multi_hot(labels.to(scores.device), classes)
+    known = _known(target)
     cost = label_cost(classes).to(scores.device)
-    return wasserstein(label_distribution(scores[:, known]), label_distribution(target[known]), cost).double().mean(1)
+    return wasserstein(label_distribution(scores[:, known]), label_distribution(target[known]), cost).double()
+
+
+def _known(labels: Tensor) -> Tensor | None:
+    """Which samples have a label; None for all, of class numbers."""
+    return labels.any(1) if labels.ndim == 2 else None
 
 
 def _scale(x: Tensor) -> tuple[Tensor, Tensor]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -78,7 +79,8 @@ def recording(watched: Mapping[str, nn.Module], keep: Callable[[Call], None],
         yield
 
 
-def calls_of(model: nn.Module, x: Tensor, watched: Mapping[str, nn.Module]) -> tuple[dict[str, Call], object]:
+def calls_of(model: Callable[[Any], object], x: object,
+             watched: Mapping[str, nn.Module]) -> tuple[dict[str, Call], object]:
     """The calls of the ``watched`` modules in one pass, in their order; and what comes out of the network.
 
     The first call of a module has its name, the second that name and ``"#2"``, and so on. Gradients can be taken in

@@ -24,14 +24,24 @@ def widths_of(model: nn.Module) -> tuple[set[int], set[int]]:
 
 def channels(z: Tensor, module: nn.Module, widths: tuple[set[int], set[int]]) -> Tensor:
     """Places behind channels, (N, channels, places): channels are the last dimension of tokens, the second of maps."""
-    z = z.detach()
-    z = z if z.dtype == float64 else z.float()
+    z = precise(z)
     return z[..., None] if z.ndim == 2 else channels_second(z, module, widths).flatten(2)
+
+
+def precise(z: Tensor) -> Tensor:
+    """A constant of single precision at least."""
+    z = z.detach()
+    return z if z.dtype == float64 else z.float()
 
 
 def channels_second(z: Tensor, module: nn.Module, widths: tuple[set[int], set[int]]) -> Tensor:
     """What ``module`` put out, (N, …), with its channels as the second dimension."""
     return z.movedim(-1, 1) if z.ndim > 2 and _channels_last(z, module, widths) else z
+
+
+def in_a_row(z: Tensor, module: nn.Module, widths: tuple[set[int], set[int]]) -> bool:
+    """Whether ``module`` put out tokens, (N, tokens, channels)."""
+    return z.ndim == 3 and _channels_last(z, module, widths)
 
 
 def _channels_last(z: Tensor, module: nn.Module, widths: tuple[set[int], set[int]]) -> bool:

@@ -1,5 +1,7 @@
 """Networks as readers bring them, small: each with images, and what of it cannot be read, by instrument and why."""
 
+from types import SimpleNamespace
+
 import torch
 import torchvision
 from torch import nn
@@ -169,10 +171,11 @@ def kind(make, samples=40, side=32, classes=10, **unread):
 
 
 GATE = {"pictures": "cannot be guided"}
-NOT_RUN = dict.fromkeys(("distribution", "patterns", "nodes"), "it did not run") | {"targets": "it did not run"}
+OF_OUTPUTS = ("distribution", "patterns", "nodes", "targets", "rank")
+NOT_RUN = dict.fromkeys(OF_OUTPUTS, "it did not run")
 LOGITS = dict.fromkeys(("targets", "pictures"), "expected logits")
-NOT_FINITE = dict.fromkeys(("distribution", "patterns", "nodes", "targets", "pictures"), "not finite")
-FIRST = dict.fromkeys(("distribution", "patterns", "nodes", "targets"), "not floats with the samples first")
+NOT_FINITE = dict.fromkeys((*OF_OUTPUTS, "pictures"), "not finite")
+FIRST = dict.fromkeys(OF_OUTPUTS, "not floats with the samples first")
 UNREACHED = {"targets": "the loss does not reach it", "pictures": "do not depend on x"}
 NETWORKS = {
     "plain": kind(Plain),
@@ -197,10 +200,18 @@ NETWORKS = {
     "frozen": kind(lambda: Plain().requires_grad_(False)),
     "softmax": kind(lambda: Out(Plain(), lambda z: z.softmax(1)), **LOGITS),
     "log-softmax": kind(lambda: Out(Plain(), lambda z: z.log_softmax(1)), **LOGITS),
-    "dictionary": kind(lambda: Out(Plain(), lambda z: {"logits": z}), **LOGITS),
-    "tuple": kind(lambda: Out(Plain(), lambda z: (z, z.sum())), **LOGITS),
-    "one number": kind(lambda: Out(Plain(), lambda z: z.sum(1)), **LOGITS),
+    "sigmoid": kind(lambda: Out(Plain(), torch.sigmoid), **LOGITS),
+    "dictionary": kind(lambda: Out(Plain(), lambda z: {"logits": z})),
+    "object": kind(lambda: Out(Plain(), lambda z: SimpleNamespace(logits=z))),
+    "tuple": kind(lambda: Out(Plain(), lambda z: (z, z.sum()))),
+    "list of a list": kind(lambda: Out(Plain(), lambda z: [[z], z])),
+    "one number": kind(lambda: Out(Plain(), lambda z: z.sum(1)), 20, classes=2),
+    "one column": kind(lambda: Out(Plain(), lambda z: 1 - 9 * z[:, :1]), 20, classes=2),
+    "one number for many classes": kind(lambda: Out(Plain(), lambda z: z.sum(1)), targets="class numbers below 2",
+                                        pictures="class numbers below 2"),
     "backbone": kind(lambda: nn.Sequential(nn.Conv2d(3, 6, 3), nn.ReLU(True), nn.Conv2d(6, 8, 3)), **LOGITS),
+    "tokens": kind(lambda: Out(Plain(), lambda z: z[:, None]), **LOGITS),
+    "words": kind(lambda: Out(Plain(), lambda z: "no"), **LOGITS),
     "not finite": kind(spoilt, **NOT_FINITE),
     "detach": kind(lambda: flat(Cut(torch.detach)), **UNREACHED),
     "no_grad": kind(lambda: flat(Unrecorded()), **UNREACHED),

@@ -33,7 +33,7 @@ def test_readings_are_the_lenses_numbers_on_their_scales(inspected):
     last = inspected[1]
     values, guess = {name: value.numpy() for name, value in last.values.items()}, last.baseline
     assert found[0, 1] == pytest.approx(1 - values["distance"] / guess["distance"])
-    assert found[1, 1] == pytest.approx(1 - values["entropy"] / values["control_entropy"])
+    assert found[1, 1] == pytest.approx(1 - values["entropy"] / last.nulls["entropy"].numpy())
     assert found[2, 1] == pytest.approx((values["combined"] - guess["accuracy"]) / (1 - guess["accuracy"]))
     assert found[3, 1] == pytest.approx(values["target_silhouette"])
     assert found[4, 0].tolist() == [0, 0, 0]
@@ -41,8 +41,9 @@ def test_readings_are_the_lenses_numbers_on_their_scales(inspected):
 
 
 def test_a_layer_with_one_pattern_for_everything_knows_nothing(inspected):
-    flat = {**inspected[0].values, "entropy": torch.zeros(3), "control_entropy": torch.zeros(3)}
-    assert readings([replace(inspected[0], values=flat)])[1].tolist() == [[0, 0, 0]]
+    flat = {"values": {**inspected[0].values, "entropy": torch.zeros(3)},
+            "nulls": {**inspected[0].nulls, "entropy": torch.zeros(3)}}
+    assert readings([replace(inspected[0], **flat)])[1].tolist() == [[0, 0, 0]]
 
 
 def test_readings_of_other_layers_or_none_are_refused(inspected):

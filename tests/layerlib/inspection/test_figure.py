@@ -12,8 +12,9 @@ from networks import NETWORKS
 
 from layerlib import inspect
 from layerlib.inspection._figure import NAMES, figure
+from layerlib.inspection._intervals import DRAWS, Estimate
 from layerlib.inspection._lenses import QUANTITIES
-from layerlib.inspection.inspect import Inspection
+from layerlib.inspection.result import Inspection
 
 ALL = [quantity for quantities in QUANTITIES.values() for quantity in quantities]
 
@@ -22,9 +23,13 @@ def made(layers=7, missing=None, channels=1, pictures=True, changed=True, names=
     """An inspection with numbers of its own, without a network; ``missing``: instrument -> which layers."""
     random = torch.Generator().manual_seed(0)
     values = {quantity: torch.rand(layers, generator=random, dtype=torch.float64) for quantity in ALL}
-    values["perplexity"] = 1 + 20 * values["perplexity"]
+    for quantity in ("perplexity", "effective_rank"):
+        values[quantity] = 1 + 20 * values[quantity]
+    nulls = {quantity: each / 2 for quantity, each in values.items()}
+    draws, null_draws = ({quantity: each.float()[:, None] * torch.linspace(0.8, 1.2, DRAWS)
+                          for quantity, each in part.items()} for part in (values, nulls))
     names = tuple(names or (f"layer{i}" for i in range(layers)))
-    missing = (missing or {}) | ({} if changed else {"filters": range(layers)})
+    missing = (missing or {}) | ({} if changed else {"filters": range(layers), "cka": range(layers)})
     reasons = {(names[i], instrument): f"{instrument} cannot be read" for instrument, which in missing.items()
                for i in which}
     for (name, instrument) in reasons:
@@ -33,8 +38,10 @@ def made(layers=7, missing=None, channels=1, pictures=True, changed=True, names=
     images = torch.randint(256, (8, channels, 12, 12), dtype=torch.uint8, generator=random)
     if not pictures:
         reasons["input", "pictures"] = "model: 'gate' cannot be guided"
-    return Inspection(names, names, values, reasons, {"distance": 0.9, "accuracy": 0.1}, 0.8, images,
-                      torch.randn(8, channels, 12, 12, generator=random) if pictures else None)
+    about = {"instruments": [*QUANTITIES, "pictures"], "network": "Made", "judged": 9, "classes": 3, "read": "mean"}
+    return Inspection(names, names, values, nulls, draws, null_draws, reasons, {"distance": 0.9, "accuracy": 0.1},
+                      Estimate(0.8, torch.linspace(0.7, 0.9, DRAWS)), images,
+                      torch.randn(8, channels, 12, 12, generator=random) if pictures else None, about)
 
 
 def panels(fig):
@@ -54,14 +61,27 @@ def bands(ax):
     return sorted((p.get_x(), p.get_x() + p.get_width()) for p in ax.patches if p.get_width() == 1)
 
 
+def shades(ax):
+    """Lowest and highest point of each shaded area, by label."""
+    areas = {}
+    for area in ax.collections:
+        y = np.concatenate([path.vertices[:, 1] for path in area.get_paths()] or [[]])
+        areas.setdefault(area.get_label() if not area.get_label().startswith("_") else "", []).append(
+            (y.min(), y.max()) if len(y) else None)
+    return areas
+
+
 def test_each_panel_draws_the_numbers_of_its_instrument():
     inspection = made()
     drawn = panels(figure(inspection))
-    assert list(drawn) == ["images", "guided-", "distance", "perplexity", "accuracy", "silhouette", "relative"]
+    assert list(drawn) == ["images", "guided-", "distance", "perplexity", "Hamming,", "accuracy", "silhouette",
+                           "effective", "CKA", "relative"]
     for panel, label, quantity, scale in (
             ("distance", "layer's probe", "distance", 1), ("perplexity", "mean over classes", "perplexity", 1),
             ("accuracy", "discrete", "discrete", 100), ("accuracy", "combined", "combined", 100),
             ("silhouette", "targets", "target_silhouette", 1), ("silhouette", "outputs", "feature_silhouette", 1),
+            ("Hamming,", "pairs of samples", "hamming", 1), ("effective", "outputs", "effective_rank", 1),
+            ("CKA", "outputs", "cka", 1),
             ("relative", "weights", "relative_change", 1)):
         np.testing.assert_allclose(lines(drawn[panel])[label], scale * inspection.values[quantity])
     assert set(lines(drawn["distance"])["class frequencies"]) == {0.9}
@@ -71,10 +91,43 @@ def test_each_panel_draws_the_numbers_of_its_instrument():
 
 
 def test_without_a_change_there_is_no_panel_of_it():
-    assert "relative" not in panels(figure(made(changed=False)))
+    assert not {"relative", "CKA"} & {*panels(figure(made(changed=False)))}
 
 
-def test_layers_that_could_not_be_read_are_grey():
+def test_every_panel_has_the_null_as_a_grey_band_and_a_shade_for_the_interval():
+    inspection = made()
+    for name, ax in panels(figure(inspection)).items():
+        if not ax.images:
+            assert "null" in shades(ax), name
+    ax = panels(figure(inspection))["Hamming,"]
+    null, shade = inspection.nulls["hamming"], inspection.values["hamming"]
+    np.testing.assert_allclose(shades(ax)["null"][0], (0.81 * null.min(), 1.19 * null.max()), rtol=1e-3)
+    np.testing.assert_allclose(shades(ax)[""][0], (0.81 * shade.min(), 1.19 * shade.max()), rtol=1e-3)
+
+
+def test_layers_that_nothing_could_read_are_named_below_and_take_no_place():
+    of_outputs = [instrument for instrument in QUANTITIES if instrument != "filters"]
+    inspection = made(missing={instrument: [1, 4] for instrument in of_outputs})
+    ax = panels(figure(inspection))["relative"]
+    assert "Not read: layer1, layer4: distribution cannot be read." in ax.get_xlabel()
+    assert [label.get_text() for label in ax.get_xticklabels()] == ["layer0", "layer2", "layer3", "layer5", "layer6"]
+    assert not bands(panels(figure(inspection))["distance"])
+
+
+def test_only_what_was_asked_for_has_a_panel():
+    inspection = made()
+    inspection.about["instruments"] = ["nodes"]
+    assert list(panels(figure(inspection))) == ["accuracy"]
+
+
+def test_words_with_dollars_are_text():
+    names = [r"$\frac{$", "$x$"]
+    fig = figure(made(2, names=names, missing={"nodes": [0, 1]}))
+    FigureCanvasAgg(fig).draw()
+    assert [label.get_text() for label in panels(fig)["relative"].get_xticklabels()] == names
+
+
+def test_layers_that_could_not_be_read_are_hatched():
     drawn = panels(figure(made(missing={"patterns": [2, 5], "targets": [0]})))
     assert bands(drawn["perplexity"]) == [(1.5, 2.5), (4.5, 5.5)] and bands(drawn["silhouette"]) == [(-0.5, 0.5)]
     assert not bands(drawn["distance"])
@@ -116,7 +169,7 @@ def test_names_of_many_layers_are_thinned_out_and_within_the_figure(layers, show
 def test_legends_are_outside_the_data():
     fig = figure(made())
     FigureCanvasAgg(fig).draw()
-    for name in ("distance", "perplexity", "accuracy", "silhouette", "relative"):
+    for name in ("distance", "perplexity", "Hamming,", "accuracy", "silhouette", "effective", "CKA", "relative"):
         ax = panels(fig)[name]
         assert ax.get_legend().get_window_extent().x0 >= ax.get_window_extent().x1
         assert ax.get_legend().get_window_extent().x1 <= fig.bbox.x1

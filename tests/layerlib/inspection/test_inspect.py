@@ -25,7 +25,8 @@ from layerlib.inspection._lenses import EPOCHS, QUANTITIES
 from layerlib.layers.capture import outputs
 from layerlib.models import MLP
 from layerlib.nodes.classifiers import SYSTEMS, NodeClassifiers
-from layerlib.patterns import active, layer_perplexity
+from layerlib.patterns import active, hamming, layer_perplexity
+from layerlib.similarity import cka, effective_rank
 
 CLASSES = 10
 
@@ -58,12 +59,14 @@ def by_hand(z, fitted, judged, peaks=None):
     scores = probes.predict(new)
     target = torch.eye(CLASSES)[judged.labels]
     perplexity = layer_perplexity(active(peaks[1]), judged.labels)
+    within, between = hamming(active(peaks[1]), judged.labels)
     nodes = NodeClassifiers.fit(peaks[0], fitted.labels)
     accuracy, silhouette = separation(z[1], judged.labels)
     return {"distance": wasserstein(label_distribution(scores), target, label_cost(CLASSES)).mean().item(),
             "probe_accuracy": (scores.argmax(1) == judged.labels).double().mean().item(),
             "perplexity": perplexity.mean().item(),
             "entropy": (perplexity.log() / judged.labels.bincount().log()).mean().item(),
+            "hamming": within.item() / between.item() if between else 1.0,
             "feature_accuracy": accuracy, "feature_silhouette": silhouette,
             **{s: (nodes.predict(peaks[1], s) == judged.labels).double().mean().item() for s in SYSTEMS}}
 
@@ -83,7 +86,11 @@ def test_every_number_of_a_perceptron_is_that_of_the_instrument_by_hand(read):
         expected["relative_change"] = ((new - old).norm() / old.norm()).item()
         for quantity, value in expected.items():
             assert inspection.values[quantity][i].item() == pytest.approx(value, rel=1e-4, abs=1e-6), (name, quantity)
-    assert set(expected) | {"control_entropy"} == {q for quantities in QUANTITIES.values() for q in quantities}
+        before_, now = ({name: outputs(m, [name], judged.images)[name] for name in names} for m in (before, model))
+        expected["effective_rank"], expected["cka"] = effective_rank(now[name]), cka(now[name], before_[name])
+        for quantity in ("effective_rank", "cka"):
+            assert inspection.values[quantity][i].item() == pytest.approx(expected[quantity], rel=1e-4)
+    assert set(expected) == {q for quantities in QUANTITIES.values() for q in quantities}
     assert inspection.accuracy == pytest.approx(1 - error_rate(model, judged))
 
 
@@ -95,7 +102,7 @@ def test_shuffled_labels_are_the_control_of_the_entropy(read):
     random = torch.Generator().manual_seed(7)
     some = [(layer_perplexity(on, judged.labels[torch.randperm(120, generator=random)]).log() / cap).mean().item()
             for _ in range(30)]
-    assert min(some) <= inspection.values["control_entropy"][2].item() <= max(some)
+    assert min(some) <= inspection.nulls["entropy"][2].item() <= max(some)
 
 
 def test_baseline_always_predicts_the_frequencies_of_the_fitted_half(read):
@@ -198,14 +205,14 @@ def test_any_network_is_read_left_as_it_was_and_nothing_is_missing_without_a_rea
     told = {instrument: set() for instrument in QUANTITIES}
     for row in frame[frame["value"].isna()].itertuples():
         told[row.instrument].add(row.reason)
-    told["filters"] -= {"no earlier weights were given as before"}
+    assert "no earlier weights were given as before" in told.pop("filters") and told.pop("cka")
     if inspection.pictures is None:
         told["pictures"] = {inspection.reasons["input", "pictures"]}
     found = {instrument: " | ".join(sorted(reasons)) for instrument, reasons in told.items() if reasons}
     assert set(found) == set(unread), found
     for instrument, phrase in unread.items():
         assert phrase in found[instrument]
-    assert all(layer in repr(inspection) for layer in inspection.layers[:1]) and "<table" in inspection._repr_html_()
+    assert repr(inspection).count("\n") == 2 and "<table" in inspection._repr_html_()
 
 
 @pytest.mark.parametrize("around", [torch.no_grad, torch.inference_mode])
@@ -230,17 +237,19 @@ def test_what_is_not_read_is_listed_by_layer_with_its_reason():
 
 def test_notes_are_a_sentence_for_each_reason():
     model, split, _ = NETWORKS["softmax"]()
-    text = repr(inspect(model, split))
-    assert "targets not read at any layer: model: expected logits, got probabilities" in text
-    assert "\npictures not drawn: model: expected logits" in text
+    inspection = inspect(model, split)
+    text = inspection._repr_html_()
+    assert "<li>targets not read at any layer: model: expected logits, got probabilities" in text
+    assert "<li>pictures not drawn: model: expected logits" in text
     assert "filters not read at any layer: no earlier weights were given as before" in text
     model, split, _ = NETWORKS["unused layer"]()
-    assert "distribution, patterns, nodes and targets not read at spare: it did not run" in repr(inspect(model, split))
+    assert "targets, rank and cka not read at spare: it did not run" in inspect(model, split)._repr_html_()
 
 
 def test_frame_keeps_the_order_of_layers_and_quantities(read):
     frame = read[3].to_frame()
-    assert frame.columns.tolist() == ["layer", "read_at", "instrument", "quantity", "value", "reason"]
+    assert frame.columns.tolist() == ["layer", "read_at", "instrument", "quantity", "value", "low", "high", "null",
+                                      "reason"]
     table = frame.pivot(index="layer", columns="quantity", values="value")
     assert table.index.tolist() == list(read[3].layers)
     assert table.columns.tolist() == list(read[3].values) == [q for each in QUANTITIES.values() for q in each]
@@ -265,6 +274,11 @@ def test_any_named_module_is_read_where_it_puts_out(layers):
     assert inspection.values["distance"].isfinite().all()
 
 
+def no_cka(inspection, name="conv1", shape=(6, 3, 3, 3)):
+    return {(layer, "cka"): f"before cannot be run: it has no {name}.weight of shape {shape}"
+            for layer in inspection.layers}
+
+
 def test_a_partial_or_wrong_before_is_told_layer_by_layer():
     torch.manual_seed(0)
     model, split = Plain(), picture_split(40)
@@ -272,15 +286,18 @@ def test_a_partial_or_wrong_before_is_told_layer_by_layer():
     whole = inspect(model, split, before=old)
     assert whole.values["change"].isfinite().all()
     partial = inspect(model, split, before={k: v for k, v in old.items() if "conv1" not in k})
-    assert partial.reasons == {("conv1", "filters"): "before has no weights under its name"}
+    assert partial.reasons == {("conv1", "filters"): "before has no weights under its name"} | no_cka(whole)
     other = inspect(model, split, before=old | {"head.weight": torch.ones(3, 20)})
-    assert other.reasons == {("head", "filters"): "before has weights of shape (3, 20), expected (10, 20)"}
+    assert other.reasons == {("head", "filters"): "before has weights of shape (3, 20), expected (10, 20)"} | no_cka(
+        whole, "head", (10, 20))
     same = inspect(model, split, before=model)
     assert set(same.reasons.values()) == {"before holds the very weights of the network; make the copy, by "
                                           "copy.deepcopy, in time"}
+    assert same.values["cka"].tolist() == pytest.approx([1] * 5)
     zero = inspect(model, split, before=old | {"head.weight": torch.zeros(10, 20)})
     assert zero.values["change"][-1] > 0 and zero.values["relative_change"][-1].isnan()
-    assert zero.reasons == {("head", "filters"): "its weights were all 0 before: no change is relative to them"}
+    assert zero.reasons == {("head", "filters"): "its weights were all 0 before: no change is relative to them",
+                            ("head", "cka"): "it puts out, or put out before, the same for every sample"}
 
 
 def test_multi_hot_labels_are_judged_by_their_distribution():
@@ -306,7 +323,7 @@ def test_labels_of_all_kinds(labels, instrument, phrase):
     assert inspection.values["distance"].isfinite().all()
     told = {reason for (_, which), reason in inspection.reasons.items() if which == instrument}
     assert (len(told) == 1 and phrase in told.pop()) if instrument else \
-        {which for _, which in inspection.reasons} <= {"filters", "targets"}
+        {which for _, which in inspection.reasons} <= {"filters", "cka", "targets", "patterns"}
 
 
 def test_four_images_are_enough_for_what_needs_no_neighbours():
@@ -330,12 +347,12 @@ def refuse(model, images=(40, 3, 32), labels=None, **options):
 
 
 BAD = {
-    "grey": (lambda: refuse(Plain(), (40, 1, 32)), r"split: .*network runs on, got shape \(1, 32, 32\)"),
-    "small": (lambda: refuse(Plain(), (40, 3, 16)), r"split: .*got shape \(3, 16, 16\) and from it RuntimeError"),
-    "one sample": (lambda: refuse(Plain(), (1, 3, 32)), "split: expected at least 4 images.*got 1"),
-    "one class": (lambda: refuse(Plain(), labels=torch.zeros(40, dtype=torch.int64)), "split: .*two classes"),
-    "no labels": (lambda: refuse(Plain(), labels=torch.zeros(40, 5)), "split: expected labelled images, got none"),
-    "tuple": (lambda: (Plain(), (1, 2), {}), "split: expected a layerlib.Split.*got tuple"),
+    "grey": (lambda: refuse(Plain(), (40, 1, 32)), r"data: .*network runs on, got float32 of shape \(1, 32, 32\)"),
+    "small": (lambda: refuse(Plain(), (40, 3, 16)), r"data: .*of shape \(3, 16, 16\) and from it RuntimeError"),
+    "one sample": (lambda: refuse(Plain(), (1, 3, 32)), "data: expected at least 4 samples.*got 1"),
+    "one class": (lambda: refuse(Plain(), labels=torch.zeros(40, dtype=torch.int64)), "data: .*two classes"),
+    "no labels": (lambda: refuse(Plain(), labels=torch.zeros(40, 5)), "data: expected labelled samples, got none"),
+    "tuple": (lambda: (Plain(), (1, 2), {}), "data: expected batches"),
     "function": (lambda: refuse(torch.relu), "model: expected an nn.Module, got builtin"),
     "class": (lambda: refuse(Plain), "model: expected an nn.Module, got Plain"),
     "no weights": (lambda: refuse(nn.Sequential(nn.Flatten())), "model: expected a network with weights"),

@@ -1,0 +1,63 @@
+"""Effective rank of a layer, and how alike it is to itself at an earlier moment, with what other samples would give."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from layerlib.inspection._intervals import Estimate, Resampling
+from layerlib.inspection._ridge import COLUMNS, factor
+from layerlib.similarity import aligned, ratio_of, spectrum_rank
+
+ALIKE = "it puts out, or put out before, the same for every sample"
+
+
+def rank(z: Tensor, resampling: Resampling) -> Estimate:
+    """Effective rank of the readings ``z``, shape (N, F). Raises ValueError if all are alike."""
+    rows = z.double()
+    rows = rows - rows[0]
+    if not rows.any():
+        raise ValueError(ALIKE)
+    rows = rows - rows.mean(0)
+    if len(rows) < rows.shape[1]:
+        values, vectors = torch.linalg.eigh(rows @ rows.T)
+        scores = vectors * values.clamp(min=0).sqrt()
+    else:
+        values, vectors = torch.linalg.eigh(rows.T @ rows)
+        scores = rows @ vectors
+    value = spectrum_rank(values)
+    # to first order, other samples stretch the principal directions and leave them where they are
+    here = torch.arange(len(z), device=resampling.counts.device)
+    spread = (resampling.mean(scores.square(), here) - resampling.mean(scores, here).square()).clamp(min=0)
+    shares = spread / spread.sum(1, keepdim=True)
+    return Estimate(value, torch.special.entr(shares).sum(1).exp())
+
+
+def alike(z: Tensor, earlier: Tensor, resampling: Resampling) -> Estimate:
+    """Debiased CKA of two readings of the same samples, (N, F) and (N, G). Raises ValueError if one has all alike."""
+    if len(z) < 4:
+        raise ValueError(f"it has {len(z)} samples, where at least 4 are needed")
+    if not all(bool((part != part[0]).any()) for part in (z, earlier)):
+        raise ValueError(ALIKE)
+    parts = aligned(z.double(), earlier.double())
+    value = ratio_of(*(part.sum().item() for part in parts))
+    here = torch.arange(len(z), device=resampling.counts.device)
+    aa, ab, bb = resampling.sums(torch.stack(parts, 1), here).unbind(1)
+    # a pair counts for both its samples: see Resampling.ratio
+    return Estimate(value, value + 2 * (ab / (aa * bb).sqrt() - value))
+
+
+def apart(z: Tensor) -> Tensor:
+    """Readings, (N, F), with each feature's values dealt out anew among the samples: what has nothing in common.
+
+    Of more features than samples, rows with the same inner products.
+    """
+    random = torch.Generator().manual_seed(0)
+    if z.shape[1] <= len(z):
+        return _dealt(z, random)
+    dealt = (_dealt(some, random).double() for some in z.split(COLUMNS, 1))
+    return factor(sum((some @ some.T for some in dealt), z.new_zeros((), dtype=torch.float64)))
+
+
+def _dealt(z: Tensor, random: torch.Generator) -> Tensor:
+    return z.gather(0, torch.rand(z.shape, generator=random).argsort(0).to(z.device))

@@ -1,0 +1,75 @@
+"""Logits among what a network puts out, and whether they are logits at all."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, nn
+
+from layerlib._checks import in_short
+
+
+def logits_of(final: object, samples: int, output: Callable | None = None) -> object:
+    """Logits, shape (n, K), where what came out is such or holds them in a usual place; else what came out.
+
+    Parameters
+    ----------
+    final : a tensor (n, K) or, of one binary logit, (n,); or a tuple with it first, or an object or a dict with it as
+        ``logits``
+    output : what came out -> the logits, in place of the usual places
+    """
+    try:
+        found = final if output is None else output(final)
+    except Exception as error:  # whatever the reader's function raises
+        raise ValueError(f"output: expected a function from what the network puts out, a {type(final).__name__}, to "
+                         f"its logits, got from it {in_short(error)}") from error
+    for _ in range(2):  # a tuple may hold what holds them
+        if isinstance(found, Tensor):
+            break
+        if isinstance(getattr(found, "logits", None), Tensor):
+            found = found.logits
+        elif isinstance(found, Mapping) and "logits" in found:
+            found = found["logits"]
+        elif isinstance(found, tuple | list) and found:
+            found = found[0]
+    if not isinstance(found, Tensor) or not found.is_floating_point() or len(found.shape) not in (1, 2) \
+            or len(found) != samples:
+        return NotLogits(f"{tuple(found.shape)}" if isinstance(found, Tensor) else f"a {type(found).__name__}")
+    return found[:, None] if found.ndim == 1 else found
+
+
+class NotLogits(str):
+    """What a network puts out where it puts out no logits, in words."""
+
+
+def needed(found: object, samples: int) -> Tensor:
+    """Logits of at least two classes, of what ``logits_of`` found; ValueError where they are none."""
+    if not isinstance(found, Tensor):
+        raise ValueError(f"model: expected logits of shape ({samples}, K), got {found}; say with output where they are")
+    return two_columns(found)
+
+
+@contextmanager
+def putting_out_logits(model: nn.Module, output: Callable | None) -> Iterator[None]:
+    """Within the context the network puts out its logits and nothing else."""
+    def instead(module: nn.Module, args: tuple, kwargs: dict, final: object) -> Tensor:
+        samples = len(next(iter((*args, *kwargs.values()))))
+        return needed(logits_of(final, samples, output), samples)
+
+    handle = model.register_forward_hook(instead, with_kwargs=True)
+    try:
+        yield
+    finally:
+        handle.remove()
+
+
+def two_columns(logits: Tensor) -> Tensor:
+    """Logits of two classes from one binary logit, which is that of class 1 against class 0; others as they are."""
+    return torch.cat([torch.zeros_like(logits), logits], 1) if logits.shape[1] == 1 else logits
+
+
+def squashed(outputs: Tensor) -> bool:
+    """Whether all that a network puts out is in [0, 1], as behind a sigmoid, and not all of it 0."""
+    return outputs.numel() > 0 and bool(((outputs >= 0) & (outputs <= 1)).all() & (outputs > 0).any())

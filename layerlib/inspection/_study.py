@@ -1,0 +1,247 @@
+"""One inspection while it is made: the halves of the samples, and what the instruments make of them."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+
+import torch
+from torch import Tensor, nn
+
+from layerlib import __version__
+from layerlib._checks import in_short
+from layerlib._forward import label_error, wrong
+from layerlib.data._samples import Samples
+from layerlib.inspection import _lenses as lenses
+from layerlib.inspection import _sizes as sizes
+from layerlib.inspection._alike import alike, apart, rank
+from layerlib.inspection._arguments import halves, numbered, runnable
+from layerlib.inspection._drawn import drawn
+from layerlib.inspection._intervals import Estimate, Resampling
+from layerlib.inspection._lenses import SEPARATED, shuffled
+from layerlib.inspection._outputs import squashed, two_columns
+from layerlib.inspection._pooling import Pooling
+from layerlib.inspection._reading import Errors, Reader, Readings, read
+from layerlib.inspection._ridge import Ridge, narrowed
+from layerlib.inspection._sheet import Sheet
+from layerlib.inspection.result import Inspection
+from layerlib.layers._survey import survey
+
+LARGEST = 1e18
+MULTI_HOT = "labels are multi-hot, where it needs class numbers"
+NO_BEFORE = "no earlier weights were given as before"
+SIGMOID = "model: expected logits, got numbers in [0, 1], as behind a sigmoid; leave out the last activation"
+TO_FIT = {"distribution", "nodes", "targets"}  # the fitted half's errors are the null of targets
+OF_OUTPUTS = ("distribution", "patterns", "nodes", "targets", "rank", "cka")
+
+
+class Study:
+    """What `inspect` was given, checked, and what it does with it."""
+
+    def __init__(self, model: nn.Module, like: Tensor, samples: Samples, pooling: Pooling, asked: tuple[str, ...],
+                 output: Callable | None, memory: float, batch_size: int | None, seed: int):
+        self.model, self.like, self.samples, self.pooling, self.asked = model, like, samples, pooling, asked
+        self.output, self.memory, self.batch_size, self.seed = output, memory, batch_size, seed
+        self.fitted, self.judged = halves(samples, seed)
+        labels = samples.labels.to(like.device)
+        self.own = [labels[half.to(like.device)] for half in (self.fitted, self.judged)]  # as the network numbers them
+        self.labels, self.truth, self.classes = numbered(*self.own)
+        self.by_class = self.truth.ndim == 1
+        self.resampling = Resampling(len(self.truth), seed, like.device)
+        self.few = Resampling(min(len(self.truth), SEPARATED), seed, like.device)
+        if pooling.read == "flat" and (needed := 24 * len(samples) ** 2) > memory:
+            raise ValueError(f"memory: expected at least {needed:.2g} bytes for the inner products of {len(samples)} "
+                             f"samples read flat, got {memory:.2g}; take fewer samples")
+
+    def inspected(self, layers: Iterable[str] | None, earlier: Mapping[str, Tensor] | None) -> Inspection:
+        few = self.samples.blocks[0][:2].ready(self.like)
+        places, reasons = survey(self.model, few, layers)
+        sheet = Sheet((*places, *reasons), self.asked)
+        for layer, reason in reasons.items():
+            sheet.refuse(layer, OF_OUTPUTS, reason)
+        reader = Reader(self.model, places, self.like, self.pooling, self.output, self.batch_size or 1, self.memory)
+        parts = [list(places)]
+        if self.batch_size is None or self.pooling.read == "flat":
+            each, entries = sizes.measured(reader, few, self.by_class and "targets" in self.asked)
+            reader = replace(reader, batch_size=self.batch_size or sizes.batch_for(self.memory, each))
+            if self.pooling.read == "flat":
+                parts = sizes.groups(entries, len(self.samples), self.like.element_size(), self.memory)
+        logits, untold = self.like.new_empty(len(self.truth), 0), None
+        for part in parts:
+            group = replace(reader, places={layer: places[layer] for layer in part})
+            logits, untold = self._layers(sheet, group, earlier)
+        self._filters(sheet, earlier)
+        images = pictures = None
+        if "pictures" in self.asked:
+            images, pictures, why = drawn(self.model, self.samples, self.judged, self.like, self.output, untold)
+            sheet.reasons |= {} if why is None else {("input", "pictures"): why}
+        return Inspection(sheet.layers, tuple(places.get(layer, layer) for layer in sheet.layers), sheet.values,
+                          sheet.nulls, sheet.draws, sheet.null_draws, sheet.reasons,
+                          lenses.guess(self.labels, self.truth, self.classes), self._accuracy(logits), images, pictures,
+                          self._about(reader))
+
+    def _layers(self, sheet: Sheet, reader: Reader,
+                earlier: Mapping[str, Tensor] | None) -> tuple[Tensor, str | None]:
+        """Read both halves, and write down what the instruments make of each layer; logits, and why no targets."""
+        first = read(reader, self.samples, self.fitted) if TO_FIT & {*self.asked} else None
+        back = self.by_class and "targets" in self.asked
+        untold = SIGMOID if back and squashed(first.logits) and not _shares(first.logits) else None
+        errors = self._errors(first) if back and untold is None else None
+        second = read(reader, self.samples, self.judged, self.own[1] if back and untold is None else None, errors)
+        untold = untold or second.untold
+        infinite = [layer for layer in reader.places if not all(
+            bool((part.outputs[layer].abs() < LARGEST).all()) for part in (first, second) if part is not None)]
+        for layer in infinite:
+            sheet.refuse(layer, OF_OUTPUTS, "its outputs are not finite, or too large to be squared")
+        good = [layer for layer in reader.places if layer not in infinite]
+        for layer in good:
+            self._by_class(sheet, layer, first, second)
+        flat = self.pooling.read == "flat"
+        outputs = {layer: (None if first is None else first.outputs[layer], second.outputs[layer]) for layer in good}
+        dealt = {layer: apart(z[:SEPARATED]) for layer, (_, z) in outputs.items()} if "rank" in self.asked else {}
+        if flat:
+            outputs = {layer: _narrow(*each) for layer, each in outputs.items()}
+        self._distribution(sheet, outputs, flat)
+        for layer, (_, z) in outputs.items():
+            self._targets(sheet, layer, z, second, untold, errors)
+            if "rank" in self.asked:
+                sheet.measure(layer, "rank", lambda z=z: {"effective_rank": rank(z[:SEPARATED], self.few)},
+                              lambda layer=layer: {"effective_rank": rank(dealt[layer], self.few)})
+        if "cka" in self.asked:
+            self._cka(sheet, reader, earlier, {layer: z for layer, (_, z) in outputs.items()})
+        return second.logits, untold
+
+    def _by_class(self, sheet: Sheet, layer: str, first: Readings | None, second: Readings) -> None:
+        """Patterns and nodes, which need class numbers as labels."""
+        if not self.by_class:
+            sheet.refuse(layer, ("patterns", "nodes", "targets"), MULTI_HOT)
+            return
+        z, peaks = second.outputs[layer], second.peaks[layer]
+        if "patterns" in self.asked:
+            pooled = peaks is not z and not torch.equal(z, peaks)
+            sheet.measure(layer, "patterns", *(
+                lambda truth=truth: lenses.patterns(peaks, truth, self.classes, pooled, self.resampling)
+                for truth in (self.truth, shuffled(self.truth))))
+        if "nodes" in self.asked:
+            sheet.measure(layer, "nodes", *(
+                lambda labels=labels: lenses.nodes(first.peaks[layer], labels, peaks, self.truth, self.classes,
+                                                   self.resampling, self.memory / 4)
+                for labels in (self.labels, shuffled(self.labels))))
+
+    def _distribution(self, sheet: Sheet, outputs: Mapping[str, tuple[Tensor | None, Tensor]], flat: bool) -> None:
+        if "distribution" not in self.asked or not outputs:
+            return
+        both = self.labels, shuffled(self.labels)
+        if flat:
+            for layer, (fitted, judged) in outputs.items():
+                probe = Ridge(fitted, judged)
+                sheet.measure(layer, "distribution", *(
+                    lambda labels=labels, probe=probe: lenses.ridge(probe, labels, self.truth, self.classes,
+                                                                    self.resampling) for labels in both))
+            return
+        fitted, judged = zip(*outputs.values(), strict=True)
+        try:
+            for labels in both:
+                rows = lenses.distribution(fitted, labels, judged, self.truth, self.classes, self.resampling)
+                for layer, row in zip(outputs, rows, strict=True):
+                    sheet.write(layer, row, null=labels is not self.labels)
+        except Exception as error:  # the other instruments have something to say all the same
+            for layer in outputs:
+                sheet.refuse(layer, ("distribution",), in_short(error))
+
+    def _targets(self, sheet: Sheet, layer: str, z: Tensor, second: Readings, untold: str | None,
+                 errors: Errors | None) -> None:
+        if "targets" not in self.asked or not self.by_class:
+            return
+        sheet.measure(layer, "targets", *(lambda truth=truth: lenses.separated(z, truth, "feature", self.resampling)
+                                          for truth in (self.truth, shuffled(self.truth))))
+        if untold is not None or layer not in second.targets:
+            sheet.refuse(layer, ("targets",), untold or "the loss does not reach it by back-propagation")
+            return
+        told, others = second.targets[layer], second.others.get(layer)
+        measures = [lambda z=z, labels=labels: lenses.separated(self._short(z), labels, "target", self.resampling)
+                    for z, labels in ((told, self.truth), (others, errors and errors.labels)) if z is not None]
+        sheet.measure(layer, "targets", *measures)
+
+    def _cka(self, sheet: Sheet, reader: Reader, earlier: Mapping[str, Tensor] | None,
+             outputs: Mapping[str, Tensor]) -> None:
+        why = NO_BEFORE if earlier is None else runnable(self.model, earlier)
+        if why is None:
+            device = self.like.device
+            weights = {name: value.detach().to(device) for name, value in earlier.items()}
+            try:
+                then = read(replace(reader, weights=weights), self.samples, self.judged).outputs
+            except Exception as error:  # the network as it is has been read all the same
+                why = in_short(error)
+        for layer, z in outputs.items():
+            if why is not None:
+                sheet.refuse(layer, ("cka",), why)
+                continue
+            old = self._short(then[layer])[:SEPARATED]
+            sheet.measure(layer, "cka", *(lambda z=z, old=each: {"cka": alike(z[:SEPARATED], old, self.few)}
+                                          for each in (old, shuffled(old))))
+
+    def _filters(self, sheet: Sheet, earlier: Mapping[str, Tensor] | None) -> None:
+        if "filters" not in self.asked:
+            return
+        modules = dict(self.model.named_modules())
+        for layer in sheet.layers:
+            name = layer.split("#")[0]
+            if earlier is None:
+                sheet.refuse(layer, ("filters",), NO_BEFORE)
+            else:
+                sheet.measure(layer, "filters",
+                              lambda name=name: lenses.filters(earlier, modules[name], name, self.seed),
+                              lambda: {quantity: Estimate(0.0) for quantity in lenses.QUANTITIES["filters"]})
+
+    def _errors(self, first: Readings) -> Errors | None:
+        """Errors p - y of as many fitted samples as are judged, in a random order, with their classes."""
+        logits, own = first.logits, self.own[0]
+        if not logits.shape[1] or not bool(logits.isfinite().all()):
+            return None
+        logits = two_columns(logits)
+        if int(own.max()) >= logits.shape[1]:
+            return None
+        random = torch.Generator().manual_seed(self.seed)
+        rows = torch.randperm(len(own), generator=random)[: len(self.truth)].to(own.device)
+        return Errors(label_error(logits, own)[rows], self.labels[rows])
+
+    def _short(self, rows: Tensor) -> Tensor:
+        """Readings that, read flat, are no more numbers than samples, with the same inner products."""
+        return narrowed(rows) if self.pooling.read == "flat" else rows
+
+    def _accuracy(self, outputs: Tensor) -> Estimate:
+        """Of the network itself; NaN where it does not put out a finite number for each class."""
+        labels = self.own[1]
+        classes = labels.shape[1] if labels.ndim == 2 else int(labels.max()) + 1
+        if squashed(outputs) and (labels.ndim == 2 or outputs.shape[1] == 1):
+            outputs = outputs - 0.5  # of probabilities, where a logit would be 0
+        outputs = two_columns(outputs) if labels.ndim == 1 else outputs
+        given = outputs.shape[1]
+        if not (given > 1 and (given >= classes if labels.ndim == 1 else given == classes)
+                and bool(outputs.isfinite().all())):
+            return Estimate(torch.nan)
+        missed = wrong(outputs, labels).double()
+        return Estimate(1 - missed.mean().item(), self.resampling.mean(1 - missed).cpu().float())
+
+    def _about(self, reader: Reader) -> dict[str, object]:
+        """What was read of which samples, with what, in plain words and numbers."""
+        labels = self.own[1].cpu().numpy().tobytes()
+        return {"network": type(self.model).__name__, "parameters": sum(p.numel() for p in self.model.parameters()),
+                "samples": len(self.samples), "judged": len(self.truth), "classes": self.classes,
+                "judged_labels": hashlib.sha256(labels).hexdigest()[:16], "read": self.pooling.read,
+                "position": self.pooling.position, "instruments": list(self.asked), "seed": self.seed,
+                "batch_size": reader.batch_size, "layerlib": __version__, "torch": str(torch.__version__),
+                "device": str(self.like.device)}
+
+
+def _shares(outputs: Tensor) -> bool:
+    """Whether rows sum to 1, as behind a softmax, of which there is a sentence of its own."""
+    return outputs.shape[1] > 1 and torch.allclose(outputs.double().sum(1), outputs.new_ones(1, dtype=torch.float64))
+
+
+def _narrow(first: Tensor | None, second: Tensor) -> tuple[Tensor | None, Tensor]:
+    parts: Sequence[Tensor] = [second] if first is None else [first, second]
+    *rest, last = narrowed(*parts).split([len(part) for part in parts])
+    return (rest[0] if rest else None), last

@@ -1,0 +1,121 @@
+"""Readings against plain hooks, layer by layer, and what a network may do in between."""
+
+import copy
+
+import pytest
+import torch
+from networks import NETWORKS, Encoder, Plain, flat, picture_split
+from torch import nn
+from torch.nn import functional as F
+
+from layerlib._forward import as_input
+from layerlib.backward.targets import targets
+from layerlib.data._source import gather
+from layerlib.inspection._pooling import Pooling
+from layerlib.inspection._reading import Reader, read
+from layerlib.layers._survey import survey
+
+
+def readings_of(model, split, batch_size, pooling=None, errors=None, **options):
+    """All samples of a split, read in one pass forward and back."""
+    samples, like = gather(split, model, **options), next(model.parameters())
+    places = survey(model, samples.blocks[0][:2].ready(like))[0]
+    reader = Reader(model, places, like, pooling or Pooling(), batch_size=batch_size)
+    return read(reader, samples, torch.ones(len(samples), dtype=torch.bool), samples.labels, errors)
+
+
+def test_outputs_and_targets_are_those_of_plain_hooks_averaged_and_largest_over_places():
+    torch.manual_seed(0)
+    model, split = Plain().double(), picture_split(30)
+    readings = readings_of(model, split, 8)
+    assert list(readings.outputs) == ["conv1", "conv2", "conv2#2", "hidden", "head"]
+    x = as_input(split.images, torch.float64)
+    seen = {name: [] for name in ("conv1", "conv2", "hidden", "head")}
+    handles = [model.get_submodule(name).register_forward_hook(lambda m, i, z, name=name: seen[name].append(z.clone()))
+               for name in seen]
+    logits = model.eval()(x)
+    for handle in handles:
+        handle.remove()
+    flatly = {"conv1": seen["conv1"][0], "conv2": seen["conv2"][0], "conv2#2": seen["conv2"][1],
+              "hidden": seen["hidden"][0], "head": seen["head"][0]}
+    told = targets(model, x, split.labels)
+    for name, z in flatly.items():
+        torch.testing.assert_close(readings.outputs[name], z.flatten(2).mean(2).detach() if z.ndim == 4 else z.detach())
+        torch.testing.assert_close(readings.peaks[name], z.flatten(2).amax(2).detach() if z.ndim == 4 else z.detach())
+        expected = told[name]
+        torch.testing.assert_close(readings.targets[name], expected.flatten(2).mean(2) if z.ndim == 4 else expected)
+    torch.testing.assert_close(readings.logits, logits.detach())
+    assert readings.untold is None
+
+
+def test_a_target_is_the_derivative_in_a_number_added_to_the_channel_everywhere():
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.Tanh(), nn.Flatten(), nn.Linear(3600, 10)).double().eval()
+    split = picture_split(6)
+    told = readings_of(model, split, 6).targets["0"] * 900
+    x, step = as_input(split.images, torch.float64), 1e-5
+    losses = []
+    for sign in (1, -1):
+        moved = copy.deepcopy(model)
+        moved[0].bias.data[2] += sign * step
+        losses.append(F.cross_entropy(moved(x), split.labels, reduction="none").detach())
+    torch.testing.assert_close(told[:, 2], (losses[0] - losses[1]) / (2 * step), rtol=1e-5, atol=1e-8)
+
+
+def test_a_step_in_place_behind_a_layer_does_not_change_what_is_read():
+    torch.manual_seed(0)
+    split = picture_split(6)
+    model = flat(nn.Sequential(nn.Linear(3072, 20), nn.ReLU(inplace=True), nn.Linear(20, 10)))
+    readings = readings_of(model, split, 6)
+    torch.testing.assert_close(readings.outputs["1.0"], model[1][0](as_input(split.images).flatten(1)).detach())
+    assert (readings.outputs["1.0"] < 0).any()
+
+
+def test_attention_and_recurrent_layers_are_read_by_the_first_of_what_they_put_out():
+    torch.manual_seed(0)
+    model, split = Encoder(True).double(), picture_split(6)
+    name = "encoder.layers.0.self_attn"
+    readings = readings_of(model, split, 3)
+    layer = model.eval().encoder.layers[0]
+    tokens = model.embed(F.unfold(as_input(split.images, torch.float64), 8, stride=8).mT)
+    z = layer.self_attn(tokens, tokens, tokens, need_weights=False)[0]
+    torch.testing.assert_close(readings.outputs[name], z.mean(1).detach())
+    torch.testing.assert_close(readings.outputs["embed"], tokens.mean(1).detach())
+    model, split, _ = NETWORKS["recurrent"]()
+    z = model.lstm(as_input(split.images).permute(0, 2, 1, 3).flatten(2))[0]
+    readings = readings_of(model, split, 7)
+    torch.testing.assert_close(readings.outputs["lstm"], z.mean(1).detach())
+    assert readings.targets["lstm"].shape == (40, 16)
+
+
+class Fickle(Plain):
+    """Leaves out a layer, or puts out a row more, unless it gets two samples."""
+
+    def __init__(self, how):
+        super().__init__()
+        self.how, self.extra = how, nn.Linear(10, 10)
+
+    def forward(self, x):
+        z = super().forward(x)
+        if len(x) == 2:
+            return self.extra(z)
+        return z if self.how == "leaves out" else self.extra(torch.cat([z, z[:1]]))[: len(x)]
+
+
+@pytest.mark.parametrize(("how", "sentence"), [
+    ("leaves out", "model: layer 'extra' ran for the first samples and not for others"),
+    ("puts out more", r"model: expected layer 'extra' to put out \(6, …\) for 6 samples, got torch.Size\(\[7, 10\]\)"),
+])
+def test_networks_that_run_otherwise_for_other_samples_are_refused(how, sentence):
+    model, split = Fickle(how), picture_split(6)
+    with pytest.raises(ValueError, match=sentence):
+        readings_of(model, split, 6)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64])
+def test_readings_are_single_precision_at_least(dtype):
+    split = picture_split(6)
+    model = flat(nn.Linear(3072, 10)).to(dtype)
+    readings = readings_of(model, split, 6)
+    expected = torch.float64 if dtype == torch.float64 else torch.float32
+    assert readings.outputs["1"].dtype == readings.targets["1"].dtype == expected
