@@ -1,6 +1,7 @@
 """The command line: ``layerlib list``, ``run CHAPTER``, ``record CHAPTER`` and ``verify RECORD``, over papermill."""
 
 import argparse
+import logging
 import signal
 import sys
 from collections.abc import Iterable, Sequence
@@ -191,6 +192,9 @@ def _stop(signal_number: int, frame: object) -> None:
     """Interrupt, once: a second ctrl-C must not disturb the stopping of the kernel."""
     for each in (signal.SIGINT, signal.SIGTERM):
         signal.signal(each, signal.SIG_IGN)
+    # What is pulled down with the kernel complains, some of it only when the program ends.
+    for name in ("asyncio", "nbclient", "papermill", "traitlets"):
+        logging.getLogger(name).setLevel(logging.CRITICAL + 1)
     raise KeyboardInterrupt
 
 

@@ -70,10 +70,10 @@ def execute(chapter: Chapter, values: Mapping[str, object], out: Path) -> nbform
     with replacing(out) as beside, _held(beside), tempfile.TemporaryFile() as complaints:
         try:
             _papermill(chapter, values, beside, complaints)
-        except (PapermillExecutionError, DeadKernelError, RuntimeError) as error:
+        except (PapermillExecutionError, DeadKernelError, RuntimeError, KeyboardInterrupt) as error:
+            if _stopped(error):
+                raise Interrupted(_keep_interrupted(beside, out)) from None
             failed = error
-        except KeyboardInterrupt:
-            raise Interrupted(_keep_interrupted(beside, out)) from None
         if failed is not None and not _began(beside):
             raise CellFailed(f"no kernel started: {_last_line(complaints) or failed}")
         notebook = nbformat.read(beside, as_version=4)
@@ -120,6 +120,13 @@ def _clear(out: Path) -> None:
         with contextlib.suppress(OSError), part.open("a") as file:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             part.unlink()
+
+
+def _stopped(error: BaseException | None) -> bool:
+    """Whether an error comes of an interruption: a kernel that is pulled down under a cell may end in another one."""
+    while error is not None and not isinstance(error, KeyboardInterrupt):
+        error = error.__context__
+    return error is not None
 
 
 def _began(part: Path) -> list[int]:

@@ -11,9 +11,11 @@ from pathlib import Path
 
 import nbformat
 import pytest
+from nbclient.exceptions import DeadKernelError
 from nbformat.v4 import new_code_cell, new_notebook
 
-from layerbook.chapters import CellFailed, read_chapter
+from layerbook import running
+from layerbook.chapters import CellFailed, Interrupted, read_chapter
 from layerbook.running import execute
 
 # A program started in the background ignores SIGINT, and its children with it.
@@ -62,6 +64,19 @@ def test_an_interrupted_run_says_one_line_and_keeps_what_it_executed(tmp_path, s
     executed = nbformat.read(kept, as_version=4)
     assert executed.cells[1].outputs[0].text == "before\n" and not executed.cells[3].outputs
     assert executed.metadata.papermill.exception is True
+
+
+def test_a_kernel_that_dies_of_the_interruption_is_no_failing_cell(tmp_path, monkeypatch):
+    def stopped(*_):
+        try:
+            raise KeyboardInterrupt
+        finally:
+            raise DeadKernelError("Kernel died")
+
+    monkeypatch.setattr(running, "_papermill", stopped)
+    with pytest.raises(Interrupted, match="before the first cell ran: nothing was written"):
+        execute(chapter(tmp_path / "book", "1"), {}, tmp_path / "out.ipynb")
+    assert [entry.name for entry in tmp_path.iterdir()] == ["book"]
 
 
 def test_what_a_killed_run_left_is_cleared_by_the_next(tmp_path):
