@@ -6,7 +6,7 @@ with a hook, and one with gradients for the targets; then scikit-learn's logisti
 and neighbours. Both read the same layers of the same network on the same halves.
 """
 
-import time
+import copy
 from collections import Counter
 
 import numpy as np
@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from benchmarks import seconds
-from layerbook.training.fit import fit
+from layerbook.training.fit import fit, pick_device
 from layerlib import inspect
 from layerlib._forward import as_input
 from layerlib.data.load import load
@@ -100,9 +100,10 @@ def perceptron() -> dict:
     before.load_state_dict(model.state_dict())
     fit(model, data.train[:2000], epochs=3)
     split, names = data.test[:IMAGES], [f"linear{i}" for i in range(1, 7)]
+    on_host = copy.deepcopy(model).cpu()  # where the tools of the reference work
     taken = seconds(ROUNDS, layerlib=lambda: inspect(model, split, before=before),
-                    reference=lambda: one_at_a_time(model, names, split, before))
-    ours, theirs = inspect(model, split, before=before), one_at_a_time(model, names, split, before)
+                    reference=lambda: one_at_a_time(on_host, names, split, before))
+    ours, theirs = inspect(model, split, before=before), one_at_a_time(on_host, names, split, before)
     pairs = {"perplexity": "perplexity", "relative_change": "change"}
     nodes = torch.stack([ours.values[s] for s in ("discrete", "continuous", "combined")], 1)
     separation = torch.stack([ours.values[f"{what}_{kind}"] for what in ("target", "feature")
@@ -119,20 +120,16 @@ def residual() -> dict:
     """Seconds of ``inspect``, and of the plain passes within, on a ResNet-18."""
     data = load("cifar10-mini")
     torch.manual_seed(0)
-    model = build("resnet18", 10)
-    split, times = data.test[:LARGE], {"inspect": [], "forward": []}
-    for _ in range(ROUNDS):
-        start = time.perf_counter()
-        inspection = inspect(model, split)
-        times["inspect"].append(time.perf_counter() - start)
-        start = time.perf_counter()
-        model.eval()
+    model, split = build("resnet18", 10).to(pick_device()).eval(), data.test[:LARGE].to(pick_device())
+
+    def forward() -> None:
         with torch.no_grad():
             for images in split.images.split(200):
                 model(as_input(images))
-        times["forward"].append(time.perf_counter() - start)
-    return {"resnet18_seconds": float(np.median(times["inspect"])), "layers": len(inspection.layers),
-            "forward_seconds": float(np.median(times["forward"]))}
+
+    taken = seconds(ROUNDS, inspect=lambda: inspect(model, split), forward=forward)
+    return {"resnet18_seconds": taken["inspect"], "layers": len(inspect(model, split).layers),
+            "forward_seconds": taken["forward"]}
 
 
 def main() -> dict:

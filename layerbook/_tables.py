@@ -1,7 +1,7 @@
 """The table of a report: as markup, as text, and as a frame."""
 
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
@@ -13,11 +13,12 @@ HEADS = ("claim", "says", "paper", "test", "record", "this run", "agreement")
 Row = tuple[Claim, Claim | None]  # as reported here, and as recorded
 
 
-def report_html(rows: Sequence[Row], caption: str) -> str:
-    """The claims with their verdicts here and in the record."""
+def report_html(rows: Sequence[Row], caption: str, marks: Mapping[str, str]) -> str:
+    """The claims with their verdicts here and in the record; under each number what ``marks`` says of it."""
     # The test stands under the claim: a page beside two sidebars is narrow.
-    lines = [[here.item, _html.joined(here.says, _html.small(here.test and f"Test: {here.test}")), here.paper,
-              _html.verdict(full), _html.verdict(here, agreement(here, full))] for here, full in rows]
+    lines = [[_html.joined(here.item, _html.small(marks.get(here.item, ""))),
+              _html.joined(here.says, _html.small(here.test and f"Test: {here.test}")),
+              here.paper, _html.verdict(full), _html.verdict(here, agreement(here, full))] for here, full in rows]
     heads = [head for head in HEADS if head not in ("test", "agreement")]
     below = _html.Html(f"<p>{_html.small(caption)}</p>")
     return _html.joined(_html.table(heads, lines, "layerlib-report"), below, by="")

@@ -156,6 +156,7 @@ def _verify(options: argparse.Namespace) -> int:
     if not path.is_file():
         names = [each.stem for each in sorted(book.glob("records/*.json")) if each.stem != "verified"]
         raise _unknown("record", options.record, names)
+    _say(f"running {path.stem} twice, small: at its record's commit and by today's code")
     found = verify(path.resolve(), book)
     print(f"{found.chapter}: {found.numbers} numbers and {found.curves} curves of a small run, "
           f"at commit {found.commit[:7]} and today: {'other' if found.differences else 'the same'}")

@@ -2,8 +2,11 @@
 
 import os
 import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+
+ADDED = "added beside"
 
 
 @dataclass(frozen=True)
@@ -27,6 +30,11 @@ class Registered:
     def mark(self) -> str:
         """What a table says beside the item."""
         return f"superseded by {self.superseded_by}" if self.superseded_by else f"{self.round} round"
+
+
+def marks(registered: Mapping[str, Registered], items: Iterable[str]) -> dict[str, str]:
+    """What tables say beside each item: its round, what supersedes it, or that it was added beside those."""
+    return {item: registered[item].mark if item in registered else ADDED for item in items}
 
 
 def read_registration(path: str | os.PathLike) -> dict[str, Registered]:

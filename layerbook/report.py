@@ -15,6 +15,7 @@ from layerbook.claims import NOT_RECORDED, agreement, item_order, judged, size_t
 from layerbook.curves import as_array, curve_json
 from layerbook.record import MIME, read_record, record_size, recorded_claims
 from layerbook.recorded import record_size_told, recorded_by
+from layerbook.registration import marks, read_registration
 from layerbook.training.origins import summarised
 from layerbook.verdicts import OUTCOMES, SIZES, Part, above, below, shown, undecided, within
 
@@ -226,7 +227,7 @@ class Report:
     def _repr_mimebundle_(self, include=None, exclude=None) -> tuple[dict, dict]:
         # The payload travels as metadata: an unknown MIME type among the data is a warning to myst-nb.
         rows, caption = self._rows(), self._caption()
-        data = {"text/html": _tables.report_html(rows, caption),
+        data = {"text/html": _tables.report_html(rows, caption, self._marks()),
                 "text/plain": _tables.report_text(self.chapter, rows, caption)}
         return data, {MIME: self.payload()}
 
@@ -247,6 +248,12 @@ class Report:
 
     def _rows(self) -> list[tuple[claims.Claim, claims.Claim | None]]:
         return [(self.claims[item], self._recorded.get(item)) for item in sorted(self.claims, key=item_order)]
+
+    def _marks(self) -> dict[str, str]:
+        """The round of each claim, where the registration of the tests lies beside the records."""
+        books = [self._records.resolve().parent] if self._records else [Path(), Path("book")]
+        page = next((book / "registration.md" for book in books if (book / "registration.md").is_file()), None)
+        return marks(read_registration(page), self.claims) if page else {}
 
     def _caption(self) -> str:
         here = f"This run: {size_told(self.size, self.size_says)}."

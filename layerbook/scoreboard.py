@@ -12,12 +12,11 @@ from layerbook.built import PAPERS, Built, read_built
 from layerbook.claims import FIRST_ROUND_OPEN, FIRST_ROUND_TOLD, NOT_RECORDED, Claim, agreement, item_order
 from layerbook.record import recorded_claims
 from layerbook.recorded import record_size_told, recorded_by
-from layerbook.registration import read_registration
+from layerbook.registration import marks, read_registration
 from layerbook.verdicts import OUTCOMES, SIZES
 
 SIDES = RECORD, THIS_RUN = ("record", "this run")
 VERDICTS = (*OUTCOMES, FIRST_ROUND_OPEN)
-ADDED = "added beside"
 
 _ITEM = re.compile(r"[a-z]+-([a-z])(\d+)")  # davel-f9, xie-e6: figure 9 and equation 6 of the paper
 
@@ -151,7 +150,7 @@ class Scoreboard:
     def _mark(self, item: str) -> str:
         if not item or not self.registered:
             return ""
-        return self.registered[item].mark if item in self.registered else ADDED
+        return marks(self.registered, [item])[item]
 
     def _counted(self, side: str) -> pd.DataFrame:
         if side not in SIDES:

@@ -8,9 +8,7 @@ import torch
 
 
 def milliseconds(call: Callable[[], object], times: int = 5) -> float:
-    """Median time of a call.
-
-    A GPU works on while Python goes on: the clock is read when all that was asked of it is done.
+    """Median time of a call, in milliseconds.
 
     Parameters
     ----------
@@ -18,14 +16,15 @@ def milliseconds(call: Callable[[], object], times: int = 5) -> float:
     """
     taken = []
     for _ in range(times):
-        _finish()
+        finish()
         start = time.perf_counter()
         call()
-        _finish()
+        finish()
         taken.append(1000 * (time.perf_counter() - start))
     return float(np.median(taken))
 
 
-def _finish() -> None:
+def finish() -> None:
+    """Wait until a GPU, if there is one, has done all that was asked of it: it works on while Python goes on."""
     if torch.cuda.is_available():
         torch.cuda.synchronize()

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from layerbook.analysis.strokes import Strokes
 
@@ -137,3 +138,25 @@ def bootstrap_mean(values: Tensor, level: float = 0.95, samples: int = 2000, see
                        for _ in range(-(-samples // 50))])[:samples]
     low, high = means.quantile(torch.tensor([(1 - level) / 2, (1 + level) / 2], dtype=torch.float64)).tolist()
     return Interval(kept.mean().item(), low, high, len(kept))
+
+
+def near_marks(pictures: Tensor, strokes: Strokes, part: float = 0.1) -> Tensor:
+    """Share of the brightest ink, and of all ink, that lies within two pixels of a crossing or a turn.
+
+    Parameters
+    ----------
+    pictures : shape (N, 1, H, W) or (N, H, W), the brighter the more it counts
+    part : of an image's ink, the brightest of which is looked at, at least one pixel
+
+    Returns
+    -------
+    float64, shape (2, N): of the brightest ink, of all ink
+    """
+    bright, ink = pictures.reshape(strokes.ink.shape).flatten(1), strokes.ink.flatten(1)
+    # the masks reach one pixel from where lines cross and turn: one more
+    marks = (strokes.crossings | strokes.turns).float()[:, None]
+    near = (F.max_pool2d(marks, 3, stride=1, padding=1)[:, 0] > 0).flatten(1) & ink
+    rank = bright.masked_fill(~ink, -torch.inf).argsort(dim=1, descending=True, stable=True).argsort(dim=1)
+    count = (part * ink.sum(1)).round().clamp(min=1)
+    top = (rank < count[:, None]) & ink
+    return torch.stack([(each & near).sum(1) / each.sum(1).clamp(min=1) for each in (top, ink)]).double()

@@ -1,9 +1,12 @@
-"""Whether a series of measurements is ordered by depth, with an interval (for Hu et al. 2018, fig. 2)."""
+"""Whether measurements are ordered by depth, with intervals (for Hu et al. 2018, fig. 2; Cao et al. 2022, fig. 5)."""
 
 from typing import NamedTuple
 
 import numpy as np
-from scipy.stats import rankdata, t
+from scipy.stats import rankdata, spearmanr, t
+from torch import Tensor
+
+from layerbook.analysis.contrast import bootstrap_mean
 
 
 class Stratification(NamedTuple):
@@ -18,6 +21,33 @@ class Stratification(NamedTuple):
 def stretches(values: np.ndarray, at_most: int = 60) -> np.ndarray:
     """Means over stretches of snapshots, (snapshots, …) -> (at most so many, …): enough for a figure."""
     return np.stack([each.mean(0) for each in np.array_split(values, min(len(values), at_most))])
+
+
+class DepthTests(NamedTuple):
+    """How a distance falls with depth: rank correlation, last by first with its interval, range of the first third."""
+
+    correlation: float
+    drop: float
+    drop_interval: tuple[float, float]
+    shallow: float
+
+
+def depth_tests(distances: Tensor) -> DepthTests:
+    """How the mean distance of the layers to the target falls with depth.
+
+    Parameters
+    ----------
+    distances : shape (trials, layers, N), layers from bottom to top; the interval is a bootstrap over samples
+
+    Returns
+    -------
+    DepthTests; ``shallow`` is the range of the first third of the layers by their mean
+    """
+    mean = distances.double().mean((0, 2)).cpu().numpy()
+    first = mean[: len(mean) // 3]
+    last = bootstrap_mean(distances[:, -1].double().mean(0))
+    return DepthTests(spearmanr(range(len(mean)), mean).statistic.item(), (mean[-1] / mean[0]).item(),
+                      (last.low / mean[0].item(), last.high / mean[0].item()), (np.ptp(first) / first.mean()).item())
 
 
 def stratification(change: np.ndarray, blocks: int = 10) -> Stratification:

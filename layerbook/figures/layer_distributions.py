@@ -1,126 +1,291 @@
-"""Figures of label distributions: bars against their target, a sample through the layers, tables as heat maps."""
+"""The figures of the chapter on layer distributions, from its report; their parts are in `distribution_panels`."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
+import matplotlib.pyplot as plt
 import numpy as np
-import seaborn as sns
-from matplotlib.axes import Axes
-from matplotlib.colors import to_rgba
+import pandas as pd
+from matplotlib.figure import Figure
+from torch import Tensor
 
-from layerbook.figures._drawing import as_text, fits
-from layerbook.figures.common import DATA_COLOURS, INK, as_array, depth_colours
+from layerbook.figures._drawing import closed_on_error
+from layerbook.figures.common import (
+    BASELINE_COLOUR,
+    DATA_COLOURS,
+    INK,
+    KIND_COLOURS,
+    depth_colours,
+    evenly,
+    spread,
+)
+from layerbook.figures.distribution_panels import costs, gains, heat_table, label_bars, scene, stacked_shares
+from layerbook.report import THIS_RUN, Report
 
-COST_LINES = {"uniform": "-", "meaning": "--"}
-
-
-def label_bars(predicted: np.ndarray, target: np.ndarray, ax: Axes, classes: Sequence[str] | None = None,
-               colour: object = DATA_COLOURS[0]) -> Axes:
-    """A label distribution as bars, with the target as an outline (Cao et al. 2022, fig. 6).
-
-    Parameters
-    ----------
-    predicted, target : shape (K,), each of sum 1
-    classes : names of the labels under the bars; without them the bars stay unnamed
-    colour : of the bars, the network's own
-    """
-    predicted, target = as_array(predicted, None), as_array(target, None)
-    fits("predicted", len(predicted), len(target), "as many labels as target")
-    places = np.arange(len(target))
-    ax.bar(places, predicted, width=0.8, color=colour)
-    ax.bar(places, target, width=0.8, facecolor="none", edgecolor=INK, linewidth=1.1)
-    ax.set(xlim=(-0.6, len(target) - 0.4), ylim=(0, 1.05 * max(target.max(), predicted.max())))
-    ax.grid(False)
-    if classes is None:
-        ax.set_xticks([])
-    else:
-        fits("classes", len(classes), len(target), "one name per label")
-        ax.set_xticks(places, [as_text(name) for name in classes], rotation=90, fontsize=6)
-    return ax
+NETWORKS = {"ResNet-18": "resnet18", "VGG-16": "vgg16_bn"}
+UNIFORM = "W, uniform"
 
 
-def scene(image: np.ndarray, ax: Axes, title: str = "") -> Axes:
-    """A picture uint8 (C, H, W), grey where it has one channel."""
-    image = as_array(image, None)
-    ax.imshow(image[0] if len(image) == 1 else np.moveaxis(image, 0, -1), cmap="gray", vmin=0, vmax=255)
-    ax.set_title(title, fontsize=8)
-    ax.set_axis_off()
-    return ax
-
-
-def heat_table(values: np.ndarray, rows: Sequence, columns: Sequence, ax: Axes, unit: str,
-               written: str | None = None) -> Axes:
-    """A table in colours, lighter for larger, numbered if ``written`` is a format (Cao et al. 2022, table 4).
-
-    Parameters
-    ----------
-    values : shape (rows, columns)
-    rows, columns : what stands at the two sides; with more than ten, every tenth is written
-    unit : of the values, beside the colour bar
-    """
-    sns.heatmap(as_array(values, None), ax=ax, cmap="viridis", annot=written is not None, fmt=written or "",
-                annot_kws={"fontsize": 8}, cbar_kws={"label": unit}, linewidths=0.5 if written else 0)
-    for axis, ticks in ((ax.xaxis, columns), (ax.yaxis, rows)):
-        shown = range(len(ticks)) if len(ticks) <= 10 else range(0, len(ticks), 10)
-        axis.set_ticks([i + 0.5 for i in shown], [f"{ticks[i]:.2g}" for i in shown], rotation=0)
-    ax.grid(False)
-    return ax
-
-
-def stacked_shares(shares: np.ndarray, parts: Sequence[str], rows: Sequence[str], ax: Axes,
-                   colours: Sequence | None = None) -> Axes:
-    """Shares that add up to 100 % as one bar a row.
-
-    Parameters
-    ----------
-    shares : in [0, 1], shape (rows, parts)
-    colours : of the parts; without them the parts are layers, light to dark from the first to the last
-    """
-    fits("rows", len(rows), len(shares), "one name per row of shares")
-    left = np.zeros(len(rows))
-    colours = depth_colours(len(parts)) if colours is None else colours[: len(parts)]
-    for part, share, colour in zip(parts, 100 * as_array(shares, None).T, colours, strict=True):
-        ax.barh(rows, share, left=left, color=colour, label=part, height=0.6)
-        for i, (start, width) in enumerate(zip(left, share, strict=True)):
-            if width >= 7:
-                dark = sum(to_rgba(colour)[:3]) < 1.5
-                ax.text(start + width / 2, i, f"{width:.0f}", ha="center", va="center", fontsize=8,
-                        color="white" if dark else "black")
-        left += share
-    ax.set(xlim=(0, 100), xlabel="samples [%]")
-    ax.invert_yaxis()
-    ax.grid(False)
-    return ax
-
-
-def costs(cost: np.ndarray, classes: Sequence[str], ax: Axes) -> Axes:
+@closed_on_error
+def cost_matrix(cost: Tensor, classes: Sequence[str]) -> Figure:
     """Cost between every two labels, shape (K, K), as a heat map."""
-    cost = as_array(cost, None)
-    fits("classes", len(classes), len(cost), "one name per label")
-    fits("cost", cost.shape[1], len(cost), "as many columns as rows")
-    names = [as_text(name) for name in classes]
-    sns.heatmap(cost, ax=ax, cmap="viridis", vmin=0, vmax=1, square=True, cbar_kws={"label": "cost"})
-    ax.set_xticks(np.arange(len(names)) + 0.5, names, rotation=90, fontsize=7)
-    ax.set_yticks(np.arange(len(names)) + 0.5, names, rotation=0, fontsize=7)
-    ax.grid(False)
-    return ax
+    figure, ax = plt.subplots(figsize=(5.4, 4.6))
+    costs(cost, classes, ax)
+    return figure
 
 
-def gains(values: dict[str, np.ndarray], ways: Sequence[str], ax: Axes) -> Axes:
-    """Differences with their intervals, one row a way, one colour a network, one line a trial.
+@closed_on_error
+def distances(report: Report) -> Figure:
+    """Distance to the target by tap, a panel a measure, with that of guessing (Cao et al., fig. 5)."""
+    figure, axes = plt.subplots(2, 3, figsize=(9.5, 5.6))
+    for key, ax in zip(report.curves["baseline"].measure.values, axes.flat, strict=False):
+        for side, baseline in report.sides("baseline").items():
+            line = ":" if side == THIS_RUN and report.size != "paper" else "-"
+            for (name, kind), colour in zip(NETWORKS.items(), DATA_COLOURS, strict=True):
+                values = report.sides(f"distance_{kind}")[side].sel(measure=key).values
+                spread(range(values.shape[1]), values, ax, f"{name}, {side}", linestyle=line, color=colour)
+            ax.axhline(baseline.sel(measure=key), color=BASELINE_COLOUR, linewidth=1, linestyle=line)
+        ax.set(title=key, xlabel="tap", ylim=(0, None))
+        ax.xaxis.get_major_locator().set_params(integer=True)
+    for ax, unit in zip(axes[:, 0], ("", " [nats]"), strict=True):
+        ax.set_ylabel(f"distance to the target{unit}")
+    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=4)
+    return figure
+
+
+@closed_on_error
+def probe_readings(report: Report) -> Figure:
+    """Distance by tap as three kinds of probes read it."""
+    figure, panels = _pairs(report, "reading", 2.9, sharey=True)
+    for name, side, curve, ax in panels:
+        for each, marker in zip(curve, "os^", strict=True):
+            ax.plot(each, marker=marker, markersize=3.5, label=each.way.item())
+        ax.axhline(report.sides("baseline")[side].sel(measure=UNIFORM), color=BASELINE_COLOUR, linewidth=1)
+        ax.set(title=f"{name}, {side}", xlabel="tap", ylabel="W, uniform")
+        ax.xaxis.get_major_locator().set_params(integer=True)
+    figure.legend(*panels[0][-1].get_legend_handles_labels(), loc="outside lower center", ncols=3)
+    return figure
+
+
+@closed_on_error
+def through_the_layers(image: Tensor, told: Mapping[str, Tensor], target: Tensor, classes: Sequence[str]) -> Figure:
+    """One sample's label distribution at four taps of each network (Cao et al., fig. 6).
 
     Parameters
     ----------
-    values : network -> shape (ways, trials, 3): difference, low and high end
+    image : uint8, shape (C, H, W)
+    told : network -> shape (taps, K)
+    target : shape (K,)
     """
-    for network, (name, each) in enumerate(values.items()):
-        each = as_array(each, None)
-        trials = each.shape[1]
-        shift = 0.3 * (network - (len(values) - 1) / 2) + 0.07 * (np.arange(trials) - (trials - 1) / 2)
-        y = (np.arange(len(ways))[:, None] + shift).ravel()
-        middle, low, high = each.reshape(-1, 3).T
-        ax.hlines(y, low, high, color=DATA_COLOURS[network], linewidth=1)
-        ax.plot(middle, y, "o", color=DATA_COLOURS[network], markersize=3, label=name)
-    ax.axvline(0, color="0.4", linewidth=0.8)
-    ax.set_yticks(range(len(ways)), ways)
-    ax.set_ylim(len(ways) - 0.5, -0.5)
-    return ax
+    figure, axes = plt.subplots(2, 5, figsize=(10, 3.9), width_ratios=[0.8] + [1] * 4)
+    for row, (name, taps), colour in zip(axes, told.items(), DATA_COLOURS, strict=True):
+        scene(image, row[0], name)
+        for tap, ax in zip(evenly(len(taps), 4), row[1:], strict=True):
+            label_bars(taps[tap], target, ax, classes if name == list(told)[-1] else None, colour)
+            ax.set_title(f"tap {tap}", fontsize=9)
+    return figure
+
+
+@closed_on_error
+def over_epochs(report: Report) -> Figure:
+    """Distance of some probes and of the network while they train (Cao et al., fig. 7)."""
+    figure, panels = _pairs(report, "probe_epochs", 2.9, sharey=True)
+    for name, side, inner, ax in panels:
+        own = report.sides(f"network_epochs_{NETWORKS[name]}")[side].values
+        lines = [*((f"tap {tap}", inner.sel(tap=tap).values) for tap in inner.tap.values), ("output", own)]
+        for (label, values), colour in zip(lines, depth_colours(4), strict=True):
+            spread(np.linspace(0, 100, values.shape[1]), values, ax, label, color=colour, marker="")
+        ax.axhline(report.sides("baseline")[side].sel(measure=UNIFORM), color=BASELINE_COLOUR, linewidth=1)
+        ax.set(title=f"{name}, {side}", xlabel="training [% of its epochs]", ylabel="W, uniform")
+        ax.legend(fontsize=8)
+    return figure
+
+
+@closed_on_error
+def sample_over_epochs(told: Mapping[str, Tensor], target: Tensor) -> Figure:
+    """One sample's label distribution at the output of each network at some epochs (Cao et al., fig. 8).
+
+    Parameters
+    ----------
+    told : network -> shape (epochs + 1, K)
+    target : shape (K,)
+    """
+    figure, axes = plt.subplots(2, 5, figsize=(10, 3.2))
+    for row, (name, epochs), colour in zip(axes, told.items(), DATA_COLOURS, strict=True):
+        for epoch, ax in zip(evenly(len(epochs), 5), row, strict=False):
+            label_bars(epochs[epoch], target, ax, colour=colour)
+            ax.set_title(f"{name}, epoch {epoch}", fontsize=9)
+    return figure
+
+
+@closed_on_error
+def steadiness(report: Report) -> Figure:
+    """Distance at tap 1 over training, with and without batch norm and an auxiliary loss."""
+    sides = report.sides("steadiness")
+    figure, axes = plt.subplots(1, len(sides), figsize=(4.6 * len(sides), 3.2), squeeze=False)
+    for (side, curve), ax in zip(sides.items(), axes[0], strict=True):
+        for each, dash in zip(curve.sel(place="tap 1"), ("-", "-", "--", "--"), strict=True):
+            kind = each.kind.item()
+            spread(np.arange(each.shape[1]) / 2, each.values, ax, kind, marker="", linestyle=dash,
+                   color=KIND_COLOURS["batch" in kind or kind == "both"])
+        ax.set(title=side, xlabel="epochs", ylabel="W at tap 1, uniform")
+        ax.legend(fontsize=8)
+    return figure
+
+
+@closed_on_error
+def students(report: Report) -> Figure:
+    """Distance of probes that copy the output, to the output and to the labels, by tap."""
+    figure, panels = _pairs(report, "student", 2.8, sharey=True)
+    for name, side, curve, ax in panels:
+        for each, marker, i in zip(curve, "D^s", (3, 4, 1), strict=True):
+            ax.plot(each, marker=marker, markersize=3.5, label=each.line.item(), color=KIND_COLOURS[i])
+        ax.set(title=f"{name}, {side}", xlabel="tap", ylabel="W, uniform", ylim=(0, None))
+        ax.xaxis.get_major_locator().set_params(integer=True)
+    figure.legend(*panels[0][-1].get_legend_handles_labels(), loc="outside lower center", ncols=3)
+    return figure
+
+
+@closed_on_error
+def kinds(report: Report) -> Figure:
+    """Shares of easy, hard and confused samples, and how many of each are right."""
+    sides = report.sides("kinds")
+    figure, axes = plt.subplots(len(sides), 2, figsize=(8.5, 1.9 * len(sides) + 0.4), squeeze=False,
+                                width_ratios=[1.4, 1])
+    for (left, right), (side, shares) in zip(axes, sides.items(), strict=True):
+        names, rights = shares.kind.values, report.sides("kinds_right")[side]
+        stacked_shares(shares.values, names, list(NETWORKS), left, KIND_COLOURS).set_title(side)
+        for i, (name, colour) in enumerate(zip(NETWORKS, DATA_COLOURS, strict=True)):
+            right.barh(np.arange(len(names)) + 0.2 * (2 * i - 1), 100 * rights.sel(network=name), height=0.36,
+                       label=name, color=colour)
+        right.set_yticks(range(len(names)), names)
+        right.set(xlabel="exactly right [%]", xlim=(0, 100), ylim=(len(names) - 0.5, -0.5), title=side)
+        right.legend(fontsize=8)
+    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=4)
+    return figure
+
+
+@closed_on_error
+def examples(images: Tensor, found: Mapping[str, int], distance: np.ndarray, told: Tensor, truth: Tensor,
+             classes: Sequence[str], bounds: Sequence[float]) -> Figure:
+    """A sample of each kind: the picture, its label distribution at one tap, its distance by tap (Cao et al., fig. 9).
+
+    Parameters
+    ----------
+    images : uint8, shape (N, C, H, W)
+    found : kind -> number of the sample
+    distance : w of every sample, shape (taps, N)
+    told, truth : label distributions, shapes (taps, N, K) and (N, K)
+    bounds : of w, between the kinds
+    """
+    figure, axes = plt.subplots(len(found), 3, figsize=(8.2, 1.75 * len(found)), squeeze=False,
+                                width_ratios=[0.6, 1.5, 1.2])
+    for (kind, i), row in zip(found.items(), axes, strict=True):
+        tap = int(distance[:, i].argmin()) if kind == "confused" else len(distance) - 1
+        scene(images[i], row[0], kind)
+        last = kind == list(found)[-1]
+        label_bars(told[tap, i], truth[i], row[1], classes if last else None)
+        row[2].plot(distance[:, i], marker="o", markersize=3.5, color=DATA_COLOURS[0])
+        row[2].plot(tap, distance[tap, i], "o", color=INK, fillstyle="none", markersize=9)
+        for bound in bounds:
+            row[2].axhline(bound, color="0.6", linestyle="--", linewidth=0.8)
+        row[2].set(xlabel="tap" if last else "", ylabel="w", ylim=(0, None))
+    return figure
+
+
+@closed_on_error
+def confused(report: Report) -> Figure:
+    """Samples that a tap is the first to get right, where the network is wrong (Cao et al., table 1)."""
+    figure, panels = _pairs(report, "confused", 2.3)
+    for name, side, curve, ax in panels:
+        values = curve.values[:, :-1]
+        low, high = values.mean(0) - values.min(0), values.max(0) - values.mean(0)
+        colour = DATA_COLOURS[list(NETWORKS).index(name)]
+        ax.bar(range(values.shape[1]), values.mean(0), yerr=[low, high], color=colour, error_kw={"linewidth": 1})
+        ax.set(title=f"{name}, {side}", xlabel="tap", ylabel="confused samples [%]")
+    return figure
+
+
+@closed_on_error
+def thresholds(report: Report) -> Figure:
+    """Accuracy of early exit by its two thresholds, coarse and fine (Cao et al., table 4)."""
+    sides = report.sides("table_resnet18")
+    figure, axes = plt.subplots(len(sides), 2, figsize=(9.5, 3.6 * len(sides)), squeeze=False)
+    for row, (side, small) in zip(axes, sides.items(), strict=True):
+        large = report.sides("fine_resnet18")[side]
+        heat_table(small.values.T, small.rho.values, small.s2.values, row[0], "accuracy [%]", ".2f")
+        heat_table(large.values.T, large.rho.values, large.s2.values, row[1], "gain [points]")
+        for ax in row:
+            ax.set(title=side, xlabel="$s_2$", ylabel=r"$\rho$")
+    return figure
+
+
+@closed_on_error
+def exit_gains(report: Report) -> Figure:
+    """What early exit gains over the whole network, by way to choose and metric (Cao et al., table 3)."""
+    sides = report.sides("gain_resnet18")
+    figure, axes = plt.subplots(len(sides), 4, figsize=(10, 2.9 * len(sides)), squeeze=False, sharey=True)
+    for row, (side, first) in zip(axes, sides.items(), strict=True):
+        for metric, ax in zip(first.metric.values, row, strict=True):
+            values = {name: report.sides(f"gain_{key}")[side].sel(metric=metric).values
+                      for name, key in NETWORKS.items()}
+            gains(values, first.way.values, ax)
+            ax.set(title=f"{metric}, {side}", xlabel="gain [points]")
+    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
+    return figure
+
+
+def exit_scores(report: Report) -> pd.DataFrame:
+    """Scores of the whole network and of every way to leave, mean of the trials (Cao et al., table 3)."""
+    rows = {}
+    for name, key in NETWORKS.items():
+        for side, gain in report.sides(f"gain_{key}").items():
+            whole = report.sides(f"score_{key}")[side].mean("trial").values
+            half = report.sides(f"half_{key}").get(side)
+            ways = ["whole network", *gain.way.values]
+            by_way = [whole, *(whole + gain.sel(value="difference").mean("trial").values)]
+            at_half = np.full((len(ways), 2), np.nan) if half is None else half.mean("trial").values
+            rows |= {(name, side, way): [*each, *other]
+                     for way, each, other in zip(ways, by_way, at_half, strict=True)}
+    columns = [*gain.metric.values, *report.curves[f"half_{key}"].metric.values]
+    table = pd.DataFrame(list(rows.values()), pd.MultiIndex.from_tuples(rows), columns)
+    return table.map("{:.2f}".format).replace("nan", "–")
+
+
+@closed_on_error
+def leaving(report: Report) -> Figure:
+    """Where samples leave, by every way; and which labels gain."""
+    side = list(report.sides("leaving_resnet18"))[-1]
+    figure, axes = plt.subplots(2, 2, figsize=(9.5, 4.6), width_ratios=[1.1, 1])
+    for (name, key), row, colour in zip(NETWORKS.items(), axes, DATA_COLOURS, strict=True):
+        curve, labels = report.sides(f"leaving_{key}")[side], report.curves[f"classes_{key}"]
+        stacked_shares(curve.values, [f"tap {i}" for i in curve.tap.values], curve.way.values, row[0])
+        row[0].set_title(f"{name}, {side}")
+        row[1].bar(range(len(labels)), labels, color=colour)
+        row[1].axhline(0, color="0.4", linewidth=0.8)
+        row[1].set_xticks(range(len(labels)), labels.label.values, rotation=90, fontsize=7)
+        row[1].set(ylabel="gain [points]", title=f"{name}, {THIS_RUN}")
+    return figure
+
+
+@closed_on_error
+def speed(report: Report) -> Figure:
+    """Exact match against time of a network that really leaves early."""
+    sides = report.sides("speed_labels")
+    figure, axes = plt.subplots(1, len(sides), figsize=(4.6 * len(sides), 3.3), squeeze=False)
+    for side, ax in zip(sides, axes[0], strict=True):
+        for key, label, marker in (("labels", "labels (paper)", "o"), ("confidence", "confidence", "s")):
+            times, accuracies = report.sides(f"speed_{key}")[side]
+            ax.plot(times, accuracies, marker=marker, markersize=4, label=label)
+        ax.plot(1, report.side_number("whole_accuracy", side), "*", color=INK, markersize=10)
+        ax.set(title=side, xlabel="time, relative to the whole network", ylabel="exact match [%]", xlim=(0, None))
+        ax.legend(fontsize=8)
+    return figure
+
+
+def _pairs(report: Report, name: str, height: float, **shared: bool) -> tuple[Figure, list[tuple]]:
+    """A row a side, a panel a network: the figure, and (network, side, curve, axes) of each."""
+    sides = report.sides(f"{name}_resnet18")
+    figure, axes = plt.subplots(len(sides), 2, figsize=(8.5, height * len(sides)), squeeze=False, **shared)
+    return figure, [(label, side, report.sides(f"{name}_{key}")[side], ax)
+                    for row, side in zip(axes, sides, strict=True)
+                    for (label, key), ax in zip(NETWORKS.items(), row, strict=True)]

@@ -57,7 +57,7 @@ def train_network(network: Single | Stacked, seeds: Sequence[int], train: Split 
     epochs = _epochs(settings, data)
     _check_kinds(data, validation, settings)
     loss = _checked_loss(settings, data, validation)
-    devices = range(torch.cuda.device_count()) if device.type == "cuda" else []
+    devices = range(torch.cuda.device_count()) if network.parameters[0].is_cuda else []
     with torch.random.fork_rng(devices=devices):
         run = Run(network, seeds, settings, device)
         followed = settings.until and settings.until.follow(network)

@@ -71,10 +71,16 @@ def targets(model: nn.Module, x: Tensor, y: Tensor, names: Iterable[str] | None 
     return {name: each.target for name, each in propagate(model, x, y, names).items()}
 
 
-def propagate(model: nn.Module, x: Tensor, y: Tensor, names: Iterable[str] | None = None) -> dict[str, LayerPass]:
+def propagate(model: nn.Module, x: Tensor, y: Tensor, names: Iterable[str] | None = None,
+              order: Tensor | None = None) -> dict[str, LayerPass]:
     """Inputs o_{l-1}, pre-activations z_l and targets õ_l of every layer, from the same pass as ``targets``.
 
-    Parameters, checks and errors are those of ``targets``.
+    Parameters, checks and errors are those of ``targets``; and
+
+    Parameters
+    ----------
+    order : int64, shape (N,), a permutation: back through sample i goes the error p - y of sample ``order[i]``, as a
+        control for what targets owe to the error itself; by default each sample's own
 
     Examples
     --------
@@ -86,11 +92,13 @@ def propagate(model: nn.Module, x: Tensor, y: Tensor, names: Iterable[str] | Non
     with differentiating(model):
         calls, logits = calls_of(model, ordinary(x), _layers(model, names))
         _check_calls(calls, len(x))
-        y = check_logits(logits, y)
+        error = label_error(logits.detach(), check_logits(logits, y))
+        if order is not None:
+            error = error[_permutation(order, len(x)).to(error.device)]
         reached = [None] * len(calls)
         if logits.requires_grad:
             outputs = [call.output for call in calls.values()]
-            reached = torch.autograd.grad(logits, outputs, label_error(logits.detach(), y), allow_unused=True)
+            reached = torch.autograd.grad(logits, outputs, error, allow_unused=True)
     missed = [name for name, target in zip(calls, reached, strict=True) if target is None]
     missed += [] if names is None else [name for name in names if name not in calls]
     if missed or not calls:
@@ -99,6 +107,13 @@ def propagate(model: nn.Module, x: Tensor, y: Tensor, names: Iterable[str] | Non
                          "in names")
     return {name: LayerPass(call.module, call.entry.detach(), call.output.detach(), target)
             for (name, call), target in zip(calls.items(), reached, strict=True)}
+
+
+def _permutation(order: Tensor, samples: int) -> Tensor:
+    if order.shape != (samples,) or not torch.equal(order.sort().values.cpu(), torch.arange(samples)):
+        raise ValueError(f"order: expected a permutation of 0 to {samples - 1}, one number per sample of x, got "
+                         f"{order.dtype} {tuple(order.shape)}")
+    return order
 
 
 def _check_calls(calls: Mapping[str, Call], samples: int) -> None:

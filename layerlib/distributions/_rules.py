@@ -132,4 +132,4 @@ class Confident:
 
 def least(threshold: float | Tensor) -> float | Tensor:
     """The least score that reaches ``threshold``: its value, less what rounding may take."""
-    return threshold - TOLERANCE * abs(threshold)
+    return threshold - TOLERANCE * abs(threshold)  # type: ignore[operator]

@@ -47,7 +47,7 @@ class _Rows(NamedTuple):
     labels: np.ndarray
     counts: Sequence[int]
 
-    def __getitem__(self, which: np.ndarray) -> "_Rows":
+    def __getitem__(self, which: np.ndarray) -> "_Rows":  # type: ignore[override]
         return _Rows(*(np.asarray(part)[which] for part in tuple(self)))
 
 
@@ -75,5 +75,5 @@ def _solved(rows: _Rows, to_label: np.ndarray, cap: float) -> np.ndarray:
             beyond[i] = plan[dear[label[:n]]].sum() > DUST
     found = np.ldexp(found, exponent)
     if beyond.any():
-        found[beyond] = _solved(rows[beyond], to_label, WIDEST * cap)
+        found[beyond] = _solved(rows[beyond], to_label, WIDEST * cap)  # type: ignore[arg-type]
     return found

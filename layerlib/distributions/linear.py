@@ -139,13 +139,13 @@ class LinearProbes:
             callback(0, self)
         for epoch in bar(range(1, epochs + 1), progress, "epoch"):
             update.param_groups[0]["lr"] = rate * 0.1 ** (5 * (epoch - 1) // (2 * epochs))
-            rows = torch.randperm(len(features), generator=order).to(features.pooled.device)
+            rows = torch.randperm(len(features), generator=order)
             losses.append(_epoch(features, targets, rows.split(batch_size), parameters, update, loss))
-            if not losses[-1].isfinite().all():
-                raise ValueError(f"loss: not finite in epoch {epoch} ({losses[-1].tolist()}); lower rate from {rate}")
+            if callbacks or losses[-1].device.type == "cpu":  # a look at each would keep a GPU waiting
+                _check_finite(losses[-1:], epoch, rate)
             for callback in callbacks:
                 callback(epoch, self)
-        return torch.stack(losses)
+        return _check_finite(losses, 1, rate)
 
     def logits(self, features: Tensor | Features) -> Tensor:
         """Logits of every layer's probe.
@@ -171,7 +171,7 @@ class LinearProbes:
             raise ValueError(f"features: expected {expected[0]} probes with up to {expected[1]} features, as in "
                              f"training, got {found[0]} with up to {found[1]}")
         # piece by piece, for features that are in a file and larger than the memory of a GPU
-        pieces = [_linear(piece.to(self.weight.device), self.weight, self.bias) for piece in pooled.split(PIECE, 1)]
+        pieces = [_linear(piece.to(self.weight.device), self.weight, self.bias) for piece in pooled.split(PIECE, 1)]  # type: ignore[arg-type]
         logits = torch.cat(pieces, 1)
         return logits[0] if alone else logits
 
@@ -201,7 +201,7 @@ class LinearProbes:
 
     def _given(self, features: Tensor | Features, targets: Tensor | None) -> tuple[Features, Tensor]:
         features = as_features(features)
-        targets = targets_of("targets", features.labels if targets is None else targets, len(features), self.classes)
+        targets = targets_of("targets", features.labels if targets is None else targets, len(features), self.classes)  # type: ignore[arg-type]
         return features, targets.to(features.device, features.pooled.dtype)
 
     def _first_weights(self, features: Features, seed: int) -> tuple[Tensor, Tensor]:
@@ -233,19 +233,29 @@ def bar(steps: Iterable, label: str | None, unit: str, count: int | None = None)
     return tqdm(steps, desc=label, total=count, disable=quiet, unit=unit, leave=False)
 
 
+def _check_finite(losses: Sequence[Tensor], first: int, rate: float) -> Tensor:
+    """Losses of the epochs from the ``first`` on, on the CPU; ValueError where one is not finite."""
+    found = torch.stack(list(losses)).cpu()
+    for epoch, each in enumerate(found, start=first):
+        if not each.isfinite().all():
+            raise ValueError(f"loss: not finite in epoch {epoch} ({each.tolist()}); lower rate from {rate}")
+    return found
+
+
 def _epoch(features: Features, targets: Tensor, batches: Iterable[Tensor], parameters: Sequence[Tensor],
            update: torch.optim.Optimizer, loss: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
-    """A step for each of ``batches``, the numbers of its samples; the mean loss of each probe, float64, on the CPU."""
+    """A step for each of ``batches``, the numbers of its samples; the mean loss of each probe, float64."""
     weight, bias = parameters
     total = torch.zeros(len(weight), dtype=torch.float64, device=weight.device)
     for rows in batches:
-        logits = _linear(features.pooled.index_select(1, rows).to(weight.device), weight, bias)
-        each = loss(logits, targets[rows].expand_as(logits)).mean((1, 2))
+        there, here = (rows.to(x.device, non_blocking=True) for x in (features.pooled, targets))
+        logits = _linear(features.pooled.index_select(1, there).to(weight.device, non_blocking=True), weight, bias)
+        each = loss(logits, targets[here].expand_as(logits)).mean((1, 2))
         update.zero_grad()
         each.sum().backward()
         update.step()
         total += len(rows) * each.detach()
-    return total.cpu() / len(features)
+    return total / len(features)
 
 
 def _linear(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:

@@ -103,7 +103,7 @@ class LayerProbes:
             fill(pooled[:, start:end], each)
             answers += [] if own is None else [own.to(pooled.device)]
         own = torch.cat(answers, 1) if answers else None
-        return Features(pooled, own, split.labels.to(pooled.device), sizes, parameter.device)
+        return Features(pooled, own, split.labels.to(pooled.device), sizes, parameter.device)  # type: ignore[arg-type]
 
     def fit(self, split: Split | Features, targets: Tensor | None = None, *, penalty: float = 1.0,
             progress: str | None = None) -> Tensor:
@@ -215,12 +215,12 @@ class LayerProbes:
             raise ValueError(f"name: expected one of the taps, {list(self.names)}, got {name!r}")
         if name in self.heads:
             return self._answer(name, output).sigmoid()
-        probed = self._probed(len(self.bias))
+        probed = self._probed(len(self.bias))  # type: ignore[arg-type]
         if name not in probed:
             return output.sigmoid()
         i, output = probed.index(name), output.to(self.weight.device)
         pooled = pooled_features(output, self.pool, self.model.get_submodule(name), self._widths)
-        return F.linear(pooled, self.weight[i, :, : pooled.shape[1]], self.bias[i]).sigmoid()
+        return F.linear(pooled, self.weight[i, :, : pooled.shape[1]], self.bias[i]).sigmoid()  # type: ignore[index]
 
     def _probed(self, count: int) -> list[str]:
         """The taps of the ``count`` probes: all without a head, but for a last one that is the network's own output."""
@@ -240,7 +240,7 @@ class LayerProbes:
     def _given(self, split: Split | Features, targets: Tensor | None, progress: str | None) -> tuple[Features, Tensor]:
         # before the network runs
         if targets is None:
-            given = targets_of("labels", split.labels, len(split), self.classes, soft=False)
+            given = targets_of("labels", split.labels, len(split), self.classes, soft=False)  # type: ignore[arg-type]
         else:
             given = targets_of("targets", targets, len(split), self.classes)
         return split if isinstance(split, Features) else self.features(split, progress=progress), given

@@ -15,7 +15,7 @@ ROOT = HERE.parents[1]
 pytestmark = [pytest.mark.device, pytest.mark.skipif(bool(unavailable()), reason=str(unavailable()))]
 
 
-def on_the_device(*tests: Path) -> subprocess.CompletedProcess:
+def on_the_device(*tests: Path | str) -> subprocess.CompletedProcess:
     """Run tests where the pretend device passes for CUDA."""
     paths = [str(ROOT), str(HERE), *filter(None, [os.environ.get("PYTHONPATH")])]
     env = os.environ | {"PYTHONPATH": os.pathsep.join(paths), "TQDM_DISABLE": "1", "COLUMNS": "2000"}
@@ -24,13 +24,17 @@ def on_the_device(*tests: Path) -> subprocess.CompletedProcess:
     return subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True)
 
 
-def passes(*tests: Path) -> None:
+def passes(*tests: Path | str) -> None:
     result = on_the_device(*tests)
     assert result.returncode == 0, result.stdout + result.stderr
 
 
 def test_the_device_and_the_packages_on_it():
     passes(*sorted(set((HERE / "strict").glob("test_*.py")) - {HERE / "strict" / "test_chapters.py"}))
+
+
+def test_what_is_tested_on_a_gpu_where_there_is_one():
+    passes("--needing-cuda", ROOT / "tests" / "layerlib", ROOT / "tests" / "layerbook")
 
 
 @pytest.mark.device_chapters

@@ -133,7 +133,7 @@ def test_a_definition_that_shadows_an_import_counts(repository):
 
 
 def test_a_statement_that_runs_on_import_counts(repository):
-    path = home(repository, "stratification")
+    path = home(repository, "gradient_sizes")
     path.write_text(path.read_text() + "\n\ntorch.set_default_dtype(torch.float64)\n")
     assert changed(repository) == {"filter_evolution"}
 

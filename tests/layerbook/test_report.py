@@ -172,6 +172,16 @@ def test_the_display_carries_the_table_and_the_payload(report):
     assert max(map(len, data["text/plain"].splitlines()[:-1])) <= 100
 
 
+def test_each_claim_is_marked_by_its_round(in_book):
+    (in_book / "registration.md").write_text(
+        "## First round\n| 3 | a | 3c |\n| 4 | b |  |\n## Second round\n| 3c | c |\n")
+    report = Report("toy")
+    for item in ("3", "3b", "3c", "4"):
+        report.claim(item, *WORDS[1:], PASSED)
+    marks = re.findall(r">(\d\w?)<br><small>([^<]+)</small></td>", report._repr_mimebundle_()[0]["text/html"])
+    assert marks == [("3", "superseded by 3c"), ("3b", "added beside"), ("3c", "second round"), ("4", "first round")]
+
+
 def test_a_claim_that_the_first_round_did_not_judge_is_shown_so(in_book):
     write_record(old_record(old_claim(holds="not at this size"), paper_size=False), in_book / "records" / "toy.json")
     report = Report("toy")

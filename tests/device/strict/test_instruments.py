@@ -16,7 +16,7 @@ import layerlib as ll
 from layerbook.training.auxiliary import OutputWatch, WithClassifier
 from layerbook.training.fit import error_rate
 from layerlib.backward import direct_losses, separation, targets
-from layerlib.distributions import distances, early_exit, scores
+from layerlib.distributions import bootstrap, distances, early_exit, held_out, ridge, samples, scores
 from layerlib.filters.gradients import gradient_sizes
 from layerlib.filters.zeroing import accuracy_without
 from layerlib.models import CNN, MLP, taps
@@ -152,6 +152,19 @@ def with_classifier(put):
     return both(both.classifier.weight.new_tensor(x.tolist()))
 
 
+def exit_judged(put):
+    few = torch.tensor([0.5, 0.7, 0.9])
+    trial = held_out.exit_against_best_layer(put(probabilities), multi_hot, torch.arange(0, SAMPLES, 2),
+                                             torch.arange(1, SAMPLES, 2), s2=few, rho=few, resamples=20)
+    return trial.layers, trial.leaving, trial.staying, trial.layer, list(trial.gains.values())
+
+
+def ridge_read(put):
+    gram, products = ridge.grams(ridge.flat_blocks(put(z), z + 0.1, 4))
+    found = ridge.RidgeReadout.fit(gram, labels, CLASSES)
+    return gram, found.predict(products), found.probabilities(products.cpu()), found.left_out
+
+
 CALLS = {
     "active": lambda put: active(put(z)),
     "layer_perplexity": lambda put: ll.layer_perplexity(put(active(z)), labels),
@@ -175,7 +188,7 @@ CALLS = {
     "f1_scores": lambda put: scores.f1_scores(put(probabilities[0] > 0.5), multi_hot),
     "average_precision": lambda put: scores.average_precision(put(probabilities[0]), multi_hot),
     "scores": lambda put: scores.scores(put(probabilities[0]), multi_hot),
-    "paired_bootstrap": lambda put: scores.paired_bootstrap(put(probabilities[0]), probabilities[1], multi_hot, 20),
+    "paired_bootstrap": lambda put: bootstrap.paired_bootstrap(put(probabilities[0]), probabilities[1], multi_hot, 20),
     "confident_ratio": lambda put: early_exit.confident_ratio(put(probabilities), torch.tensor([0.6, 0.9])),
     "confidence": lambda put: early_exit.confidence(put(probabilities)),
     "ConfidentRatio": lambda put: ll.ConfidentRatio(0.6, 0.5)(put(probabilities)),
@@ -185,8 +198,13 @@ CALLS = {
     "at_exit": lambda put: early_exit.at_exit(put(probabilities), exits),
     "mean_at_exit": lambda put: early_exit.mean_at_exit(put(probabilities[..., 0]), torch.linspace(0, 1, 5),
                                                         1.0 * leaves),
-    "confused_shares": lambda put: early_exit.confused_shares(put(probabilities), multi_hot),
-    "difficulty": lambda put: early_exit.difficulty(put(probabilities[..., 0]), torch.ones(SAMPLES)),
+    "confused_shares": lambda put: samples.confused_shares(put(probabilities), multi_hot),
+    "difficulty": lambda put: samples.difficulty(put(probabilities[..., 0]), torch.ones(SAMPLES)),
+    "difficulty_by_thirds": lambda put: samples.difficulty_by_thirds(put(probabilities[..., 0]), torch.ones(SAMPLES)),
+    "largest_share": lambda put: samples.largest_share(put(torch.tensor([0.1, 0.3, 0.2]))),
+    "best_layer": lambda put: [held_out.best_layer(put(probabilities), multi_hot)],
+    "exit_against_best_layer": exit_judged,
+    "ridge": ridge_read,
     "temperatures": lambda put: early_exit.temperatures(put(probabilities), multi_hot),
     "calibrated": lambda put: early_exit.calibrated(put(probabilities), torch.tensor([0.5, 1.0, 2.0])),
     "LinearProbes": probed,

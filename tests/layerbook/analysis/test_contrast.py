@@ -3,7 +3,7 @@ import pytest
 import torch
 from scipy import stats
 
-from layerbook.analysis.contrast import adjusted, bootstrap_mean, contrast, standardized
+from layerbook.analysis.contrast import adjusted, bootstrap_mean, contrast, near_marks, standardized
 from layerbook.analysis.strokes import find_strokes
 from layerlib.data.load import load
 
@@ -112,3 +112,18 @@ def test_bad_input_is_refused(digits):
         bootstrap_mean(torch.full((3,), torch.nan))
     with pytest.raises(ValueError, match="^level: expected between 0 and 1, got 95"):
         bootstrap_mean(torch.ones(3), level=95)
+
+
+def test_the_brightest_ink_near_marks_is_that_of_a_literal_count():
+    images = load("mnist-mini").test.images[:12]
+    strokes = find_strokes(images)
+    torch.manual_seed(0)
+    pictures = torch.randn(12, 1, 28, 28)
+    found = near_marks(pictures, strokes)
+    for n in range(12):
+        marks = (strokes.crossings | strokes.turns)[n].nonzero().tolist()
+        ink = strokes.ink[n].nonzero().tolist()
+        near = {(i, j) for i, j in ink if any(max(abs(i - a), abs(j - b)) <= 1 for a, b in marks)}
+        top = sorted(ink, key=lambda at: -pictures[n, 0, at[0], at[1]].item())[:max(1, round(0.1 * len(ink)))]
+        assert found[0, n].item() == pytest.approx(sum(tuple(at) in near for at in top) / len(top))
+        assert found[1, n].item() == pytest.approx(len(near) / len(ink))

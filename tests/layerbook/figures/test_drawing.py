@@ -1,5 +1,8 @@
 """What drawing takes care of, in every figure."""
 
+import ast
+from pathlib import Path
+
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
@@ -7,9 +10,9 @@ from matplotlib.colors import to_rgb
 
 from layerbook.figures import common as plots
 from layerbook.figures._drawing import as_text, class_colours, class_names, closed_on_error
+from layerbook.figures.distribution_panels import costs as label_costs
+from layerbook.figures.distribution_panels import label_bars, stacked_shares
 from layerbook.figures.filter_panels import costs as filter_costs
-from layerbook.figures.layer_distributions import costs as label_costs
-from layerbook.figures.layer_distributions import label_bars, stacked_shares
 
 BAD = ["$\\frac{$", "costs $5 or $6", "{", "_x^", "\\", "plain"]
 
@@ -102,3 +105,27 @@ def test_a_figure_that_fails_does_not_stay_open():
 
 def test_names_of_other_data_are_numbers():
     assert class_names(["a", "b"], 2) == ["a", "b"] and class_names(["a"], 2) == ["0", "1"]
+
+
+def making_figures(path):
+    """Public functions of a module that open a figure, themselves or by functions beside them."""
+    functions = {node.name: node for node in ast.parse(path.read_text()).body if isinstance(node, ast.FunctionDef)}
+    calls = {name: {ast.unparse(call.func) for call in ast.walk(node) if isinstance(call, ast.Call)}
+             for name, node in functions.items()}
+    found, more = set(), {"plt.subplots", "plt.figure", "plt.subplot_mosaic"}
+    while more:
+        found |= more
+        more = {name for name in functions if calls[name] & found} - found
+    return [functions[name] for name in functions if name in found and not name.startswith("_")]
+
+
+@pytest.mark.parametrize("path", sorted(Path(plots.__file__).parent.glob("[a-z]*.py")), ids=lambda path: path.stem)
+def test_every_function_that_opens_a_figure_closes_it_when_it_fails(path):
+    open_ended = [node.name for node in making_figures(path)
+                  if "closed_on_error" not in map(ast.unparse, node.decorator_list)]
+    assert open_ended == []
+
+
+def test_functions_that_open_figures_are_found(tmp_path):
+    (tmp_path / "figures.py").write_text("def _a():\n    plt.figure()\ndef b():\n    _a()\ndef c(ax):\n    ax.plot()\n")
+    assert [node.name for node in making_figures(tmp_path / "figures.py")] == ["b"]

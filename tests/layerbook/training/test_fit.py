@@ -768,4 +768,4 @@ def test_snapshots_lie_on_the_cpu_fresh_and_read_back(tmp_path, device):
         alone = fit(seeded(network, 0), TRAIN, epochs=1, snapshots=[1], store=tmp_path, device=device)
         for state in (*trained.history.snapshots.values(), alone.snapshots[1]):
             assert {t.device.type for t in state.values()} == {"cpu"}
-        assert {p.device.type for model in trained.at(1) for p in model.parameters()} == {device}
+        assert all(p.is_cuda == (device == "cuda") for model in trained.at(1) for p in model.parameters())

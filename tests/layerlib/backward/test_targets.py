@@ -230,3 +230,23 @@ def test_targets_stay_on_the_device_of_the_model():
     found = targets(model.cuda(), x.cuda(), y)
     for name in expected:
         torch.testing.assert_close(found[name].cpu(), expected[name], rtol=1e-3, atol=1e-6)
+
+
+def test_an_order_sends_each_error_back_through_another_sample():
+    torch.manual_seed(0)
+    model = MLP((6, 5, 4, 3)).double()
+    x, y, order = torch.randn(7, 6).double(), torch.arange(7) % 3, torch.randperm(7)
+    passes = propagate(model, x, y, order=order)
+    error = propagate(model, x, y)["linear3"].target
+    for i in range(7):
+        h1 = model.linear1(x[i])
+        h2 = model.linear2(h1.relu())
+        expected = model.linear3.weight.T @ error[order[i]] * (h2 > 0)
+        assert torch.allclose(passes["linear2"].target[i], expected)
+        assert torch.allclose(passes["linear1"].target[i], model.linear2.weight.T @ expected * (h1 > 0))
+
+
+@pytest.mark.parametrize("order", [torch.zeros(7, dtype=torch.int64), torch.arange(6), torch.arange(7.0) + 0.5])
+def test_an_order_that_is_no_permutation_is_refused(order):
+    with pytest.raises(ValueError, match="^order: expected a permutation of 0 to 6"):
+        propagate(MLP((6, 5, 3)), torch.randn(7, 6), torch.arange(7) % 3, order=order)

@@ -227,5 +227,5 @@ def test_a_gpu_makes_the_same_scenes_as_the_cpu():
     theirs = make_scenes(digits.to("cuda"), articles.to("cuda"), 3000, seed=5)
     assert theirs.images.is_cuda and torch.equal(theirs.images.cpu(), ours.images)
     assert torch.equal(theirs.labels.cpu(), ours.labels)
-    with pytest.raises(ValueError, match="articles: expected on the device of digits, cuda:0, got cpu"):
+    with pytest.raises(ValueError, match="articles: expected on the device of digits, .+, got cpu"):
         make_scenes(digits.to("cuda"), articles, 10, seed=0)

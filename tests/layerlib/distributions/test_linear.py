@@ -32,7 +32,7 @@ def problem(samples=60, widths=(4, 9), seed=0, dtype=torch.float64):
 
 
 def side_by_side(each, labels):
-    pooled = torch.zeros(len(each), len(labels), max(x.shape[1] for x in each), dtype=each[0].dtype)
+    pooled = each[0].new_zeros(len(each), len(labels), max(x.shape[1] for x in each))
     for row, x in zip(pooled, each, strict=True):
         row[:, : x.shape[1]] = x
     return Features(pooled, None, labels, tuple(x.shape[1] for x in each), pooled.device)
