@@ -8,8 +8,9 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from layerbook.chapters import CellFailed, Chapter, Interrupted, chapters, reported
-from layerbook.parameters import checked, from_yaml, recordable
+from layerbook.parameters import checked, recordable
 from layerbook.places import check_writable, find_book, from_here, out_path
+from layerbook.plain_yaml import from_yaml
 
 
 class UsageError(ValueError):
