@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from layerbook.figures import early_exits
 from layerbook.figures import layer_distributions as figures
 
 FROM_REPORT = {"distances": 6, "probe_readings": 4, "over_epochs": 4, "steadiness": 2, "students": 4, "kinds": 4,
@@ -11,7 +12,8 @@ FROM_REPORT = {"distances": 6, "probe_readings": 4, "over_epochs": 4, "steadines
 
 @pytest.mark.parametrize("name", FROM_REPORT)
 def test_a_figure_shows_this_run_beside_the_record(name, as_recorded):
-    figure = getattr(figures, name)(as_recorded("layer_distributions"))
+    module = figures if hasattr(figures, name) else early_exits
+    figure = getattr(module, name)(as_recorded("layer_distributions"))
     drawn = [ax for ax in figure.axes if ax.has_data()]
     assert len(figure.axes) == FROM_REPORT[name] and len(drawn) == len(figure.axes)
 
@@ -25,7 +27,7 @@ def test_the_lines_of_distances_are_those_of_the_record(as_recorded):
 
 def test_scores_of_a_way_are_those_of_the_network_and_its_gain(as_recorded):
     report = as_recorded("layer_distributions")
-    table = figures.exit_scores(report)
+    table = early_exits.exit_scores(report)
     whole = report.curves["score_resnet18"].mean("trial")
     gain = report.curves["gain_resnet18"].sel(way="held out", value="difference").mean("trial")
     row = table.loc["ResNet-18", "this run", "held out"]
