@@ -1,14 +1,16 @@
 """What internal classifiers read: the outputs of a network's taps, pooled, side by side, in memory or in a file."""
 
-from collections.abc import Iterator, Sequence
+import os
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from tqdm.auto import tqdm
 
+from layerlib._checks import as_tensor
 from layerlib.layers._channels import channels_second
-from layerlib.layers.capture import passes
 
 
 @dataclass(frozen=True)
@@ -55,29 +57,25 @@ def pooled_features(x: Tensor, pool: int, module: nn.Module, widths: tuple[set[i
     return placed.flatten(1) if average is None else average(placed, pool).flatten(1)
 
 
-def read_taps(model: nn.Module, names: Sequence[str], images: Tensor,
-              batch_size: int) -> Iterator[tuple[dict[str, Tensor], bool]]:
-    """Run ``model`` in evaluation mode on ``images``, uint8 (N, C, H, W), and read what its taps put out.
-
-    Yields
-    ------
-    for every batch, tap -> its output; and whether that of the last is the network's own
-
-    Raises
-    ------
-    ValueError
-        if a tap puts out anything but a row of floats for each image
-    """
-    for batch, (final, seen) in zip(images.split(batch_size), passes(model, names, images, batch_size), strict=True):
-        outputs = {name: seen[name] for name in names}
-        for name, x in outputs.items():
-            if not x.is_floating_point() or x.ndim < 2 or len(x) != len(batch):
-                raise ValueError(f"names: expected layers that put out floats, a row for each of {len(batch)} images, "
-                                 f"got {x.dtype} {tuple(x.shape)} from {name!r}")
-        yield outputs, outputs[names[-1]] is final
-
-
 def fill(place: Tensor, each: Sequence[Tensor]) -> None:
     """Copy the features of every tap, (n, its F), to the front of its rows of ``place``, shape (probes, n, F)."""
     for rows, values in zip(place, each, strict=True):
         rows[:, : values.shape[1]] = values
+
+
+def as_features(features: Tensor | Features) -> Features:
+    """Features (L, N, F) or (N, F) as ``Features``, which themselves are given back; ValueError for anything else."""
+    if isinstance(features, Features):
+        return features
+    features = as_tensor("features", features)
+    if features.ndim not in (2, 3) or not features.is_floating_point() or not features.shape[-2]:
+        raise ValueError("features: expected floats of shape (L, N, F) or (N, F) with at least one sample, "
+                         f"got {features.dtype} {tuple(features.shape)}")
+    pooled = features if features.ndim == 3 else features[None]
+    return Features(pooled, None, None, (pooled.shape[2],) * len(pooled), pooled.device)
+
+
+def bar(steps: Iterable, label: str | None, unit: str, count: int | None = None) -> tqdm:
+    """A progress bar over ``steps``, ``count`` of them if they have no length; none without a label, nor under CI."""
+    quiet = label is None or bool(os.environ.get("CI") or os.environ.get("TQDM_DISABLE"))
+    return tqdm(steps, desc=label, total=count, disable=quiet, unit=unit, leave=False)

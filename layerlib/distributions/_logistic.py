@@ -1,5 +1,6 @@
 """Logistic regression of many classes at once, on features that may lie in a file."""
 
+import math
 import warnings
 from collections.abc import Iterable, Iterator
 
@@ -32,6 +33,11 @@ def logistic_regression(features: Tensor, targets: Tensor, penalty: float) -> tu
     weight : shape (K, F), and bias : shape (K,), of the dtype of ``features``
     loss : mean binary cross-entropy over samples and classes, float64, shape ()
 
+    Raises
+    ------
+    ValueError
+        if the features are not finite
+
     Warns
     -----
     UserWarning
@@ -61,7 +67,9 @@ def logistic_regression(features: Tensor, targets: Tensor, penalty: float) -> tu
                                tolerance_change=0.0, history_size=20, line_search_fn="strong_wolfe")
     search.step(objective)
     objective()
-    if (steepest := found.grad.abs().max().item()) > UNSETTLED:
+    if not math.isfinite(steepest := found.grad.abs().max().item()):
+        raise ValueError("features: expected finite numbers, or of less different sizes: the regression is not finite")
+    if steepest > UNSETTLED:
         warnings.warn(f"logistic regression has not settled: a derivative of {steepest:.1g} is left; raise penalty "
                       f"from {penalty}", stacklevel=3)
     weight = found[:, :-1] / spread

@@ -1,16 +1,14 @@
 """Linear classifiers on features, a sigmoid for each class: those of many layers trained side by side."""
 
 import math
-import os
 from collections.abc import Callable, Iterable, Sequence
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
-from tqdm.auto import tqdm
 
-from layerlib._checks import whole_number
-from layerlib.distributions._features import Features
+from layerlib._checks import as_tensor, number, whole_number
+from layerlib.distributions._features import Features, as_features, bar
 from layerlib.distributions._labels import targets_of
 from layerlib.distributions._logistic import logistic_regression
 
@@ -82,10 +80,10 @@ class LinearProbes:
         Raises
         ------
         ValueError
-            if the targets are neither (N, K) in [0, 1] nor class numbers below K, or ``penalty`` is not above 0
+            if the targets are neither (N, K) in [0, 1] nor class numbers below K, ``penalty`` is not above 0, or the
+            features are not finite
         """
-        if not 0 < penalty < math.inf:
-            raise ValueError(f"penalty: expected a finite number above 0, got {penalty}")
+        number("penalty", penalty, "a finite number above 0", lambda given: 0 < given < math.inf)
         features, targets = self._given(features, targets)
         weight, bias = (t.zero_() for t in self._first_weights(features, seed=0))
         losses = torch.zeros(len(weight), dtype=torch.float64)
@@ -125,10 +123,14 @@ class LinearProbes:
         Raises
         ------
         ValueError
-            as ``fit``, if ``epochs`` or ``batch_size`` is below 1, or the loss is not finite
+            as ``fit``, if ``epochs`` or ``batch_size`` is below 1, a number of the descent is negative or not finite,
+            or the loss is not finite
         """
-        if epochs < 1 or batch_size < 1:
-            raise ValueError(f"epochs, batch_size: expected at least 1, got {epochs} and {batch_size}")
+        whole_number("epochs", epochs)
+        whole_number("batch_size", batch_size)
+        number("rate", rate, "a finite number above 0", lambda given: 0 < given < math.inf)
+        for name, value in (("momentum", momentum), ("weight_decay", weight_decay)):
+            number(name, value, "a finite number of at least 0", lambda given: 0 <= given < math.inf)
         features, targets = self._given(features, targets)
         parameters = [t.requires_grad_() for t in self._first_weights(features, seed)]
         self.weight, self.bias = (t.detach() for t in parameters)  # the same memory: callbacks see it change
@@ -164,7 +166,8 @@ class LinearProbes:
             if the features are of another number of layers, or another width, than the probes were trained on
         """
         self.check_fitted()
-        alone = not isinstance(features, Features) and features.ndim == 2
+        features = features if isinstance(features, Features) else as_tensor("features", features)
+        alone = isinstance(features, Tensor) and features.ndim == 2
         pooled = as_features(features).pooled
         found, expected = tuple(pooled.shape[::2]), tuple(self.weight.shape[::2])
         if found != expected:
@@ -214,23 +217,6 @@ class LinearProbes:
         started = torch.where(torch.arange(len(drawn)) <= size, drawn.T / size.sqrt(), 0)
         started = started.to(features.device, features.pooled.dtype)
         return started[:, :, 1:].clone(), started[:, :, 0].clone()
-
-
-def as_features(features: Tensor | Features) -> Features:
-    """Features (L, N, F) or (N, F) as ``Features``, which themselves are given back."""
-    if isinstance(features, Features):
-        return features
-    if not isinstance(features, Tensor) or features.ndim not in (2, 3) or not features.is_floating_point():
-        kind, shape = getattr(features, "dtype", type(features).__name__), tuple(getattr(features, "shape", ()))
-        raise ValueError(f"features: expected a float tensor of shape (L, N, F) or (N, F), got {kind} {shape}")
-    pooled = features if features.ndim == 3 else features[None]
-    return Features(pooled, None, None, (pooled.shape[2],) * len(pooled), pooled.device)
-
-
-def bar(steps: Iterable, label: str | None, unit: str, count: int | None = None) -> tqdm:
-    """A progress bar over ``steps``, ``count`` of them if they have no length; none without a label, nor under CI."""
-    quiet = label is None or bool(os.environ.get("CI") or os.environ.get("TQDM_DISABLE"))
-    return tqdm(steps, desc=label, total=count, disable=quiet, unit=unit, leave=False)
 
 
 def _check_finite(losses: Sequence[Tensor], first: int, rate: float) -> Tensor:

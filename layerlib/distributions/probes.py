@@ -1,20 +1,18 @@
 """Internal classifiers: a linear probe on every tap of a network, all trained in one pass (Cao et al. 2022)."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from layerlib._checks import as_tensor, first_parameter, number, whole_number
-from layerlib._forward import evaluating
 from layerlib._room import room
 from layerlib.data.splits import Split
-from layerlib.distributions._features import Features, fill, pooled_features, read_taps
+from layerlib.distributions._features import Features, bar, fill
 from layerlib.distributions._labels import targets_of
-from layerlib.distributions.linear import LinearProbes, bar
-from layerlib.layers._channels import widths_of
-from layerlib.layers._names import named_layers
+from layerlib.distributions._taps import Taps
+from layerlib.distributions.linear import LinearProbes
 
 
 class LayerProbes:
@@ -54,14 +52,8 @@ class LayerProbes:
 
     def __init__(self, model: nn.Module, names: Sequence[str], classes: int, pool: int = 1,
                  heads: Mapping[str, str] | None = None):
-        self.linear = LinearProbes(classes)
-        whole_number("pool", pool)
-        self.names, self.heads = tuple(named_layers(model, names)), dict(heads or {})
-        if self.heads:
-            named_layers(model, self.heads.values(), "heads")  # refuses a name that is no layer
-        if others := [name for name in self.heads if name not in self.names]:
-            raise ValueError(f"heads: expected some of the taps, {list(self.names)}, got {others[0]!r}")
-        self.model, self.classes, self.pool, self._widths = model, classes, pool, widths_of(model)
+        self.linear, self._taps = LinearProbes(classes), Taps(model, names, classes, pool, heads)
+        self.model, self.names, self.classes, self.pool = model, self._taps.names, classes, pool
 
     @property
     def weight(self) -> Tensor | None:
@@ -95,7 +87,7 @@ class LayerProbes:
         number("memory", memory, "a number of bytes from 0 up", lambda given: given >= 0)
         parameter, pooled, answers, end = first_parameter(self.model), None, [], 0
         count = -(-len(split) // batch_size)
-        for each, own in bar(self._tapped(split.images, batch_size), progress, "batch", count):
+        for each, own in bar(self._taps.read(split.images, batch_size), progress, "batch", count):
             if pooled is None:
                 sizes = tuple(x.shape[1] for x in each)
                 pooled = room((len(each), len(split), max(sizes, default=0)), parameter, memory)
@@ -170,7 +162,7 @@ class LayerProbes:
         logits = self.linear.logits(features)
         if features.own is None:
             return logits
-        probed = self._probed(len(logits))
+        probed = self._taps.probed(len(logits))
         rows = [*probed, *(name for name in self.names if name not in probed)]
         return torch.cat([logits, features.own.to(logits.device)])[[rows.index(name) for name in self.names]]
 
@@ -191,7 +183,7 @@ class LayerProbes:
         whole_number("batch_size", batch_size)
         self.linear.check_fitted()
         images = as_tensor("images", images)
-        return torch.cat(list(map(self._probabilities, self._tapped(images, batch_size))), 1)
+        return torch.cat(list(map(self._probabilities, self._taps.read(images, batch_size))), 1)
 
     def probability(self, name: str, output: Tensor) -> Tensor:
         """What the probe of one tap makes of that tap's output.
@@ -213,29 +205,14 @@ class LayerProbes:
         self.linear.check_fitted()
         if name not in self.names:
             raise ValueError(f"name: expected one of the taps, {list(self.names)}, got {name!r}")
-        if name in self.heads:
-            return self._answer(name, output).sigmoid()
-        probed = self._probed(len(self.bias))  # type: ignore[arg-type]
+        if name in self._taps.heads:
+            return self._taps.answer(name, output).sigmoid()
+        probed = self._taps.probed(len(self.bias))  # type: ignore[arg-type]
         if name not in probed:
             return output.sigmoid()
         i, output = probed.index(name), output.to(self.weight.device)
-        pooled = pooled_features(output, self.pool, self.model.get_submodule(name), self._widths)
+        pooled = self._taps.pooled(name, output)
         return F.linear(pooled, self.weight[i, :, : pooled.shape[1]], self.bias[i]).sigmoid()  # type: ignore[index]
-
-    def _probed(self, count: int) -> list[str]:
-        """The taps of the ``count`` probes: all without a head, but for a last one that is the network's own output."""
-        return [name for name in self.names if name not in self.heads][:count]
-
-    def _answer(self, name: str, output: Tensor) -> Tensor:
-        """What the head of a tap makes of its output: logits, shape (n, K)."""
-        head = self.model.get_submodule(self.heads[name])
-        pooled = pooled_features(output, 1, self.model.get_submodule(name), self._widths)
-        try:
-            with evaluating(head):
-                return head(pooled)
-        except RuntimeError as error:
-            raise ValueError("heads: expected layers of the network that read the means of their taps, got "
-                             f"{self.heads[name]!r} for {name!r}, of {pooled.shape[1]} channels") from error
 
     def _given(self, split: Split | Features, targets: Tensor | None, progress: str | None) -> tuple[Features, Tensor]:
         # before the network runs
@@ -244,23 +221,6 @@ class LayerProbes:
         else:
             given = targets_of("targets", targets, len(split), self.classes)
         return split if isinstance(split, Features) else self.features(split, progress=progress), given
-
-    @torch.inference_mode(False)
-    @torch.no_grad()
-    def _tapped(self, images: Tensor, batch_size: int) -> Iterator[tuple[list[Tensor], Tensor | None]]:
-        """Batch by batch, features of taps that need a probe, (n, F) each, and logits of the others, (taps, n, K)."""
-        modules = {name: self.model.get_submodule(name) for name in self.names}
-        for outputs, ends in read_taps(self.model, self.names, images, batch_size):
-            own = {name: self._answer(name, outputs[name]) for name in self.heads}
-            if ends and self.names[-1] not in own:
-                own[self.names[-1]] = outputs[self.names[-1]]
-            for name, answer in own.items():
-                if answer.shape[1:] != (self.classes,):
-                    raise ValueError(f"classes: expected {tuple(answer.shape[1:])}, what the network puts out"
-                                     f"{f' at {name!r}' if name in self.heads else ''}, got {self.classes}")
-            each = [pooled_features(x, self.pool, modules[name], self._widths) for name, x in outputs.items()
-                    if name not in own]
-            yield each, torch.stack([own[name] for name in self.names if name in own]) if own else None
 
     def _probabilities(self, tapped: tuple[list[Tensor], Tensor | None]) -> Tensor:
         each, own = tapped

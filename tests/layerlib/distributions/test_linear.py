@@ -142,8 +142,10 @@ def test_by_the_papers_schedule_small_features_stay_far_from_their_optimum():
 
 @pytest.mark.parametrize("way", ["fit", "train"])
 @pytest.mark.parametrize("features, targets, message", [
-    (torch.rand(5), torch.arange(5) % 3, r"features: expected a float tensor of shape \(L, N, F\) or \(N, F\), got "),
-    (torch.ones(5, 2).long(), torch.arange(5) % 3, r"features: expected a float tensor .*, got torch.int64 \(5, 2\)"),
+    (torch.rand(5), torch.arange(5) % 3, r"features: expected floats of shape \(L, N, F\) or \(N, F\) with at least"),
+    (torch.ones(5, 2).long(), torch.arange(5) % 3, r"features: expected floats .*, got torch.int64 \(5, 2\)"),
+    (torch.rand(0, 2), torch.arange(0), r"features: expected floats .* at least one sample, got .* \(0, 2\)"),
+    ("features", torch.arange(5) % 3, "features: expected a tensor or an array of numbers, got str"),
     (torch.rand(5, 2), None, "targets: expected labels with these features, got None"),
     (torch.rand(5, 2), torch.arange(5), "targets: expected class numbers 0 to 2, got 0 to 4"),
     (torch.rand(5, 2), torch.rand(4, 3), r"targets: expected shape \(5, 3\), .*, got torch.float32 \(4, 3\)"),
@@ -158,6 +160,23 @@ def test_bad_features_and_targets_are_refused(way, features, targets, message):
 def test_a_bad_penalty_is_refused(penalty):
     with pytest.raises(ValueError, match="penalty: expected a finite number above 0, got"):
         LinearProbes(CLASSES).fit(torch.rand(5, 2), torch.arange(5) % 3, penalty=penalty)
+
+
+@pytest.mark.parametrize("bad", [float("nan"), float("inf")])
+def test_features_that_are_not_finite_are_refused(bad):
+    x = torch.rand(5, 2)
+    x[3, 1] = bad
+    with pytest.raises(ValueError, match="features: expected finite numbers"):
+        LinearProbes(CLASSES).fit(x, torch.arange(5) % 3)
+    with pytest.raises(ValueError, match="loss: not finite in epoch 1"):
+        LinearProbes(CLASSES).train(x, torch.arange(5) % 3)
+
+
+def test_arrays_count_as_tensors():
+    (x, _), labels = problem()
+    ours, theirs = LinearProbes(CLASSES), LinearProbes(CLASSES)
+    assert torch.equal(ours.fit(x.numpy(), labels.numpy()), theirs.fit(x, labels))
+    assert torch.equal(ours.predict(x.numpy()), theirs.predict(x))
 
 
 def test_probes_not_trained_and_features_of_other_layers_are_refused():

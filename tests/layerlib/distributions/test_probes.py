@@ -568,8 +568,13 @@ def test_bad_probes_are_refused(options, message):
 
 
 @pytest.mark.parametrize("options, message", [
-    (dict(epochs=0), "epochs, batch_size: expected at least 1, got 0 and 128"),
-    (dict(batch_size=0), "epochs, batch_size: expected at least 1, got 100 and 0"),
+    (dict(epochs=0), "epochs: expected a whole number from 1 up, got 0"),
+    (dict(epochs=2.5), "epochs: expected a whole number from 1 up, got 2.5"),
+    (dict(epochs=float("inf")), "epochs: expected a whole number from 1 up, got inf"),
+    (dict(rate=float("nan")), "rate: expected a finite number above 0, got nan"),
+    (dict(momentum=-1), "momentum: expected a finite number of at least 0, got -1"),
+    (dict(weight_decay="small"), "weight_decay: expected a finite number of at least 0, got 'small'"),
+    (dict(batch_size=0), "batch_size: expected a whole number from 1 up, got 0"),
     (dict(targets=torch.zeros(50, 2)), r"targets: expected shape \(50, 3\), or class numbers, int64 \(50,\), "
                                        r"got torch.float32 \(50, 2\)"),
     (dict(targets=torch.zeros(50)), r"targets: expected shape \(50, 3\), .*, got torch.float32 \(50,\)"),
