@@ -36,6 +36,30 @@ def curve_json(name: str, values: object, axes: Mapping[str, object]) -> dict:
     return {"dims": list(ticks), "axes": ticks, "values": kept}
 
 
+def stacked(found: Mapping[tuple[str, object], np.ndarray], over: str, **inner: object) -> dict:
+    """What was found in several data sets and, say, depths, as the arguments of a report's ``curve``.
+
+    Parameters
+    ----------
+    found : (data set, value of ``over``) -> numbers, of one shape but for their last dimension: the layers, say, of
+        which networks of other depths have more or fewer
+    over : name of what varies beside the data set
+    inner : what the other dimensions run over, but for a last one of layers, which is counted from 1
+
+    Returns
+    -------
+    dict with ``values``, NaN where a network has no such layer, and what each dimension runs over
+
+    Examples
+    --------
+    >>> report.curve("error", **stacked({("easy", 2): [0.1, 0.2], ("easy", 4): [0.1, 0.1]}, "depth", seed=[0, 1]))
+    """
+    sets, along = list(dict.fromkeys(name for name, _ in found)), sorted({value for _, value in found})
+    values = _padded([[np.asarray(found[name, value], dtype=float).tolist() for value in along] for name in sets])
+    layers = {"layer": range(1, values.shape[-1] + 1)} if values.ndim == len(inner) + 3 else {}
+    return {"values": values, "data": sets, over: along, **inner, **layers}
+
+
 def as_array(name: str, curve: Mapping) -> "DataArray":
     """A kept curve as numbers with names.
 

@@ -77,6 +77,23 @@ def bootstrap(groups: Tensor | Sequence[Tensor], statistic: Callable[..., Tensor
     return interval(statistic(*(each.mean(-1)[None] for each in groups)), torch.cat(drawn))
 
 
+def over_networks(values: Sequence[Tensor], draws: Sequence[Tensor], statistic: Callable[..., Tensor],
+                  seed: int = 0) -> Interval:
+    """A statistic of what networks do, where other samples would give each of them one of its ``draws``.
+
+    What `bootstrap` does for means over samples, for anything else, such as `pattern_draws.perplexity_draws`.
+
+    Parameters
+    ----------
+    values : shape (..., seeds), one for every group of networks
+    draws : shape (draws, ..., seeds), likewise
+    statistic : as of `bootstrap`
+    """
+    generator = torch.Generator().manual_seed(seed)
+    return interval(statistic(*(each[None] for each in values)),
+                    statistic(*(drawn_networks(each, generator) for each in draws)))
+
+
 def drawn_networks(values: Tensor, generator: torch.Generator) -> Tensor:
     """In every draw as many networks as there are, with replacement; shape (draws, ..., seeds), as given."""
     picked = torch.randint(values.shape[-1], (len(values), values.shape[-1]), generator=generator)
