@@ -2,6 +2,7 @@
 
 import difflib
 import math
+import re
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from numbers import Integral, Real
@@ -9,6 +10,12 @@ from numbers import Integral, Real
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn.parameter import UninitializedParameter
+
+# steps as autograd names them
+MOVING = re.compile("Alias|AsStrided|Clone|Expand|Mean|Permute|Reshape|Select|Slice|Split|Squeeze|Sum|T(ranspose)?Back|"
+                    "ToCopy|Unbind|Unsafe(View|Split)|Unsqueeze|View|AdaptiveAvgPool|AvgPool")
+AFFINE = re.compile("(Add|Sub)Back|Add(mm|mv|bmm)Back|Baddbmm|Bmm|Convolution|Linear|MmBack|Mv|Mkldnn|Slow|Thnn")
 
 
 def closest(name: str, known: Iterable[str], cutoff: float = 0.6) -> list[str]:
@@ -41,11 +48,14 @@ def whole_number(argument: str, value: object, least: int | None = 1) -> int:
 
 
 def first_parameter(model: nn.Module) -> nn.Parameter:
-    """The parameter whose device and precision stand for the network's (ValueError if it has none)."""
-    parameter = next(model.parameters(), None)
-    if parameter is None:
+    """The parameter whose device and precision stand for the network's (ValueError without one, or without values)."""
+    parameters = list(model.parameters())
+    if not parameters:
         raise ValueError(f"model: {type(model).__name__} has no parameters")
-    return parameter
+    if any(p.is_meta or isinstance(p, UninitializedParameter) for p in parameters):
+        raise ValueError("model: expected weights with values, got some without: run its lazy layers once, or load "
+                         "weights into those on the meta device")
+    return parameters[0]
 
 
 def check_batch(model: nn.Module, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
@@ -56,7 +66,7 @@ def check_batch(model: nn.Module, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]
         raise ValueError(f"y: expected int64 class numbers of shape ({len(x)},), one per sample of x, "
                          f"got {y.dtype} {tuple(y.shape)}")
     parameter = first_parameter(model)
-    if parameter.is_meta != x.is_meta:
+    if x.is_meta:
         raise ValueError(f"x: expected on {parameter.device} like the model, got on {x.device}")
     embeds = not x.is_floating_point() and any(isinstance(module, nn.Embedding) for module in model.modules())
     if x.dtype != parameter.dtype and not embeds:
@@ -81,7 +91,16 @@ def check_logits(logits: Tensor, y: Tensor) -> Tensor:
     probable = bool((values >= 0).all() and torch.allclose(values.sum(1), torch.ones_like(values[:, 0])))
     if probable or bool((values.logsumexp(1).abs() < 1e-5).all()):
         raise ValueError("model: expected logits, got probabilities or their logarithms; leave out the last softmax")
+    if bool(((values >= 0) & (values <= 1)).all()) and not _affine(logits.grad_fn):
+        raise ValueError("model: expected logits, got numbers that are all in [0, 1]; leave out the last sigmoid")
     return y.to(logits.device)
+
+
+def _affine(step) -> bool:
+    """Whether autograd's step, or the one before what only moves numbers about, multiplies by weights."""
+    while step is not None and MOVING.match(step.name()):
+        step = step.next_functions[0][0]
+    return step is not None and AFFINE.match(step.name()) is not None
 
 
 def in_short(error: Exception) -> str:

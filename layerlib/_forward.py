@@ -1,13 +1,16 @@
 """What every pass through a network needs: the device, pixels as input, modes kept, batch by batch, wrong answers."""
 
+import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from weakref import WeakKeyDictionary
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from layerlib._checks import first_parameter
+from layerlib._checks import first_parameter, kind_of
 
 
 def pick_device(device: str | torch.device = "auto") -> torch.device:
@@ -16,32 +19,48 @@ def pick_device(device: str | torch.device = "auto") -> torch.device:
 
 
 def as_input(images: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
-    """Pixels 0 .. 255 as numbers in [0, 1], the input of every network of the book."""
-    if images.dtype != torch.uint8:
-        raise ValueError(f"images: expected uint8 pixels, 0 to 255, got {images.dtype}")
-    return images.to(dtype).div_(255)
+    """Pixels 0 .. 255, uint8, as numbers in [0, 1], the input of every network of the book; others as they are."""
+    return images.to(dtype).div_(255) if images.dtype == torch.uint8 else images
 
 
-def batches(images: Tensor, batch_size: int, like: Tensor) -> Iterator[Tensor]:
-    """The input of a network whose parameters are ``like`` this one, ``batch_size`` images at a time."""
-    return (as_input(batch.to(like.device), like.dtype) for batch in images.split(batch_size))
+def batches(images: Tensor | np.ndarray, batch_size: int, like: Tensor) -> Iterator[Tensor]:
+    """The input of a network whose parameters are ``like`` this one, ``batch_size`` samples at a time.
+
+    Each is a copy on the device of ``like``, pixels divided by 255; floats of an array get the precision of ``like``.
+
+    Raises
+    ------
+    ValueError
+        if ``images`` are neither a tensor nor an array, or floats of another precision
+    """
+    if not isinstance(images, (Tensor, np.ndarray)):
+        raise ValueError(f"images: expected a tensor or a numpy array, got {kind_of(images)}")
+    if isinstance(images, np.ndarray):
+        images = torch.from_numpy(np.require(images, images.dtype.newbyteorder("="), ["C", "W"]))
+        images = images.to(like.dtype) if images.is_floating_point() else images
+    if images.is_floating_point() and images.dtype != like.dtype:
+        raise ValueError(f"images: expected uint8 pixels, 0 to 255, or {like.dtype} like the model, got {images.dtype}")
+    for batch in images.split(batch_size):
+        x = as_input(batch.to(like.device), like.dtype)
+        # a network that works in place on its input must not change the caller's
+        yield x.clone() if x is batch else x
 
 
 @torch.inference_mode(False)  # so that the caller may take gradients of what is made of it
 @torch.no_grad()
-def evaluated(model: nn.Module, images: Tensor, batch_size: int) -> Iterator[Tensor]:
+def evaluated(model: nn.Module, images: Tensor | np.ndarray, batch_size: int) -> Iterator[Tensor]:
     """What ``model`` puts out for ``images``, batch by batch, in evaluation mode and without gradients.
 
     Between two batches the network is in the mode it was in, so that the caller may stop anywhere.
 
     Parameters
     ----------
-    images : uint8, shape (N, C, H, W), on any device
+    images : as of ``batches``, on any device
 
     Raises
     ------
     ValueError
-        if the network has no parameters, or ``images`` are not uint8
+        if the network has no parameters, or parameters without values
     """
     for x in batches(images, batch_size, first_parameter(model)):
         with evaluating(model):
@@ -76,8 +95,31 @@ def label_error(logits: Tensor, y: Tensor) -> Tensor:
 
 
 def ordinary(x: Tensor) -> Tensor:
-    """x as a constant, also where the caller made it in inference mode."""
-    return x.detach().clone() if x.is_inference() else x.detach()
+    """A copy of x as a constant, also where the caller made it in inference mode."""
+    return x.detach().clone()
+
+
+_turn = threading.Condition()
+_held: WeakKeyDictionary[nn.Module, tuple[int, int]] = WeakKeyDictionary()  # module -> thread that holds it, how often
+
+
+@contextmanager
+def alone(model: nn.Module) -> Iterator[None]:
+    """Within the context no other thread is in one with a module of ``model``: it waits until it is its turn."""
+    modules, thread = list(model.modules()), threading.get_ident()
+    with _turn:
+        _turn.wait_for(lambda: all(_held.get(module, (thread, 0))[0] == thread for module in modules))
+        for module in modules:
+            _held[module] = thread, _held.get(module, (thread, 0))[1] + 1
+    try:
+        yield
+    finally:
+        with _turn:
+            for module in modules:
+                times = _held.pop(module)[1] - 1
+                if times:
+                    _held[module] = thread, times
+            _turn.notify_all()
 
 
 @contextmanager
@@ -93,8 +135,8 @@ def modes_kept(model: nn.Module) -> Iterator[None]:
 
 @contextmanager
 def evaluating(model: nn.Module) -> Iterator[None]:
-    """Evaluation mode; afterwards the modes are as before."""
-    with modes_kept(model):
+    """Evaluation mode, for one thread at a time; afterwards the modes are as before."""
+    with alone(model), modes_kept(model):
         model.eval()
         yield
 
@@ -120,7 +162,7 @@ def differentiating(model: nn.Module) -> Iterator[None]:
         yield
 
 
-def as_written(model: nn.Module):
+def as_written(model: nn.Module) -> AbstractContextManager:
     """Context in which the compiled parts of ``model`` run as written."""
     compiled = any(hasattr(module, "_orig_mod") or module._compiled_call_impl is not None for module in model.modules())
     # asked for only where it is needed: it imports the whole compiler

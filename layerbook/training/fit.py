@@ -22,7 +22,7 @@ from layerbook.training.settings import (
     steps_per_epoch,
 )
 from layerbook.training.until import Settled, TrainAccuracy, Until
-from layerlib._checks import whole_number
+from layerlib._checks import first_parameter, whole_number
 from layerlib._forward import as_input, modes_kept, pick_device
 from layerlib.data.splits import Split
 
@@ -119,7 +119,7 @@ def fit_ensemble(make_model: Callable[[], nn.Module], seeds: Sequence[int], trai
 def error_rate(model: nn.Module, split: Split, batch_size: int = 2000) -> float:
     """Share of samples answered wrongly in evaluation mode, see `layerlib._forward.wrong`."""
     with modes_kept(model):
-        return errors(Single(model), split.to(next(model.parameters()).device), batch_size)[0].item()
+        return errors(Single(model), split.to(first_parameter(model).device), batch_size)[0].item()
 
 
 def _stored(network: Single | Stacked, members: Sequence[nn.Module], seeds: Sequence[int], train, validation,

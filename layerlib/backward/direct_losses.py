@@ -15,6 +15,7 @@ from torch.nn import functional as F
 from layerlib._checks import check_batch
 from layerlib._forward import differentiating
 from layerlib.backward.targets import propagate
+from layerlib.layers._names import bare
 
 
 def direct_loss_fp(layer: nn.Module, inputs: Tensor, target: Tensor) -> Tensor:
@@ -111,6 +112,7 @@ def gradient_gaps(model: nn.Module, x: Tensor, y: Tensor) -> dict[str, dict[str,
     >>> gradient_gaps(model.double(), images.double(), labels)["linear1"]["fp weight"] < 1e-10
     True
     """
+    model = bare(model)
     passes = propagate(model, x, y)
     layers = {each.layer: name for name, each in reversed(passes.items())}
     rows: dict[str, dict[str, float]] = {}

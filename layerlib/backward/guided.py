@@ -16,6 +16,7 @@ from layerlib._checks import check_batch, check_logits
 from layerlib._forward import differentiating, label_error, ordinary
 from layerlib.backward.direct_losses import alignment, decoded, direct_loss_bp, direct_loss_fp, gradient_gaps
 from layerlib.backward.targets import propagate, targets
+from layerlib.layers._names import bare
 
 __all__ = ["alignment", "bp_image", "decoded", "direct_loss_bp", "direct_loss_fp", "gradient_gaps", "guided_bp_image",
            "propagate", "targets"]
@@ -71,7 +72,7 @@ def bp_image(model: nn.Module, x: Tensor, y: Tensor, seed: str = "error") -> Ten
     """
     if seed not in ("error", "label"):
         raise ValueError(f"seed: expected 'error' or 'label', got {seed!r}")
-    x, y = _check(model, x, y)
+    model, x, y = _checked(model, x, y)
     with differentiating(model):
         start = ordinary(x).requires_grad_()
         logits = model(start.clone())
@@ -112,7 +113,7 @@ def guided_bp_image(model: nn.Module, x: Tensor, y: Tensor, mask_input: bool = T
     >>> guided_bp_image(MLP((784, 100, 10)), torch.rand(5, 1, 28, 28), torch.arange(5)).shape
     torch.Size([5, 1, 28, 28])
     """
-    x, y = _check(model, x, y)
+    model, x, y = _checked(model, x, y)
     with differentiating(model):
         start = ordinary(x).requires_grad_()
         entry = start.clone()
@@ -235,8 +236,9 @@ def _gradient(logits: Tensor, start: Tensor, evidence: Tensor) -> Tensor:
     return picture
 
 
-def _check(model: nn.Module, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+def _checked(model: nn.Module, x: Tensor, y: Tensor) -> tuple[nn.Module, Tensor, Tensor]:
+    model = bare(model)
     x, y = check_batch(model, x, y)
     if not x.is_floating_point():
         raise ValueError(f"x: expected floating point, got {x.dtype}: a picture is a gradient in x")
-    return x, y
+    return model, x, y

@@ -9,12 +9,11 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
-from torch.nn.modules.conv import _ConvNd
 
 from layerlib._checks import check_batch, check_logits, names_of
 from layerlib._forward import differentiating, label_error, ordinary
 from layerlib.layers._calls import Call, calls_of
-from layerlib.layers._names import loose_weights, named_layers
+from layerlib.layers._names import bare, named_layers, weighted_layers
 
 
 @dataclass(frozen=True)
@@ -44,7 +43,8 @@ def targets(model: nn.Module, x: Tensor, y: Tensor, names: Iterable[str] | None 
 
     Parameters
     ----------
-    model : puts out logits, shape (N, K); made of linear and convolution layers and anything without weights between
+    model : puts out logits, shape (N, K); made of linear and convolution layers, parametrised or pruned ones too, and
+        anything without weights between. What ``torch.compile`` made runs as written.
     x : shape (N, …), the model's input, of its dtype. Targets of a trained network are tiny (|p - y|
         about 3e-5): p - y is computed without cancellation, and ``model.double()`` with ``x.double()`` does the rest.
     y : int64, shape (N,), class numbers
@@ -60,7 +60,8 @@ def targets(model: nn.Module, x: Tensor, y: Tensor, names: Iterable[str] | None 
     ValueError
         if the shapes, dtypes, devices or class numbers do not fit; a name is unknown; the loss does not reach a layer
         by back-propagation; weights lie outside linear and convolution layers and ``names`` is not given; batch norm
-        has no running statistics; or the model puts out probabilities instead of logits
+        has no running statistics; the model has no weights, or is a script, an exported or a quantised network; or it
+        puts out probabilities instead of logits
 
     Examples
     --------
@@ -87,6 +88,7 @@ def propagate(model: nn.Module, x: Tensor, y: Tensor, names: Iterable[str] | Non
     >>> passes = propagate(model, images, labels)
     >>> dot, cosine = alignment(-passes["linear3"].target, passes["linear3"].preactivation)
     """
+    model = bare(model)
     x, y = check_batch(model, x, y)
     names = names if names is None else names_of(names)
     with differentiating(model):
@@ -130,9 +132,10 @@ def _check_calls(calls: Mapping[str, Call], samples: int) -> None:
 def _layers(model: nn.Module, names: Iterable[str] | None) -> dict[str, nn.Module]:
     if names is not None:
         return named_layers(model, names)
-    found = {name: module for name, module in model.named_modules() if isinstance(module, (nn.Linear, _ConvNd))}
-    for name, module in model.named_modules():
-        if name not in found and (loose := loose_weights(module)):
+    found = {}
+    for name, module, loose in weighted_layers(model):
+        if loose:
             raise ValueError(f"model: {name!r} ({type(module).__name__}) holds weights {loose} outside linear and "
                              "convolution layers; say in names which layers are wanted (any module may be named)")
+        found[name] = module
     return found

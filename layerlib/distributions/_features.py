@@ -10,7 +10,7 @@ from torch.nn import functional as F
 from tqdm.auto import tqdm
 
 from layerlib._checks import as_tensor
-from layerlib.layers._channels import channels_second
+from layerlib.layers._channels import Widths, channels_second
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class Features:
         return Features(self.pooled[:, index], own, labels, self.sizes, self.device)
 
 
-def pooled_features(x: Tensor, pool: int, module: nn.Module, widths: tuple[set[int], set[int]]) -> Tensor:
+def pooled_features(x: Tensor, pool: int, module: nn.Module, widths: Widths) -> Tensor:
     """Features of a tap's output, (n, F): channels averaged over a grid of ``pool`` places each way, tokens over all.
 
     Parameters

@@ -19,16 +19,16 @@ class Taps:
     def __init__(self, model: nn.Module, names: Sequence[str], classes: int, pool: int,
                  heads: Mapping[str, str] | None):
         self.pool = whole_number("pool", pool)
-        self.names, self.heads = tuple(named_layers(model, names)), dict(heads or {})
-        if self.heads:
-            named_layers(model, self.heads.values(), "heads")  # refuses a name that is no layer
+        self._layers, self.heads = named_layers(model, names), dict(heads or {})
+        self.names = tuple(self._layers)
+        self._heads = named_layers(model, self.heads.values(), "heads") if self.heads else {}
         if others := [name for name in self.heads if name not in self.names]:
             raise ValueError(f"heads: expected some of the taps, {list(self.names)}, got {others[0]!r}")
         self.model, self.classes, self._widths = model, classes, widths_of(model)
 
     def pooled(self, name: str, output: Tensor, pool: int | None = None) -> Tensor:
         """Features of what a tap put out, (n, F)."""
-        return pooled_features(output, pool or self.pool, self.model.get_submodule(name), self._widths)
+        return pooled_features(output, pool or self.pool, self._layers[name], self._widths)
 
     def probed(self, count: int) -> list[str]:
         """The taps of the ``count`` probes: all without a head, but for a last one that is the network's own output."""
@@ -36,7 +36,7 @@ class Taps:
 
     def answer(self, name: str, output: Tensor) -> Tensor:
         """What the head of a tap makes of its output: logits, shape (n, K)."""
-        head = self.model.get_submodule(self.heads[name])
+        head = self._heads[self.heads[name]]
         pooled = self.pooled(name, output, 1)
         try:
             with evaluating(head):
@@ -74,10 +74,12 @@ def _outputs(model: nn.Module, names: Sequence[str], images: Tensor,
     ValueError
         if a tap puts out anything but a row of floats for each image
     """
-    for batch, (final, seen) in zip(images.split(batch_size), passes(model, names, images, batch_size), strict=True):
+    starts = range(0, max(len(images), 1), batch_size)
+    for start, (final, seen) in zip(starts, passes(model, names, images, batch_size), strict=True):
+        samples = min(batch_size, len(images) - start)
         outputs = {name: seen[name] for name in names}
         for name, x in outputs.items():
-            if not x.is_floating_point() or x.ndim < 2 or len(x) != len(batch):
-                raise ValueError(f"names: expected layers that put out floats, a row for each of {len(batch)} images, "
+            if not x.is_floating_point() or x.ndim < 2 or len(x) != samples:
+                raise ValueError(f"names: expected layers that put out floats, a row for each of {samples} images, "
                                  f"got {x.dtype} {tuple(x.shape)} from {name!r}")
         yield outputs, outputs[names[-1]] is final

@@ -9,7 +9,9 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
-from layerlib.filters.zeroing import layer, own_weight, zeroed
+from layerlib._checks import names_of, whole_number
+from layerlib.filters.zeroing import layer, zeroed
+from layerlib.layers._weights import weight_of
 
 __all__ = ["FilterChange", "FilterTracker", "filter_change", "zeroed"]
 
@@ -51,7 +53,9 @@ def filter_change(before: Tensor, after: Tensor, threshold: float) -> FilterChan
 
     Parameters
     ----------
-    before, after : float, shape (filters, channels, h, w); or (filters, channels), a linear layer, as 1 x 1
+    before, after : float, shape (filters, channels, …), of convolutions in any number of dimensions; or (filters,
+        channels), a linear layer, as 1 x 1. Of a transposed convolution, whose filters are the second dimension, give
+        ``weight.transpose(0, 1)``; `FilterTracker` does so by itself.
     threshold : τ > 0, in units of the weights
 
     Returns
@@ -70,9 +74,9 @@ def filter_change(before: Tensor, after: Tensor, threshold: float) -> FilterChan
     (0.27, 1.0, 0.0, torch.Size([64]))
     """
     for name, weight in (("before", before), ("after", after)):
-        if weight.ndim not in (2, 4) or not weight.is_floating_point() or not weight.numel():
-            raise ValueError(f"{name}: expected float (filters, channels, h, w) or (filters, channels), "
-                             f"got {weight.dtype} {tuple(weight.shape)}")
+        if weight.ndim < 2 or not weight.is_floating_point() or not weight.numel():
+            raise ValueError(f"{name}: expected float (filters, channels, …), got {weight.dtype} "
+                             f"{tuple(weight.shape)}")
         if not weight.isfinite().all():
             raise ValueError(f"{name}: expected finite weights, got NaN or infinity")
     if before.shape != after.shape:
@@ -93,7 +97,8 @@ class FilterTracker:
     Parameters
     ----------
     model : any module
-    names : of its layers to follow; their weights are (filters, channels, h, w), or (filters, channels) taken as 1 x 1
+    names : of its layers to follow, linear ones and convolutions, transposed ones too, in any number of dimensions;
+        of a parametrised or pruned layer what it makes of its parameters is followed
     every : steps between two measurements
     threshold : τ of S_t and Z_t; a number, or a function of the step at which is measured, such as
         ``lambda step: 2e-4 * schedule(step - 1)``; or several of these by name, measured in one pass
@@ -101,8 +106,9 @@ class FilterTracker:
     Raises
     ------
     ValueError
-        for a layer that is unknown (with the closest names), named twice, without a weight or with one of another
-        dimension, ``every`` below 1, or a threshold that is not above 0; later on, if a weight was replaced
+        for a layer that is unknown (with the closest names), named twice, without a weight or with one of one
+        dimension, ``every`` other than a whole number from 1 up, or a threshold that is not above 0; later on, if a
+        weight was replaced
 
     Examples
     --------
@@ -114,25 +120,31 @@ class FilterTracker:
     torch.Size([512])
     """
 
-    def __init__(self, model: nn.Module, names: Sequence[str], every: int = 10,
+    _step: int
+    _copied_at: int
+    _steps: list[int]
+    _rows: list[Tensor]
+    _copy: dict[str, Tensor]
+    _sums: dict[str, Tensor]
+
+    def __init__(self, model: nn.Module, names: str | Sequence[str], every: int = 10,
                  threshold: Threshold | Mapping[str, Threshold] = 2e-4):
-        self.names = (names,) if isinstance(names, str) else tuple(names)
+        self.names = names_of(names)
         if not self.names or len(set(self.names)) < len(self.names):
             raise ValueError(f"names: expected at least one layer, each once, got {list(self.names)}")
-        if every < 1:
-            raise ValueError(f"every: expected at least 1 step, got {every}")
-        self.every = every
+        self.every = whole_number("every", every)
         # without a name of its own the one threshold adds nothing to the names of columns
         named = threshold if isinstance(threshold, Mapping) else {"": threshold}
         self._thresholds = {key: each if callable(each) else _above_zero(each) for key, each in named.items()}
         if not self._thresholds:
             raise ValueError("threshold: expected at least one, got none")
         self._layers = {name: layer(model, name) for name in self.names}
-        self._weights = {name: own_weight(each, name) for name, each in self._layers.items()}
-        for name, weight in self._weights.items():
-            if weight.ndim not in (2, 4):
-                raise ValueError(f"names: expected weights (filters, channels, h, w) or (filters, channels), got "
-                                 f"{tuple(weight.shape)} of {name!r}")
+        # a weight that a layer makes of others is no parameter, and another tensor every time
+        self._parameters = {name: each._parameters.get("weight") for name, each in self._layers.items()}
+        for name, weight in self._weights().items():
+            if weight.ndim < 2:
+                raise ValueError(f"names: expected weights (filters, channels, …), got {tuple(weight.shape)} of "
+                                 f"{name!r}")
         self._restart()
 
     def __repr__(self) -> str:
@@ -150,10 +162,10 @@ class FilterTracker:
             return
         self._check(model)
         # after a gap, as in a run resumed without this tracker's state, there is nothing of the right age to compare
-        if self._copied_at == step - self.every:  # type: ignore[has-type]
+        if self._copied_at == step - self.every:
             self._record(step)
-        for name, weight in self._weights.items():
-            self._copy[name].copy_(weight)  # type: ignore[has-type]
+        for name, weight in self._weights().items():
+            self._copy[name].copy_(weight)
         self._copied_at = step
 
     def step(self) -> None:
@@ -234,26 +246,31 @@ class FilterTracker:
         for key, expected in own.items():
             if state[key] != expected:
                 raise ValueError(f"state: expected {key} {expected}, got {state[key]}")
-        for name, weight in self._weights.items():
+        weights = self._weights()
+        for name, weight in weights.items():
             if state["copy"][name].shape != weight.shape:
                 raise ValueError(f"state: expected {name!r} of shape {tuple(weight.shape)}, got "
                                  f"{tuple(state['copy'][name].shape)}")
         self._step, self._copied_at, self._steps = state["step"], state["copied_at"], list(state["steps"])
         self._copy, self._sums = ({name: state[key][name].to(weight.device, copy=True)
-                                   for name, weight in self._weights.items()} for key in ("copy", "sums"))
+                                   for name, weight in weights.items()} for key in ("copy", "sums"))
         self._rows = list(state["rows"].to(next(iter(self._sums.values())).device).unbind())
 
     def _restart(self) -> None:
         self._step = self._copied_at = 0
-        self._steps: list[int] = []  # type: ignore[no-redef]
-        self._rows: list[Tensor] = []  # type: ignore[no-redef]
-        self._copy = {name: weight.detach().clone() for name, weight in self._weights.items()}
+        self._steps, self._rows = [], []
+        weights = self._weights()
+        self._copy = {name: weight.clone() for name, weight in weights.items()}
         self._sums = {name: torch.zeros(1 + len(self._thresholds), len(weight), dtype=torch.float64,
-                                        device=weight.device) for name, weight in self._weights.items()}
+                                        device=weight.device) for name, weight in weights.items()}
+
+    @torch.no_grad()
+    def _weights(self) -> dict[str, Tensor]:
+        return {name: weight_of(each, name).detach() for name, each in self._layers.items()}
 
     def _check(self, model: nn.Module | None) -> None:
         for name, module in self._layers.items():
-            if module._parameters.get("weight") is not self._weights[name]:
+            if module._parameters.get("weight") is not self._parameters[name]:
                 raise ValueError(f"model: the weight of {name!r} was replaced by another parameter; copy into the "
                                  "weight instead, or make a new tracker")
         if model is not None and not set(self._layers.values()) <= set(model.modules()):
@@ -263,7 +280,7 @@ class FilterTracker:
         thresholds = [_above_zero(each(step)) if callable(each) else each for each in self._thresholds.values()]
         row = []
         # layers differ in shape, so that there is no batch of them to be had
-        for name, weight in self._weights.items():
+        for name, weight in self._weights().items():
             copy, sums = self._copy[name], self._sums[name]
             if copy.device != weight.device:
                 copy, sums = self._copy[name], self._sums[name] = copy.to(weight.device), sums.to(weight.device)
@@ -285,7 +302,7 @@ def _measure(before: Tensor, after: Tensor, thresholds: Sequence[float]) -> tupl
     """Each filter's squared distance (filters,), share of moved weights and of still channels (thresholds, filters)."""
     at_least = torch.promote_types(after.dtype, torch.float32)
     change = (after.to(at_least) - before.to(at_least)).abs_()
-    change = change.flatten(2) if change.ndim == 4 else change[..., None]
+    change = change.flatten(2) if change.ndim > 2 else change[..., None]
     largest = change.amax(2)
     significant = torch.stack([(change > each).sum((1, 2)) for each in thresholds]).double() / change[0].numel()
     still = torch.stack([(largest <= each).sum(1) for each in thresholds]).double() / largest.shape[1]

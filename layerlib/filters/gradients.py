@@ -1,19 +1,19 @@
 """How large a layer's gradient is, and the two factors it is made of (Hu et al. 2018, sec. IV-D)."""
 
-import copy
 from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.nn.utils import parametrize
 
-from layerlib._checks import first_parameter, names_of
-from layerlib._forward import as_input
+from layerlib._checks import first_parameter
+from layerlib._forward import batches, ordinary
 from layerlib.data.splits import Split
-from layerlib.filters.zeroing import own_weight
 from layerlib.layers._calls import calls_of
-from layerlib.layers._names import named_layers
+from layerlib.layers._names import bare, named_layers
+from layerlib.layers._weights import twin_of, weight_of
 
 
 class GradientSizes(NamedTuple):
@@ -34,14 +34,18 @@ class GradientSizes(NamedTuple):
     gradient: Tensor
 
 
-def gradient_sizes(model: nn.Module, names: Sequence[str], batch: Split, seed: int = 0) -> GradientSizes:
+@torch.inference_mode(False)  # whatever the caller's mode
+@torch.enable_grad()
+def gradient_sizes(model: nn.Module, names: str | Sequence[str], batch: Split, seed: int = 0) -> GradientSizes:
     """How large inputs, errors and gradients of the named layers are on one batch, as in a training step.
 
     In training mode, so that batch norms and dropout do what they do there; on a copy, so that ``model`` stays as is.
+    Frozen layers are read like the others.
 
     Parameters
     ----------
-    names : of layers with a weight, as ``model.named_modules()`` gives them
+    names : one or several, of layers with a weight, as ``model.named_modules()`` gives them; of a parametrised or
+        pruned layer the gradient is that in the weight which it makes
     batch : images and class numbers
     seed : of dropout
 
@@ -55,16 +59,22 @@ def gradient_sizes(model: nn.Module, names: Sequence[str], batch: Split, seed: i
     >>> gradient_sizes(model, ["features.0", "features.28"], data.train[:64]).gradient.shape
     torch.Size([2])
     """
-    model = copy.deepcopy(model).train()
-    layers = named_layers(model, names_of(names))
-    weights = [own_weight(layer, name) for name, layer in layers.items()]
-    with torch.random.fork_rng():
+    model = twin_of(bare(model)).train()
+    parameter = first_parameter(model)
+    for each in model.parameters():
+        each.requires_grad_(each.is_floating_point())
+    layers = named_layers(model, names)
+    for name, layer in layers.items():
+        weight_of(layer, name)  # refuses one without
+    # a parametrised weight is made once, so that it is the one which the gradient is taken in
+    with torch.random.fork_rng(), parametrize.cached():
         torch.manual_seed(seed)
-        device = first_parameter(model).device
-        calls, logits = calls_of(model, as_input(batch.images.to(device), weights[0].dtype), layers)
-        loss = F.cross_entropy(logits, batch.labels.to(device), reduction="sum")
+        x = next(batches(batch.images, len(batch), parameter))
+        calls, logits = calls_of(model, x, layers)
+        loss = F.cross_entropy(logits, ordinary(batch.labels).to(logits.device), reduction="sum")
         # of a layer that runs several times, the last
         last = {call.name: call for call in calls.values()}
+        weights = [layer.weight for layer in layers.values()]
         found = torch.autograd.grad(loss, [*(last[name].output for name in layers), *weights])
     errors, gradients = found[: len(layers)], found[len(layers):]
     return GradientSizes(_sizes([last[name].entry for name in layers]), _sizes(errors), _sizes(gradients) / len(batch))

@@ -1,15 +1,16 @@
 """Filters set to zero for a while, and what a network loses without them (Hu et al. 2018, sec. IV-E)."""
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 import torch
 from torch import Tensor, nn
 
-from layerlib._checks import first_parameter
-from layerlib._forward import evaluated
+from layerlib._checks import first_parameter, names_of
+from layerlib._forward import alone, evaluated
 from layerlib.data.splits import Split
 from layerlib.layers._names import bare, named_layers
+from layerlib.layers._weights import rows_zeroed, weight_of
 
 
 @contextmanager
@@ -18,13 +19,14 @@ def zeroed(model: nn.Module, name: str, filters: Sequence[int] | Tensor, also: S
 
     A batch norm that follows still shifts a zeroed channel: it puts out bias - weight * running mean / deviation, a
     constant, unless its name is in ``also``. Then its weight and bias of these channels are zero, too, and so is its
-    output. Restored after an exception as well.
+    output. Restored after an exception as well, and where the model was brought to another dtype or device meanwhile.
 
     Parameters
     ----------
     model : any module
-    name : of a layer with a weight whose first dimension counts the filters, as ``model.named_modules()`` gives it
-    filters : whole numbers from 0, or bool of shape (filters,)
+    name : of a layer with a weight, as ``model.named_modules()`` gives it; a parametrised or pruned one is zeroed in
+        what it makes of its parameters, which stay as they are
+    filters : whole numbers from 0, or bool of shape (filters,); they are the numbers of what the layer puts out
     also : names of layers, batch norms as a rule, whose entries of the same numbers are zeroed along
 
     Raises
@@ -37,26 +39,20 @@ def zeroed(model: nn.Module, name: str, filters: Sequence[int] | Tensor, also: S
     >>> with zeroed(model, "features.28", [3, 17]):
     ...     error = error_rate(model, test)
     """
-    names = (name, *([also] if isinstance(also, str) else also))
+    names = (name, *names_of(also))
     layers = [layer(model, each) for each in names]
-    weights = [own_weight(each, label) for each, label in zip(layers, names, strict=True)]
-    for weight, label in zip(weights, names, strict=True):
-        if len(weight) != len(weights[0]):
-            raise ValueError(f"also: expected {len(weights[0])} channels, as {name!r} has filters, got {label!r} with "
-                             f"{len(weight)}")
-    rows = _rows(filters, len(weights[0]))
-    biases = [each._parameters.get("bias") for each in layers]
-    tensors = [tensor for tensor in (*weights, *biases) if tensor is not None]
-    kept = [(tensor, tensor.detach()[rows.to(tensor.device)]) for tensor in tensors]
-    try:
-        with torch.no_grad():
-            for tensor in tensors:
-                tensor[rows.to(tensor.device)] = 0
+    counts = [len(weight_of(each, label)) for each, label in zip(layers, names, strict=True)]
+    for count, label in zip(counts, names, strict=True):
+        if count != counts[0]:
+            raise ValueError(f"also: expected {counts[0]} channels, as {name!r} has filters, got {label!r} with "
+                             f"{count}")
+    rows = _rows(filters, counts[0])
+    with ExitStack() as zeros:
+        zeros.enter_context(alone(model))
+        for each in layers:
+            for key in ("weight", "bias"):
+                zeros.enter_context(rows_zeroed(each, key, rows))
         yield
-    finally:
-        with torch.no_grad():
-            for tensor, before in kept:
-                tensor[rows.to(tensor.device)] = before
 
 
 @torch.no_grad()
@@ -86,7 +82,8 @@ def accuracy_without(model: nn.Module, name: str, choices: Sequence[Sequence[int
     """
     if split.labels.ndim != 1:
         raise ValueError(f"split: expected class numbers as labels, got multi-hot {tuple(split.labels.shape)}")
-    right = torch.zeros(len(choices), len(best), dtype=torch.int64, device=first_parameter(model).device)
+    device = first_parameter(bare(model)).device
+    right = torch.zeros(len(choices), len(best), dtype=torch.int64, device=device)
     parts = split.labels.to(right.device).split(batch_size)
     for number, filters in enumerate(choices):
         with zeroed(model, name, filters, also):
@@ -100,15 +97,7 @@ def accuracy_without(model: nn.Module, name: str, choices: Sequence[Sequence[int
 
 def layer(model: nn.Module, name: str) -> nn.Module:
     """The layer called ``name``, also of a compiled model (ValueError with the closest names if there is none)."""
-    return named_layers(bare(model), name, "name")[name]
-
-
-def own_weight(module: nn.Module, name: str) -> nn.Parameter:
-    """The parameter ``weight`` of the layer called ``name`` (ValueError if it has none of its own)."""
-    weight = module._parameters.get("weight")
-    if weight is None:
-        raise ValueError(f"name: expected a layer with a weight of its own, got {name!r}, a {type(module).__name__}")
-    return weight
+    return named_layers(model, name, "name")[name]
 
 
 def _rows(filters: Sequence[int] | Tensor, count: int) -> Tensor:

@@ -6,9 +6,8 @@ from collections.abc import Iterable, Mapping
 
 import torch
 from torch import Tensor, nn
-from torch.nn.parameter import UninitializedParameter
 
-from layerlib._checks import did_you_mean, kind_of, names_of
+from layerlib._checks import did_you_mean, first_parameter, kind_of, names_of
 from layerlib.data._samples import Samples
 from layerlib.inspection._lenses import QUANTITIES
 from layerlib.layers._names import bare
@@ -27,11 +26,9 @@ def network_of(model: nn.Module) -> tuple[nn.Module, nn.Parameter]:
     model = bare(model)
     parameters = list(model.parameters())
     if not parameters:
-        raise ValueError(f"model: expected a network with weights, got {type(model).__name__} without")
-    if any(p.is_meta or isinstance(p, UninitializedParameter) for p in parameters):
-        raise ValueError("model: expected weights with values, got some without: run its lazy layers once, or load "
-                         "weights into those on the meta device")
-    return model, next((p for p in parameters if p.is_floating_point()), parameters[0])
+        raise ValueError(f"model: expected a network with weights: {type(model).__name__} has no parameters")
+    first = first_parameter(model)
+    return model, next((p for p in parameters if p.is_floating_point()), first)
 
 
 def instruments_of(instruments: str | Iterable[str] | None) -> tuple[str, ...]:

@@ -18,6 +18,7 @@ from layerlib.distributions.linear import LinearProbes
 from layerlib.filters.change import filter_change
 from layerlib.inspection._intervals import Estimate, Resampling
 from layerlib.inspection._ridge import Ridge
+from layerlib.layers._weights import effective, filters_first, weight_in
 from layerlib.nodes.classifiers import SYSTEMS, log_posteriors
 from layerlib.patterns import active, hamming_of_each, layer_perplexity, surprisals
 
@@ -162,14 +163,16 @@ def filters(before: Mapping[str, Tensor], layer: nn.Module, name: str, seed: int
     ValueError
         if the layer has no weights of its own, or ``before`` has none of it, or of another shape, or the very same
     """
-    after = layer._parameters.get("weight")
+    after = effective(layer)
     if after is None or after.ndim < 2:
         raise ValueError("it has no filters: no parameter called weight of two or more dimensions")
-    if not isinstance(old := before.get(f"{name}.weight"), Tensor):
+    after, old = filters_first(after, layer), weight_in(before, name, layer)
+    if old is None:
         raise ValueError("before has no weights under its name")
     if old.shape != after.shape:
         raise ValueError(f"before has weights of shape {tuple(old.shape)}, expected {tuple(after.shape)}")
-    if old.data_ptr() == after.data_ptr():
+    own = {parameter.data_ptr() for parameter in layer.parameters()}
+    if any(key.startswith(f"{name}.") and "weight" in key and each.data_ptr() in own for key, each in before.items()):
         raise ValueError("before holds the very weights of the network; make the copy, by copy.deepcopy, in time")
     old, new = (weight.detach().to(after.device).flatten(1) for weight in (old, after))
     if not (old.isfinite().all() and new.isfinite().all()):

@@ -15,7 +15,7 @@ from layerlib.data._samples import Given, Samples
 from layerlib.inspection._outputs import logits_of, needed
 from layerlib.inspection._pooling import Pooling
 from layerlib.layers._calls import Call, calls_of
-from layerlib.layers._channels import channels_second, in_a_row, precise, widths_of
+from layerlib.layers._channels import Widths, channels_second, in_a_row, precise, widths_of
 
 
 @dataclass(frozen=True)
@@ -87,10 +87,10 @@ class Reader:
             lambda *args, **named: torch.func.functional_call(self.model, self.weights, args, named))
         return logits_of(given.run(model), len(given), self.output)
 
-    def rows(self, z: Tensor, module: nn.Module, widths: tuple[set[int], set[int]],
-             mask: Tensor | None) -> tuple[Tensor, Tensor]:
+    def rows(self, z: Tensor, module: nn.Module, widths: Widths, given: Given) -> tuple[Tensor, Tensor]:
         """What is kept of an output of ``module``, or of its target: see ``Pooling``."""
-        return self.pooling(channels_second(precise(z), module, widths), in_a_row(z, module, widths), mask)
+        placed = channels_second(precise(z), module, widths, len(given))
+        return self.pooling(placed, in_a_row(z, module, widths), given.mask)
 
 
 def read(reader: Reader, samples: Samples, wanted: Tensor, labels: Tensor | None = None,
@@ -116,23 +116,23 @@ def read(reader: Reader, samples: Samples, wanted: Tensor, labels: Tensor | None
     count, start = int(wanted.sum()), 0
     kept = {kind: _Rows(count, reader.memory / (8 * max(len(reader.places), 1)))
             for kind in ("outputs", "peaks", "targets", "others")}
-    logits, untold = [], None
+    logits, untold, windows = [], None, {}
     with differentiating(reader.model):
         for given in samples.batches(wanted, reader.batch_size, reader.like):
             rows = slice(start, start + len(given))
             start = rows.stop
             y = None if labels is None or untold is not None else labels[rows]
             others = None if errors is None else errors.values[rows]
-            calls, final, reached, why = _pass(reader, given, watched, y, others)
+            calls, final, reached, why = _pass(reader, given, watched, windows, y, others)
             untold = untold or why
             for layer, place in reader.places.items():
-                module, mask = calls[place].module, given.mask
-                values = reader.rows(calls[place].output, module, widths, mask)
+                module = calls[place].module
+                values = reader.rows(calls[place].output, module, widths, given)
                 for kind, each in zip(("outputs", "peaks"), values, strict=True):
                     kept[kind].write(layer, rows, each)
                 for kind, back in zip(("targets", "others"), reached, strict=True):
                     if place in back:
-                        kept[kind].write(layer, rows, reader.rows(back[place], module, widths, mask)[0])
+                        kept[kind].write(layer, rows, reader.rows(back[place], module, widths, given)[0])
             logits.append(final.detach() if isinstance(final, Tensor) else reader.like.new_empty(len(given), 0))
     told = {kind: kept[kind].rows if untold is None else {} for kind in ("targets", "others")}
     return Readings(kept["outputs"].rows, kept["peaks"].rows, **told, logits=torch.cat(logits), untold=untold)
@@ -153,9 +153,13 @@ class _Rows:
         self.rows[layer][place] = values
 
 
-def _pass(reader: Reader, given: Given, watched: Mapping[str, nn.Module], labels: Tensor | None,
-          others: Tensor | None) -> tuple[dict[str, Call], object, tuple[dict, dict], str | None]:
-    """One batch forward and, where there are labels, back: calls, what comes out, targets of both, and why none."""
+def _pass(reader: Reader, given: Given, watched: Mapping[str, nn.Module], windows: dict[str, int],
+          labels: Tensor | None, others: Tensor | None
+          ) -> tuple[dict[str, Call], object, tuple[dict, dict], str | None]:
+    """One batch forward and, where there are labels, back: calls, what comes out, targets of both, and why none.
+
+    ``windows`` are the rows a sample of each place, as the first batch has them.
+    """
     why = None
     if labels is not None:
         try:
@@ -163,7 +167,7 @@ def _pass(reader: Reader, given: Given, watched: Mapping[str, nn.Module], labels
         except Exception as error:  # some networks run only where no gradient is kept
             why = in_short(error)
         else:
-            _check(calls, reader.places, len(given))
+            _check(calls, reader.places, len(given), windows)
             try:
                 outputs = {place: calls[place].output for place in reader.places.values()}
                 return calls, final, _back(final, labels, others, outputs), None
@@ -171,7 +175,7 @@ def _pass(reader: Reader, given: Given, watched: Mapping[str, nn.Module], labels
                 return calls, final, ({}, {}), in_short(error)
     with torch.no_grad():
         calls, final = calls_of(reader.run, given, watched)
-    _check(calls, reader.places, len(given))
+    _check(calls, reader.places, len(given), windows)
     return calls, final, ({}, {}), why
 
 
@@ -193,11 +197,11 @@ def _back(logits: object, labels: Tensor, others: Tensor | None,
     return told[0], told[1] if len(told) > 1 else {}
 
 
-def _check(calls: Mapping[str, Call], places: Mapping[str, str], samples: int) -> None:
+def _check(calls: Mapping[str, Call], places: Mapping[str, str], samples: int, windows: dict[str, int]) -> None:
     for place in places.values():
         if place not in calls:
             raise ValueError(f"model: layer {place!r} ran for the first samples and not for others")
-        if not calls[place].readable(samples):
+        if not calls[place].readable(samples, windows.setdefault(place, calls[place].windows(samples))):
             got = getattr(calls[place].output, "shape", type(calls[place].output).__name__)
             raise ValueError(f"model: expected layer {place!r} to put out ({samples}, …) for {samples} samples, "
                              f"got {got}; name the others in layers")

@@ -1,5 +1,6 @@
 """The calls of a network's modules in one pass: what came in and what came out, however often a module runs."""
 
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from typing import Any
@@ -45,9 +46,16 @@ class Call:
         whole = self._whole
         return (self.given, *whole[1:]) if type(whole) is tuple and whole else self.given
 
-    def readable(self, samples: int) -> bool:
+    def windows(self, samples: int) -> int:
+        """How many rows there are a sample, 1 where they are not as many for each."""
+        rows = len(self.output) if isinstance(self.output, Tensor) and self.output.ndim else 0
+        return rows // samples if rows and rows % samples == 0 else 1
+
+    def readable(self, samples: int, windows: int = 1) -> bool:
+        """Whether the output is floats, with this number of windows of each sample, one sample after the other."""
         z = self.output
-        return isinstance(z, Tensor) and z.ndim > 1 and len(z) == samples and z.is_floating_point() and z.numel() > 0
+        fits = isinstance(z, Tensor) and z.ndim > 1 and len(z) == windows * samples
+        return fits and z.is_floating_point() and z.numel() > 0
 
     def what(self) -> str:
         z = self.output
@@ -59,15 +67,19 @@ class Call:
 @contextmanager
 def recording(watched: Mapping[str, nn.Module], keep: Callable[[Call], None],
               reachable: bool = False) -> Iterator[None]:
-    """Within the context every call of the ``watched`` modules is handed to ``keep`` as it ends.
+    """Within the context every call of the ``watched`` modules in this thread is handed to ``keep`` as it ends.
 
     Parameters
     ----------
     watched : modules by name
     reachable : whether gradients can be taken in every output, also where no weight before it has one
     """
+    thread = threading.get_ident()
+
     def hook_of(name: str):
         def hook(module: nn.Module, args: tuple, kwargs: dict, output: object) -> object:
+            if threading.get_ident() != thread:
+                return None
             call = Call(name, module, next(iter((*args, *kwargs.values())), None), output, reachable)
             keep(call)
             return call.passed_on()

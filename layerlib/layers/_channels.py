@@ -1,31 +1,32 @@
-"""Where channels lie in what a layer puts out."""
+"""Where channels and samples lie in what a layer puts out."""
+
+from collections import Counter
 
 from torch import Tensor, float64, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.conv import _ConvNd
+from torch.nn.utils.parametrize import type_before_parametrizations
 
 NORMS = (_BatchNorm, nn.GroupNorm, nn.LayerNorm)
+Widths = tuple[Counter[int], Counter[int]]
 
 
-def widths_of(model: nn.Module) -> tuple[set[int], set[int]]:
-    """How many channels there are behind linear layers and their norms; and behind convolutions and theirs."""
-    tokens, maps = set(), set()
+def widths_of(model: nn.Module) -> Widths:
+    """How often there are how many channels around linear layers and norms of tokens; and around convolutions."""
+    tokens: Counter[int] = Counter()
+    maps: Counter[int] = Counter()
     for module in model.modules():
         if isinstance(module, nn.Linear):
-            tokens.add(module.out_features)
+            tokens.update([module.in_features, module.out_features])
         elif isinstance(module, nn.LayerNorm):
-            tokens.add(module.normalized_shape[-1])
+            tokens.update([module.normalized_shape[-1]])
         elif isinstance(module, _ConvNd):
-            maps.add(module.out_channels)
-        elif isinstance(module, NORMS):
-            maps.add(module.num_channels if isinstance(module, nn.GroupNorm) else module.num_features)  # type: ignore[arg-type]
+            maps.update([module.in_channels, module.out_channels])
+        elif isinstance(module, nn.GroupNorm):
+            maps.update([module.num_channels])
+        elif isinstance(module, _BatchNorm):
+            maps.update([module.num_features])
     return tokens, maps
-
-
-def channels(z: Tensor, module: nn.Module, widths: tuple[set[int], set[int]]) -> Tensor:
-    """Places behind channels, (N, channels, places): channels are the last dimension of tokens, the second of maps."""
-    z = precise(z)
-    return z[..., None] if z.ndim == 2 else channels_second(z, module, widths).flatten(2)
 
 
 def precise(z: Tensor) -> Tensor:
@@ -34,23 +35,46 @@ def precise(z: Tensor) -> Tensor:
     return z if z.dtype == float64 else z.float()
 
 
-def channels_second(z: Tensor, module: nn.Module, widths: tuple[set[int], set[int]]) -> Tensor:
-    """What ``module`` put out, (N, …), with its channels as the second dimension."""
-    return z.movedim(-1, 1) if z.ndim > 2 and _channels_last(z, module, widths) else z
+def channels_second(z: Tensor, module: nn.Module, widths: Widths, samples: int | None = None) -> Tensor:
+    """What ``module`` put out, (N, …), with its channels as the second dimension.
+
+    Parameters
+    ----------
+    samples : N, by default the length of ``z``
+        Where that is k · N, the k windows of one sample after the other's, their places become those of the sample:
+        (N, channels, places of all its windows).
+    """
+    z = z.movedim(-1, 1) if _channels_last(z, module, widths) else z
+    if samples is None or samples == len(z):
+        return z
+    z = z[..., None].flatten(2)
+    return z.unflatten(0, (samples, -1)).movedim(1, 2).flatten(2)
 
 
-def in_a_row(z: Tensor, module: nn.Module, widths: tuple[set[int], set[int]]) -> bool:
+def in_a_row(z: Tensor, module: nn.Module, widths: Widths) -> bool:
     """Whether ``module`` put out tokens, (N, tokens, channels)."""
     return z.ndim == 3 and _channels_last(z, module, widths)
 
 
-def _channels_last(z: Tensor, module: nn.Module, widths: tuple[set[int], set[int]]) -> bool:
-    if type(module) is nn.LayerNorm:
-        return len(module.normalized_shape) == 1
-    if isinstance(module, nn.LayerNorm):  # some bring the channels to the end for the norm, and back
+def _channels_last(z: Tensor, module: nn.Module, widths: Widths) -> bool:
+    """Whether channels are the last dimension of what ``module`` put out, as of tokens, or the second, as of maps.
+
+    Where the kind of module does not tell, the widths of the network do.
+    """
+    if z.ndim == 2:
+        return False
+    if isinstance(module, nn.LayerNorm):
+        if type_before_parametrizations(module) is nn.LayerNorm:
+            return len(module.normalized_shape) == 1
+        # some bring the channels to the end for the norm, and back
         return z.shape[1] != module.normalized_shape[-1]
     if isinstance(module, (nn.Linear, _ConvNd, *NORMS)):
         return isinstance(module, nn.Linear)
-    # of any other module, by what else in the network is as wide; else three dimensions are taken for tokens
-    token, map_ = (size in known for size, known in zip((z.shape[-1], z.shape[1]), widths, strict=True))
-    return token if token != map_ else z.ndim == 3
+    token, map_ = widths[0][z.shape[-1]], widths[1][z.shape[1]]
+    if bool(token) != bool(map_):
+        return bool(token)
+    # both may be: a map is as high as it is wide; else by what is seen more often, else three dimensions are tokens
+    square = [z.ndim == 4 and z.shape[i] == z.shape[i + 1] for i in (1, 2)]
+    if square[0] != square[1]:
+        return square[0]
+    return token > map_ if token != map_ else z.ndim == 3

@@ -1,15 +1,17 @@
 """Reading the layers of any ``nn.Module`` while it runs."""
 
+import threading
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
-from layerlib._checks import names_of
-from layerlib._forward import evaluated
+from layerlib._checks import first_parameter, names_of
+from layerlib._forward import alone, as_written, batches, evaluating
 from layerlib.layers._calls import Call, recording
-from layerlib.layers._names import named_layers
+from layerlib.layers._names import bare, named_layers
 
 
 class Seen(Mapping):
@@ -64,7 +66,7 @@ def capture(model: nn.Module, names: str | Iterable[str]) -> Iterator[Seen]:
     >>> seen["linear1"].shape
     torch.Size([5, 100])
     """
-    layers = named_layers(model, names)
+    layers, network, thread = named_layers(model, names), bare(model), threading.get_ident()
     seen = Seen(tuple(layers))
     calls: list[Call] = []  # of the pass that is being made
 
@@ -76,49 +78,55 @@ def capture(model: nn.Module, names: str | Iterable[str]) -> Iterator[Seen]:
         calls.append(call)
 
     def forget(module: nn.Module, inputs: tuple) -> None:
-        calls.clear()
-        seen._kept.clear()
+        if threading.get_ident() == thread:
+            calls.clear()
+            seen._kept.clear()
 
     def give_back(module: nn.Module, inputs: tuple, output: object) -> object:
         # a network whose last layer is captured puts out what is seen, not the copy, unless a step in place came after
         # the layer; in inference mode nobody can tell
         own = [call.output for call in calls
-               if call.given is output and not output.is_inference() and output._version == 0]
-        calls.clear()
+               if call.given is output and not call.given.is_inference() and call.given._version == 0]
+        if threading.get_ident() == thread:
+            calls.clear()
         return own[0] if own else None
 
-    handles = [model.register_forward_pre_hook(forget)]
-    try:
-        with recording(layers, keep):
-            handles.append(model.register_forward_hook(give_back))
-            yield seen
-    finally:
-        for handle in handles:
-            handle.remove()
+    with ExitStack() as hooks:
+        hooks.enter_context(alone(network))
+        hooks.enter_context(as_written(model))
+        hooks.callback(network.register_forward_pre_hook(forget).remove)
+        hooks.enter_context(recording(layers, keep))
+        hooks.callback(network.register_forward_hook(give_back).remove)
+        yield seen
 
 
-def passes(model: nn.Module, names: Iterable[str], images: Tensor, batch_size: int) -> Iterator[tuple[Tensor, Seen]]:
+@torch.inference_mode(False)  # so that the caller may take gradients of what is made of it
+@torch.no_grad()
+def passes(model: nn.Module, names: Iterable[str], images: Tensor | np.ndarray,
+           batch_size: int) -> Iterator[tuple[Tensor, Seen]]:
     """What a network and its named layers put out for ``images``, batch by batch, as of ``evaluated``.
 
     Between two batches the network is as it was.
     """
-    for batch in images.split(batch_size):
-        with capture(model, names) as seen:
-            final = next(evaluated(model, batch, batch_size))
+    for x in batches(images, batch_size, first_parameter(bare(model))):
+        with capture(model, names) as seen, evaluating(model):
+            final = model(x)
         yield final, seen
 
 
-def outputs(model: nn.Module, names: str | Iterable[str], images: Tensor, batch_size: int = 2000) -> dict[str, Tensor]:
+def outputs(model: nn.Module, names: str | Iterable[str], images: Tensor | np.ndarray,
+            batch_size: int = 2000) -> dict[str, Tensor]:
     """The outputs of the named layers for all ``images``, in evaluation mode, on the device of the model.
 
     All N outputs are held at once: for more than fits, go batch by batch with ``capture``.
 
     Parameters
     ----------
-    model : any module that takes images of numbers in [0, 1]
+    model : any module
     names : one name or several, as of ``capture``
-    images : uint8, shape (N, C, H, W)
-    batch_size : images that go through the network at a time
+    images : uint8 pixels, shape (N, C, H, W), which are divided by 255; or any other tensor, shape (N, …), as the
+        model takes it. Floats of an array get the model's precision.
+    batch_size : samples that go through the network at a time
 
     Returns
     -------
@@ -127,7 +135,8 @@ def outputs(model: nn.Module, names: str | Iterable[str], images: Tensor, batch_
     Raises
     ------
     ValueError
-        as ``capture``; or if the network has no parameters, or ``images`` are not uint8
+        as ``capture``; or if the network has no parameters, or ``images`` are neither a tensor nor an array, or are
+        floats of another precision
     """
     names = names_of(names)
     pieces: dict[str, list[Tensor]] = {name: [] for name in names}

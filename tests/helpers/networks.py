@@ -93,6 +93,21 @@ class Encoder(nn.Module):
         return self.head(self.encoder(x).mean(1) if self.batch_first else self.encoder(x.transpose(0, 1)).mean(0))
 
 
+class Windowed(nn.Module):
+    """Tokens in windows of four, one sample after the other or one window after the other."""
+
+    def __init__(self, samples_first):
+        super().__init__()
+        self.embed, self.inner, self.norm = nn.Linear(192, 12), nn.Linear(12, 8), nn.LayerNorm(8)
+        self.head, self.samples_first = nn.Linear(8, 10), samples_first
+
+    def forward(self, x):
+        tokens = self.embed(F.unfold(x, 8, stride=8).mT).unflatten(1, (4, 4))
+        windows = tokens if self.samples_first else tokens.transpose(0, 1)
+        z = self.norm(self.inner(windows.flatten(0, 1))).relu().unflatten(0, windows.shape[:2])
+        return self.head((z if self.samples_first else z.transpose(0, 1)).mean((1, 2)))
+
+
 class Rows(nn.Module):
     """A recurrent network over the rows of an image."""
 

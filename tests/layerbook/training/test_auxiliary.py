@@ -332,7 +332,7 @@ def test_losses_refuse_other_logits():
     (dict(teacher=nn.Sequential(nn.Flatten(), nn.Linear(64, 4))), r"classes: expected \(4,\), what the teacher puts"),
     (dict(name="layer9"), "names: Sequential has no layer 'layer9'"),
     (dict(classes=4), r"classes: expected \(3,\), what the network puts out, got 4"),
-    (dict(example=TRAIN.images / 255), "images: expected uint8 pixels, 0 to 255, got torch.float32"),
+    (dict(example=TRAIN.images / 255), "images: expected uint8 pixels, 0 to 255, or torch.float64 like the model"),
 ])
 def test_a_bad_classifier_is_refused(options, message):
     with pytest.raises(ValueError, match=message):

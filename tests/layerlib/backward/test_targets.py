@@ -172,6 +172,26 @@ def test_a_layer_used_twice_is_listed_twice_and_one_that_does_not_run_is_not():
     torch.testing.assert_close(passes["inner"].target, (g @ model.inner.weight * slope).detach())
 
 
+def test_logits_of_weights_of_zero_are_logits():
+    model = nn.Sequential(nn.Linear(4, 4), nn.Linear(4, 3))
+    nn.init.zeros_(model[1].weight)
+    nn.init.constant_(model[1].bias, 0.5)
+    found = targets(model, torch.rand(2, 4), torch.tensor([0, 2]))
+    torch.testing.assert_close(found["1"], torch.tensor([[-2, 1, 1], [1, 1, -2]]) / 3)
+    assert not found["0"].any()
+
+
+def test_the_callers_x_stays_where_a_network_works_in_place_on_it():
+    class Shifts(nn.Sequential):
+        def forward(self, x):
+            return super().forward(x.sub_(0.5))
+
+    x = torch.rand(3, 4)
+    kept = x.clone()
+    targets(Shifts(nn.Linear(4, 3)), x, torch.arange(3))
+    assert torch.equal(x, kept)
+
+
 def test_any_module_can_be_named():
     model, (x, y) = cnn().double(), batch()
     passes = propagate(model, x, y, names=["2", "8"])
@@ -203,6 +223,8 @@ def test_bad_models_are_refused():
     refused(nn.Sequential(linear, nn.BatchNorm1d(5, track_running_stats=False)), x, y, "'1' normalises by the batch")
     refused(nn.Sequential(linear, nn.Softmax(1)), x, y, "leave out the last softmax")
     refused(nn.Sequential(linear, nn.LogSoftmax(1)), x, y, "leave out the last softmax")
+    refused(nn.Sequential(linear, nn.Sigmoid()), x, y, "leave out the last sigmoid")
+    refused(nn.Sequential(linear, nn.Sigmoid()), x, y, "leave out the last sigmoid", names=["0"])
     refused(nn.Sequential(linear, nn.Unflatten(1, (5, 1))), x, y, r"expected logits of shape \(4, K\), got \(4, 5, 1\)")
     refused(nn.Sequential(linear, nn.Bilinear(2, 2, 2)), x, y, r"'1' \(Bilinear\) holds weights \['weight'\]")
     refused(nn.ReLU(), x, y, "ReLU has no parameters")

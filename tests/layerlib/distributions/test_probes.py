@@ -669,7 +669,7 @@ def test_what_does_not_fit_the_trained_probes_is_refused():
     ours.train(split, epochs=1)
     with pytest.raises(ValueError, match="name: expected one of the taps, .*, got 'relu'"):
         ours.probability("relu", torch.zeros(2, 7))
-    with pytest.raises(ValueError, match="images: expected uint8 pixels, 0 to 255, got torch.float32"):
+    with pytest.raises(ValueError, match="images: expected uint8 pixels, .*, got torch.float32"):
         ours.predict(split.images / 255)
     for other in (LayerProbes(model, NAMES, CLASSES, pool=2), LayerProbes(model, NAMES[1:], CLASSES)):
         with pytest.raises(ValueError, match="features: expected 3 probes with up to 7 features, as in training, got "):

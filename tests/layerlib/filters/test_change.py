@@ -7,15 +7,13 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sklearn.metrics import top_k_accuracy_score
 from torch import nn
 from torch.nn import functional as F
+from torch.nn.utils import prune
 
 from layerbook.training.fit import cross_entropy, fit
-from layerlib._forward import as_input
 from layerlib.data.load import Split
-from layerlib.filters.change import FilterTracker, filter_change, zeroed
-from layerlib.filters.zeroing import accuracy_without
+from layerlib.filters.change import FilterTracker, filter_change
 
 LAYERS = ["0", "2", "7"]
 
@@ -119,6 +117,15 @@ def test_a_weight_that_moved_by_the_threshold_itself_has_not_moved_by_more():
     assert filter_change(torch.zeros(2, 2, 1, 2), torch.full((2, 2, 1, 2), -0.5), 0.5).still == 1
 
 
+def test_convolutions_of_any_number_of_dimensions_are_one_of_two_with_as_many_places():
+    before, after = pair(3, (5, 4, 3, 2))
+    flat = filter_change(before, after, 0.3)
+    for shape in ((5, 4, 6), (5, 4, 1, 3, 2)):
+        found = filter_change(before.view(shape), after.view(shape), 0.3)
+        torch.testing.assert_close(found.per_filter, flat.per_filter)
+        assert (found.significant, found.still, found.weights) == (flat.significant, flat.still, 24)
+
+
 def test_a_linear_layer_is_a_1x1_convolution():
     before, after = pair(0, (6, 5))
     flat = filter_change(before, after, 0.3)
@@ -147,7 +154,7 @@ GOOD = torch.zeros(4, 3, 3, 3)
 
 
 @pytest.mark.parametrize("change, message", [
-    (dict(before=GOOD[0]), r"before: expected float \(filters, channels, h, w\).*got torch.float32 \(3, 3, 3\)"),
+    (dict(before=GOOD[0, 0, 0]), r"before: expected float \(filters, channels, …\), got torch.float32 \(3,\)"),
     (dict(after=GOOD[:3]), r"after: expected the shape \(4, 3, 3, 3\) of before, got \(3, 3, 3, 3\)"),
     (dict(after=GOOD.long()), "after: expected float .* got torch.int64"),
     (dict(after=GOOD / 0), "after: expected finite"),
@@ -329,7 +336,8 @@ def test_measuring_never_waits_for_the_device():
     (dict(names=["00"]), "has no layer '00'; closest are .*'0'"),
     (dict(names=["0", "0"]), "names: expected at least one layer, each once"),
     (dict(names=[]), "names: expected at least one layer"),
-    (dict(every=0), "every: expected at least 1 step, got 0"),
+    (dict(every=0), "every: expected a whole number from 1 up, got 0"),
+    (dict(every=2.5), "every: expected a whole number from 1 up, got 2.5"),
     (dict(threshold=0.0), "threshold: expected a number above 0"),
     (dict(threshold={}), "threshold: expected at least one, got none"),
 ])
@@ -350,6 +358,45 @@ def test_another_model_raises():
     tracker = FilterTracker(small_network(), ["2"], every=1)
     with pytest.raises(ValueError, match="expected the one whose layers are tracked, got another Sequential"):
         tracker(1, small_network())
+
+
+@pytest.mark.parametrize(("layer", "move", "expected"), [
+    (lambda: nn.ConvTranspose2d(3, 2, 2), lambda w: w[:, 1], [0, 12]),
+    (lambda: nn.ConvTranspose1d(4, 6, 3, groups=2), lambda w: w[2:, 1], [0, 0, 0, 0, 6, 0]),
+    (lambda: nn.Conv1d(3, 2, 5), lambda w: w[1], [0, 15]),
+    (lambda: nn.Conv3d(2, 3, 2), lambda w: w[2, 0], [0, 0, 8]),
+])
+def test_filters_are_followed_along_what_the_layer_puts_out(layer, move, expected):
+    model = nn.Sequential(layer())
+    tracker = FilterTracker(model, "0", every=1, threshold=0.5)
+    with torch.no_grad():
+        move(model[0].weight).add_(1)
+    tracker.step()
+    torch.testing.assert_close(tracker.mean_distance("0"), torch.tensor(expected, dtype=torch.float64))
+    still = tracker.mean_still("0")
+    assert torch.equal(still < 1, torch.tensor(expected) > 0)
+
+
+@pytest.mark.parametrize("how", [nn.utils.parametrizations.weight_norm, nn.utils.parametrizations.spectral_norm,
+                                 lambda layer: prune.l1_unstructured(layer, "weight", amount=0.5)])
+def test_the_weights_that_a_layer_makes_are_followed_and_stay_as_they_are(how):
+    model = small_network()
+    how(model[0])
+    tracker = FilterTracker(model, "0", every=1)
+    x = torch.rand(4, 3, 12, 12)
+    for seed in range(3):
+        model.eval()(x)
+        before = model[0].weight.detach().clone()
+        with torch.no_grad():
+            for parameter in model[0].parameters():
+                parameter += 0.1 * torch.randn(parameter.shape, generator=torch.Generator().manual_seed(seed))
+        model.train()
+        state = copy.deepcopy(model[0].state_dict())
+        tracker.step()
+        assert all(torch.equal(value, state[key]) for key, value in model[0].state_dict().items())
+        model.eval()(x)
+        found = tracker.to_frame().distance.iloc[-1]
+        assert found == pytest.approx(filter_change(before, model[0].weight, 2e-4).distance.item(), rel=1e-5) and found
 
 
 def test_a_threshold_that_falls_to_zero_raises():
@@ -375,95 +422,3 @@ def test_unknown_means_raise():
         tracker.mean_distance("2")
     with pytest.raises(ValueError, match=r"threshold: expected one of \['fixed'\], got 'low'"):
         tracker.mean_still("0", "low")
-
-
-# Zeroing
-
-
-def bits(model) -> list[bytes]:
-    return [t.detach().numpy().tobytes() for t in model.state_dict().values()]
-
-
-@pytest.mark.parametrize("filters", [[1, 3], torch.tensor([3, 1, 1]), np.array([1, 3]),
-                                     torch.tensor([False, True, False, True])])
-def test_zeroed_filters_put_out_nothing_and_come_back_to_the_bit(filters):
-    model, x = small_network(), torch.rand(2, 3, 12, 12)
-    with torch.no_grad():
-        model[0].weight[1, 0, 0, 0] = -0.0
-    before, plain = bits(model), model[0](x)
-    with zeroed(model, "0", filters):
-        inside = model[0](x)
-        assert (inside[:, [1, 3]] == 0).all() and (model[0].bias[[1, 3]] == 0).all()
-        assert torch.equal(inside[:, [0, 2]], plain[:, [0, 2]])
-    assert bits(model) == before
-
-
-def test_zeroed_restores_after_an_exception_and_within_inference():
-    model = small_network()
-    before = bits(model)
-    with pytest.raises(KeyError), torch.inference_mode(), zeroed(model, "2", [0, 5]):
-        raise KeyError
-    assert bits(model) == before
-    assert model[2].weight.requires_grad
-
-
-def test_a_batch_norm_still_shifts_a_zeroed_channel_unless_it_is_zeroed_along():
-    model, x = small_network().eval(), torch.rand(2, 3, 12, 12)
-    with torch.no_grad():
-        model[3].running_mean.fill_(-1)
-        model[3].bias.fill_(0.5)
-    before = bits(model)
-    with zeroed(model, "2", [4]):
-        shifted = model[:4](x)[:, 4]
-    with zeroed(model, "2", [4], also=["3"]):
-        silent = model[:4](x)
-    torch.testing.assert_close(shifted, torch.full_like(shifted, 1.5), rtol=1e-4, atol=0)
-    assert (silent[:, 4] == 0).all() and (silent[:, 3] != 0).any()
-    assert bits(model) == before
-
-
-def test_no_filters_change_nothing():
-    model = small_network()
-    before = bits(model)
-    with zeroed(model, "0", []):
-        assert bits(model) == before
-
-
-@pytest.mark.parametrize("arguments, message", [
-    (("0", [4]), r"filters: expected whole numbers from 0 to 3, or bool of shape \(4,\), got \[4\]"),
-    (("0", [-1]), "filters: expected whole numbers from 0 to 3"),
-    (("0", [0.5]), "filters: expected whole numbers"),
-    (("0", torch.tensor([True, False])), "filters: expected whole numbers"),
-    (("1", [0]), "expected a layer with a weight of its own, got '1', a ReLU"),
-    (("8", [0]), "has no layer '8'"),
-    (("0", [0], ["3"]), "also: expected 4 channels, as '0' has filters, got '3' with 6"),
-    (("2", [0], "9"), "has no layer '9'"),
-])
-def test_bad_zeroing_raises_and_changes_nothing(arguments, message):
-    model = small_network()
-    before = bits(model)
-    with pytest.raises(ValueError, match=message), zeroed(model, *arguments):
-        pass
-    assert bits(model) == before
-
-
-def test_accuracy_without_filters_equals_scikit_learns_of_a_network_that_never_had_them():
-    model, split = small_network(3), pictures()
-    choices, before = [[], [1], torch.tensor([True, False, True, True])], bits(model)
-    found = accuracy_without(model, "0", choices, split, best=(1, 2, 4), batch_size=15)
-    for filters, row in zip(choices, found, strict=True):
-        other = copy.deepcopy(model).eval()
-        with torch.no_grad():
-            other[0].weight[filters], other[0].bias[filters] = 0, 0
-            logits = other(as_input(split.images))
-        expected = [top_k_accuracy_score(split.labels, logits, k=k) for k in (1, 2, 4)]
-        np.testing.assert_allclose(row, expected, rtol=0, atol=1e-12)
-    assert bits(model) == before and model.training
-
-
-def test_accuracy_that_has_no_meaning_raises():
-    model, split = small_network(), pictures()
-    with pytest.raises(ValueError, match="best: expected 1 to 5, the number of classes, got"):
-        accuracy_without(model, "0", [[]], split, best=(1, 6))
-    with pytest.raises(ValueError, match=r"split: expected class numbers as labels, got multi-hot \(40, 2\)"):
-        accuracy_without(model, "0", [[]], Split(split.images, torch.zeros(40, 2)))

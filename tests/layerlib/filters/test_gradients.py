@@ -66,6 +66,16 @@ def test_the_model_stays_as_it_is():
     assert all(p.grad is None for p in model.parameters()) and not model[0]._forward_pre_hooks
 
 
+@pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode])
+def test_frozen_networks_are_read_like_others_and_whatever_the_callers_mode(mode):
+    expected = gradient_sizes(network(), ["0", "2"], batch())
+    model = network().requires_grad_(False)
+    with mode():
+        found = gradient_sizes(model, ["0", "2"], batch())
+    torch.testing.assert_close(found, expected, rtol=0, atol=0)
+    assert not any(parameter.requires_grad for parameter in model.parameters())
+
+
 def test_bad_layers_raise():
     with pytest.raises(ValueError, match="has no layer '9'"):
         gradient_sizes(network(), ["9"], batch())

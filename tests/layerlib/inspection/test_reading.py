@@ -4,7 +4,7 @@ import copy
 
 import pytest
 import torch
-from networks import NETWORKS, Encoder, Plain, flat, picture_split
+from networks import NETWORKS, Encoder, Plain, Windowed, flat, picture_split
 from torch import nn
 from torch.nn import functional as F
 
@@ -119,3 +119,30 @@ def test_readings_are_single_precision_at_least(dtype):
     readings = readings_of(model, split, 6)
     expected = torch.float64 if dtype == torch.float64 else torch.float32
     assert readings.outputs["1"].dtype == readings.targets["1"].dtype == expected
+
+
+def test_windows_of_a_sample_are_read_together_outputs_and_targets():
+    torch.manual_seed(0)
+    model, split = Windowed(True).double(), picture_split(7)
+    readings = readings_of(model, split, 3)
+    tokens = model.embed(F.unfold(as_input(split.images, torch.float64), 8, stride=8).mT)
+    z = model.norm(model.inner(tokens))
+    torch.testing.assert_close(readings.outputs["inner"], z.mean(1).detach())
+    torch.testing.assert_close(readings.peaks["inner"], z.amax(1).detach())
+    logits = model.head(z.relu().mean(1))
+    told, = torch.autograd.grad(F.cross_entropy(logits, split.labels, reduction="sum"), z)
+    torch.testing.assert_close(readings.targets["inner"], told.mean(1))
+
+
+class Regrouped(Windowed):
+    """Leaves its windows out for more than two samples."""
+
+    def forward(self, x):
+        if len(x) < 3:
+            return super().forward(x)
+        return self.head(self.norm(self.inner(self.embed(F.unfold(x, 8, stride=8).mT))).relu().mean(1))
+
+
+def test_windows_that_come_and_go_are_refused():
+    with pytest.raises(ValueError, match=r"expected layer 'norm' to put out \(2, …\) .*torch.Size\(\[8, 4, 8\]\)"):
+        readings_of(Regrouped(True), picture_split(5), 3)

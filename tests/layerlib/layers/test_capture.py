@@ -2,10 +2,13 @@
 
 import copy
 import gc
+import threading
 import weakref
 
+import numpy as np
 import pytest
 import torch
+import torchvision
 from torch import nn
 from torch.nn import functional as F
 
@@ -151,6 +154,25 @@ def test_an_output_is_seen_as_it_was_before_it_was_overwritten(activation, mode)
         assert seen["second"].shape == (8, 3)
 
 
+def test_every_layer_of_a_network_that_works_in_place_is_seen_as_it_was():
+    torch.manual_seed(0)
+    model = torchvision.models.resnet18(num_classes=5).eval()
+    leaves = [name for name, module in model.named_modules() if not list(module.children())]
+    expected = {}
+    # relu runs twice in a block: the last call counts
+    handles = [model.get_submodule(name).register_forward_hook(
+        lambda m, i, z, name=name: expected.update({name: z.clone()})) for name in leaves]
+    x = torch.rand(2, 3, 32, 32)
+    with torch.no_grad():
+        plain = model(x)
+    for handle in handles:
+        handle.remove()
+    with torch.no_grad(), capture(model, leaves) as seen:
+        assert torch.equal(model(x), plain)
+    assert list(seen) == leaves and (seen["layer1.0.bn2"] < 0).any()
+    assert all(torch.equal(seen[name], expected[name]) for name in leaves)
+
+
 @pytest.mark.parametrize("mode", [torch.enable_grad, torch.no_grad, torch.inference_mode])
 def test_a_step_in_place_after_the_last_layer_changes_what_comes_out_and_not_what_is_seen(mode):
     model, x = nn.Sequential(nn.Linear(4, 5), nn.ReLU(inplace=True)), torch.randn(8, 4)
@@ -252,13 +274,43 @@ def test_modes_come_back_when_reading_outputs_fails():
     assert modes(model) == before and hooks(model) == 0
 
 
-def test_pixels_that_are_not_bytes_are_refused_and_left_alone():
-    images = torch.ones(2, 1, 2, 2)
-    with pytest.raises(ValueError, match="images: expected uint8 pixels, 0 to 255, got torch.float32"):
-        outputs(MLP((4, 3)), ["linear1"], images)
-    assert torch.equal(images, torch.ones(2, 1, 2, 2))
+def test_numbers_that_are_no_pixels_go_in_as_they_are_and_the_callers_stay():
+    model, x = nn.Sequential(nn.ReLU(inplace=True), nn.Linear(4, 3)), torch.randn(7, 4)
+    kept = x.clone()
+    read = outputs(model, "1", x, batch_size=3)
+    assert torch.equal(x, kept) and list(read) == ["1"]
+    torch.testing.assert_close(read["1"], model[1](kept.relu()).detach())
+    tokens = torch.tensor([[1, 2], [3, 0]])
+    assert outputs(nn.Sequential(nn.Embedding(4, 5)), ["0"], tokens)["0"].shape == (2, 2, 5)
+
+
+@pytest.mark.parametrize("array", [
+    np.linspace(-1, 1, 12).reshape(3, 4), np.linspace(-1, 1, 12, dtype=">f4").reshape(3, 4),
+    np.linspace(-1, 1, 24, dtype="f4").reshape(3, 8)[:, ::2], np.arange(12, dtype=np.uint8).reshape(3, 4)])
+def test_arrays_are_taken_in_the_models_precision(array):
+    array.flags.writeable = False
+    model = MLP((4, 3))
+    expected = torch.tensor(np.ascontiguousarray(array.astype("f4"))) / (255 if array.dtype == np.uint8 else 1)
+    torch.testing.assert_close(outputs(model, "linear1", array)["linear1"], model(expected).detach())
+
+
+def test_what_is_neither_tensor_nor_array_is_refused():
+    with pytest.raises(ValueError, match="images: expected a tensor or a numpy array, got list"):
+        outputs(MLP((4, 3)), "linear1", [[1.0, 2.0, 3.0, 4.0]])
+    with pytest.raises(ValueError, match="images: expected uint8 pixels, .* or torch.float32 like the model, got"):
+        outputs(MLP((4, 3)), "linear1", torch.rand(2, 4).double())
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 def test_outputs_stay_on_the_device_of_the_model():
     assert outputs(MLP((4, 3)).cuda(), ["linear1"], torch.zeros(2, 1, 2, 2, dtype=torch.uint8))["linear1"].is_cuda
+
+
+def test_the_passes_of_other_threads_are_not_seen():
+    model, x, y = MLP((4, 5, 3)), torch.rand(2, 4), torch.rand(7, 4)
+    with capture(model, ["linear1"]) as seen:
+        model(x)
+        other = threading.Thread(target=lambda: model(y))
+        other.start()
+        other.join()
+        assert torch.equal(seen["linear1"], model.linear1(x))

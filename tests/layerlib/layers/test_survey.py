@@ -1,14 +1,11 @@
-"""Which layers can be read, and which dimension is the channels."""
+"""Which layers can be read, and why others cannot."""
 
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from networks import NETWORKS, flat, picture_split
+from networks import NETWORKS, Windowed, flat, picture_split
 from torch import nn
 
 from layerlib.data._source import gather
-from layerlib.layers._channels import channels, widths_of
 from layerlib.layers._survey import NOT_RUN, OUTER, survey
 
 
@@ -43,42 +40,8 @@ def test_a_script_within_a_network_is_listed_and_the_rest_is_read():
     assert places == {"2": "2"} and list(reasons) == ["0.1"] and "TorchScript" in reasons["0.1"]
 
 
-CASES = {
-    "linear on tokens": (nn.Linear(5, 7), (4, 3, 7), 7, 2),
-    "linear on maps, channels last": (nn.Linear(5, 7), (4, 3, 3, 7), 7, 3),
-    "convolution": (nn.Conv2d(3, 7, 1), (4, 7, 3, 3), 7, 1),
-    "convolution in a row": (nn.Conv1d(3, 7, 1), (4, 7, 3), 7, 1),
-    "layer norm of tokens": (nn.LayerNorm(7), (4, 3, 7), 7, 2),
-    "layer norm of maps": (nn.LayerNorm((7, 3, 3)), (4, 7, 3, 3), 7, 1),
-    "group norm": (nn.GroupNorm(1, 7), (4, 7, 3, 3), 7, 1),
-    "activation of tokens": (nn.GELU(), (4, 3, 7), 7, 2),
-    "activation of maps": (nn.ReLU(), (4, 9, 3, 3), 9, 1),
-    "activation of maps, channels last": (nn.ReLU(), (4, 3, 3, 11), 11, 3),
-    "activation of rows": (nn.ReLU(), (4, 9, 3), 9, 1),
-    "activation of unknown tokens": (nn.ReLU(), (4, 3, 5), 5, 2),
-    "activation of unknown maps": (nn.ReLU(), (4, 5, 3, 3), 5, 1),
-    "vectors": (nn.ReLU(), (4, 6), 6, 1),
-}
-
-
-@pytest.mark.parametrize("case", CASES)
-def test_channels_are_where_the_kind_of_module_or_the_rest_of_the_network_says(case):
-    module, shape, count, axis = CASES[case]
-    widths = widths_of(nn.ModuleList([nn.Linear(2, 11), nn.Linear(2, 7), nn.Conv2d(2, 9, 1)]))
-    assert widths == ({7, 11}, {9})
-    z = torch.randn(shape)
-    found = channels(z, module, widths)
-    assert found.shape[:2] == (4, count) and found.numel() == z.numel()
-    others = [i for i in range(1, z.ndim) if i != axis]
-    torch.testing.assert_close(found.mean(2), z.mean(others) if others else z)
-    torch.testing.assert_close(found.amax(2), z.amax(others) if others else z)
-
-
-@settings(max_examples=20)
-@given(st.integers(1, 5), st.integers(1, 4), st.lists(st.integers(1, 4), min_size=1, max_size=3))
-def test_a_constant_map_has_its_constants_as_channels(samples, count, places):
-    constants = torch.randn(samples, count)
-    z = constants.view(samples, count, *[1] * len(places)).expand(samples, count, *places)
-    module = {1: nn.Conv1d, 2: nn.Conv2d, 3: nn.Conv3d}[len(places)](1, count, 1)
-    found = channels(z, module, (set(), set()))
-    torch.testing.assert_close(found, constants[..., None].expand_as(found))
+def test_windows_are_read_where_they_come_one_sample_after_the_other():
+    assert places_of(Windowed(True), picture_split(4)) == ({"embed": "embed", "inner": "norm", "head": "head"}, {})
+    places, reasons = places_of(Windowed(False), picture_split(4))
+    assert list(places) == ["embed", "head"] and reasons == {
+        "inner": "it puts out float32 of shape (8, 4, 8) for 2 samples, not floats with the samples first"}
