@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from layerlib.inspection._intervals import Estimate, Resampling
-from layerlib.inspection._ridge import COLUMNS, factor
+from layerlib.inspection._narrow import COLUMNS, factor
 from layerlib.similarity import aligned, ratio_of, spectrum_rank
 
 ALIKE = "it puts out, or put out before, the same for every sample"

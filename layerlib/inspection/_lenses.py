@@ -15,9 +15,9 @@ from layerlib.backward.separation import directions, separation_of_each
 from layerlib.distributions._features import Features, fill
 from layerlib.distributions.distances import label_cost, label_distribution, wasserstein
 from layerlib.distributions.linear import LinearProbes
+from layerlib.distributions.ridge import RidgeReadout
 from layerlib.filters.change import filter_change
 from layerlib.inspection._intervals import Estimate, Resampling
-from layerlib.inspection._ridge import Ridge
 from layerlib.layers._weights import effective, filters_first, weight_in
 from layerlib.nodes.classifiers import SYSTEMS, log_posteriors
 from layerlib.patterns import active, hamming_of_each, layer_perplexity, surprisals
@@ -74,11 +74,12 @@ def distribution(fitted: Sequence[Tensor], labels: Tensor, judged: Sequence[Tens
     return [found[i] for i in range(len(fitted))]
 
 
-def ridge(probe: Ridge, labels: Tensor, truth: Tensor, classes: int, resampling: Resampling | None = None) -> Numbers:
-    """The same of a ridge regression on every entry of one layer, labels and truth as of ``distribution``."""
-    scores = probe.scores(multi_hot(labels, classes))
-    # a regression may leave [0, 1], and leave nothing of a row
-    shares = scores.clamp(1e-6, 1)
+def ridge(gram: Tensor, products: Tensor, labels: Tensor, truth: Tensor, classes: int,
+          resampling: Resampling | None = None) -> Numbers:
+    """The same of a ridge regression on one layer's entries, of which it takes the ``grams``."""
+    probe = RidgeReadout.fit(gram, labels, classes)
+    scores, shares = probe.predict(products), probe.probabilities(products)
+    # several labels are those above one half
     return _told(shares[None], (scores - 0.5)[None], truth, classes, resampling)[0]
 
 

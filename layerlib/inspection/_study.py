@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 
 import torch
@@ -13,6 +13,7 @@ from layerlib import __version__
 from layerlib._checks import in_short
 from layerlib._forward import label_error, wrong
 from layerlib.data._samples import Samples
+from layerlib.distributions.ridge import SAMPLES, flat_blocks, grams
 from layerlib.inspection import _lenses as lenses
 from layerlib.inspection import _sizes as sizes
 from layerlib.inspection._alike import alike, apart, rank
@@ -20,10 +21,10 @@ from layerlib.inspection._arguments import halves, numbered, runnable
 from layerlib.inspection._drawn import drawn
 from layerlib.inspection._intervals import Estimate, Resampling
 from layerlib.inspection._lenses import SEPARATED, shuffled
+from layerlib.inspection._narrow import narrowed
 from layerlib.inspection._outputs import squashed, two_columns
 from layerlib.inspection._pooling import Pooling
 from layerlib.inspection._reading import Errors, Reader, Readings, read
-from layerlib.inspection._ridge import Ridge, narrowed
 from layerlib.inspection._sheet import Sheet
 from layerlib.inspection.result import Inspection
 from layerlib.layers._survey import survey
@@ -100,9 +101,9 @@ class Study:
         flat = self.pooling.read == "flat"
         outputs = {layer: (None if first is None else first.outputs[layer], second.outputs[layer]) for layer in good}
         dealt = {layer: apart(z[:SEPARATED]) for layer, (_, z) in outputs.items()} if "rank" in self.asked else {}
-        if flat:
-            outputs = {layer: _narrow(*each) for layer, each in outputs.items()}
         self._distribution(sheet, outputs, flat)
+        if flat:
+            outputs = {layer: (None, narrowed(z)) for layer, (_, z) in outputs.items()}
         for layer, (_, z) in outputs.items():
             self._targets(sheet, layer, z, second, untold, errors)
             if "rank" in self.asked:
@@ -135,10 +136,10 @@ class Study:
         both = self.labels, shuffled(self.labels)
         if flat:
             for layer, (fitted, judged) in outputs.items():
-                probe = Ridge(fitted, judged)
+                products = grams(flat_blocks(fitted[:SAMPLES], judged))
                 sheet.measure(layer, "distribution", *(
-                    lambda labels=labels, probe=probe: lenses.ridge(probe, labels, self.truth, self.classes,
-                                                                    self.resampling) for labels in both))
+                    lambda labels=labels, products=products: lenses.ridge(
+                        *products, labels[:SAMPLES], self.truth, self.classes, self.resampling) for labels in both))
             return
         fitted, judged = zip(*outputs.values(), strict=True)
         try:
@@ -239,9 +240,3 @@ class Study:
 def _shares(outputs: Tensor) -> bool:
     """Whether rows sum to 1, as behind a softmax, of which there is a sentence of its own."""
     return outputs.shape[1] > 1 and torch.allclose(outputs.double().sum(1), outputs.new_ones(1, dtype=torch.float64))
-
-
-def _narrow(first: Tensor | None, second: Tensor) -> tuple[Tensor | None, Tensor]:
-    parts: Sequence[Tensor] = [second] if first is None else [first, second]
-    *rest, last = narrowed(*parts).split([len(part) for part in parts])
-    return (rest[0] if rest else None), last
