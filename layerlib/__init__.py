@@ -18,6 +18,7 @@ _HOME = {
     "bp_image": "layerlib.backward.guided",
     "capture": "layerlib.layers.capture",
     "cka": "layerlib.similarity",
+    "compare": "layerlib.inspection.compare",
     "effective_rank": "layerlib.similarity",
     "filter_change": "layerlib.filters.change",
     "guided_bp_image": "layerlib.backward.guided",

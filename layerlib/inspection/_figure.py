@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import textwrap
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import matplotlib.pyplot as plt
@@ -60,17 +60,20 @@ def figure(inspection: Inspection) -> Figure:
             if ax.get_legend_handles_labels()[0]:
                 ax.legend(loc="center left", bbox_to_anchor=(1.005, 0.5), fontsize="x-small", borderaxespad=0)
             ax.grid(axis="x", visible=False)
-        # room for a single layer too
-        axes[-1].set_xlim(-0.6, max(len(shown) - 0.4, 1))
-        ticks = range(0, len(shown), -(-len(shown) // NAMES))
-        labels = [_short(inspection.layers[shown[i]]) for i in ticks]
-        axes[-1].set_xticks(list(ticks), labels, rotation=90, fontsize="x-small", parse_math=False)
+        name_layers(axes[-1], [inspection.layers[i] for i in shown])
         if unread:
             line = textwrap.shorten(_line(inspection, unread), int(14 * width), placeholder=" …")
             axes[-1].set_xlabel(line, fontsize="x-small", color="0.35", parse_math=False)
         below.align_ylabels(axes)
     plt.close(whole)
     return whole
+
+
+def name_layers(ax: Axes, layers: Sequence[str]) -> None:
+    """Names of the layers below an axes, thinned out where they are many."""
+    ax.set_xlim(-0.6, max(len(layers) - 0.4, 1))  # room for a single layer too
+    ticks = range(0, len(layers), -(-len(layers) // NAMES))
+    ax.set_xticks(list(ticks), [_short(layers[i]) for i in ticks], rotation=90, fontsize="x-small", parse_math=False)
 
 
 class _Panel:
