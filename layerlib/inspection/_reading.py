@@ -90,7 +90,8 @@ class Reader:
     def rows(self, z: Tensor, module: nn.Module, widths: Widths, given: Given) -> tuple[Tensor, Tensor]:
         """What is kept of an output of ``module``, or of its target: see ``Pooling``."""
         placed = channels_second(precise(z), module, widths, len(given))
-        return self.pooling(placed, in_a_row(z, module, widths), given.mask)
+        whole = len(z) == len(given)  # the tokens of windows follow in no one order
+        return self.pooling(placed, whole and in_a_row(z, module, widths), given.mask)
 
 
 def read(reader: Reader, samples: Samples, wanted: Tensor, labels: Tensor | None = None,
