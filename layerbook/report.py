@@ -62,14 +62,6 @@ class Report:
     ...              test="P ≤ 1.5", figure="davel-f3")
     """
 
-    def __new__(cls, chapter: str, size: object = "smaller", *arguments: object, **more: object):
-        # Chapters of the first round say whether they are of the paper's size; goes with layerbook._first_dialect.
-        if cls is Report and (isinstance(size, bool) or "paper_size" in more):
-            from layerbook._first_dialect import Report as First
-
-            return super().__new__(First)
-        return super().__new__(cls)
-
     def __init__(self, chapter: str, size: str = "smaller", size_says: str = "",
                  record: str | os.PathLike | None = None, store: "Store | None" = None):
         if size not in SIZES:
@@ -267,12 +259,3 @@ def _formatted(value: object, spec: str) -> str:
     if value is None:
         return NOT_RECORDED
     return format(value, spec) if isinstance(value, float) else str(value)
-
-
-def __getattr__(name: str) -> object:
-    # Goes with layerbook._first_dialect, when the last chapter has left the first round's dialect.
-    if name in ("Claim", "VERDICTS", "verdict", "COLOURS"):
-        from layerbook import _first_dialect
-
-        return getattr(_first_dialect, name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
