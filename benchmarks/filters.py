@@ -16,7 +16,8 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from layerlib.filters.change import FilterTracker, filter_change
+from layerlib.filters.change import filter_change
+from layerlib.filters.tracking import FilterTracker
 from layerlib.models import build
 
 WIDTH, EVERY, STEPS, ROUNDS, THRESHOLD = 0.25, 10, 40, 3, 2e-4

@@ -8,7 +8,7 @@ __version__ = "0.1.0"
 _HOME = {
     "ConfidentRatio": "layerlib.distributions._rules",
     "EarlyExit": "layerlib.distributions._exiting",
-    "FilterTracker": "layerlib.filters.change",
+    "FilterTracker": "layerlib.filters.tracking",
     "Inspection": "layerlib.inspection.result",
     "LayerProbes": "layerlib.distributions.probes",
     "LinearProbes": "layerlib.distributions.linear",

@@ -21,6 +21,19 @@ def picture_split(samples, classes=10, channels=3, side=32, seed=0):
     return Split((noise + 12 * labels[:, None, None, None]).to(torch.uint8), labels)
 
 
+def small_network(seed: int = 0) -> nn.Sequential:
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        return nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Conv2d(4, 6, 3, bias=False), nn.BatchNorm2d(6),
+                             nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(6, 5))
+
+
+def patches() -> Split:
+    generator = torch.Generator().manual_seed(0)
+    return Split(torch.randint(256, (40, 3, 12, 12), generator=generator, dtype=torch.uint8),
+                 torch.randint(5, (40,), generator=generator))
+
+
 class Plain(nn.Module):
     """As one writes it in a script: activations and a view by hand, one layer used twice."""
 

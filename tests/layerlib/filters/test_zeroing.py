@@ -5,25 +5,13 @@ import copy
 import numpy as np
 import pytest
 import torch
+from networks import patches, small_network
 from sklearn.metrics import top_k_accuracy_score
 from torch import nn
 
 from layerlib._forward import as_input
 from layerlib.data.splits import Split
 from layerlib.filters.zeroing import accuracy_without, zeroed
-
-
-def small_network(seed: int = 0) -> nn.Sequential:
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
-        return nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Conv2d(4, 6, 3, bias=False), nn.BatchNorm2d(6),
-                             nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(6, 5))
-
-
-def pictures() -> Split:
-    generator = torch.Generator().manual_seed(0)
-    return Split(torch.randint(256, (40, 3, 12, 12), generator=generator, dtype=torch.uint8),
-                 torch.randint(5, (40,), generator=generator))
 
 
 def bits(model) -> list[bytes]:
@@ -94,7 +82,7 @@ def test_bad_zeroing_raises_and_changes_nothing(arguments, message):
 
 
 def test_accuracy_without_filters_equals_scikit_learns_of_a_network_that_never_had_them():
-    model, split = small_network(3), pictures()
+    model, split = small_network(3), patches()
     choices, before = [[], [1], torch.tensor([True, False, True, True])], bits(model)
     found = accuracy_without(model, "0", choices, split, best=(1, 2, 4), batch_size=15)
     for filters, row in zip(choices, found, strict=True):
@@ -108,7 +96,7 @@ def test_accuracy_without_filters_equals_scikit_learns_of_a_network_that_never_h
 
 
 def test_accuracy_that_has_no_meaning_raises():
-    model, split = small_network(), pictures()
+    model, split = small_network(), patches()
     with pytest.raises(ValueError, match="best: expected 1 to 5, the number of classes, got"):
         accuracy_without(model, "0", [[]], split, best=(1, 6))
     with pytest.raises(ValueError, match=r"split: expected class numbers as labels, got multi-hot \(40, 2\)"):

@@ -15,8 +15,8 @@ from layerlib.backward.guided import bp_image, guided_bp_image
 from layerlib.backward.targets import targets
 from layerlib.data.splits import Split
 from layerlib.distributions.probes import LayerProbes
-from layerlib.filters.change import FilterTracker
 from layerlib.filters.gradients import gradient_sizes
+from layerlib.filters.tracking import FilterTracker
 from layerlib.filters.zeroing import accuracy_without, zeroed
 from layerlib.layers._names import bare, named_layers, weighted_layers
 from layerlib.layers.capture import capture, outputs
