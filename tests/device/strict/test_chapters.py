@@ -13,7 +13,8 @@ SMALLEST = {
     "cooperating_classifiers": {
         "easy": "digits", "hard": "clothes", "depth": 3, "width": 20, "depths": [2, 3], "widths": [10, 20],
         "depth_watched": 3, "depth_sigmoid": 2, "seeds": [0, 1], "epochs": 2, "after_epochs": [1, 2],
-        "after_batches": [0, 2], "validation": 60},
+        "after_batches": [0, 2], "validation": 60, "seeds_again": [0, 1], "depths_settled": [2, 3],
+        "epochs_settled": 2, "noises": [0.1]},
     "forward_backward": {
         "easy": "digits", "hard": "clothes", "iterations": 110, "looked_at": [10], "seeds": [0, 1], "measured": 120,
         "shown": 60, "perplexity": 5.0},
