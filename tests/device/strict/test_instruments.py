@@ -271,7 +271,7 @@ def leaves_of(result, name=""):
         for i, value in enumerate(result):
             yield from leaves_of(value, f"{name}[{i}]")
     elif result is not None:
-        yield name, result
+        yield name, float(result) if isinstance(result, float) else result
 
 
 def test_pictures_are_guided_through_attention_by_its_definition():
