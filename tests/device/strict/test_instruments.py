@@ -7,6 +7,8 @@ labels, costs, thresholds and whatever else stays behind. The results must be th
 import copy
 import dataclasses
 from collections.abc import Mapping
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 import torch
@@ -135,8 +137,20 @@ def inspected(data):
         found = ll.inspect(later(model), data, before=model.cpu() if put(z).is_cuda else model)
         assert not found.images.is_cuda and (found.pictures is None or not found.pictures.is_cuda)
         found.figure()
-        return {"on the CPU": [found.values, found.pictures], "numbers": [found.baseline, found.accuracy]}
+        with TemporaryDirectory() as folder:
+            found.save(Path(folder, "found"))
+            assert ll.Inspection.load(Path(folder, "found")) == found
+        return {"on the CPU": [found.values, found.nulls, found.draws, found.null_draws, found.pictures],
+                "numbers": [found.baseline, found.accuracy]}
     return call
+
+
+def compared(put):
+    model = cnn(put)
+    found = ll.compare(ll.inspect(model, split), ll.inspect(later(model), split))
+    found.figure()
+    table = found.to_frame().select_dtypes("number")
+    return {"on the CPU": torch.tensor(table.to_numpy(dtype=float))}
 
 
 def watched(put):
@@ -237,6 +251,7 @@ CALLS = {
     "cka": lambda put: ll.cka(put(z), z.roll(1, 1)),
     "inspect": inspected(split),
     "inspect, many labels": inspected(hot_split),
+    "compare": compared,
     "error_rate": lambda put: error_rate(mlp(put), split),
     "OutputWatch": watched,
     "WithClassifier": with_classifier,
