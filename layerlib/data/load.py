@@ -10,7 +10,7 @@ import torch
 from platformdirs import user_cache_path
 from torch import Tensor
 
-from layerlib._checks import did_you_mean
+from layerlib._checks import did_you_mean, names_of
 from layerlib.data._npz import UNREADABLE, from_npz
 from layerlib.data.folders import coco, imagenet_folder, voc2007
 from layerlib.data.scenes import make_scenes
@@ -129,7 +129,7 @@ def label_vectors(names: Iterable[str]) -> Tensor:
     with np.load(resources.files("layerlib") / "datasets" / "label_vectors.npz", allow_pickle=False) as file:  # type: ignore[arg-type]
         row = {str(name): i for i, name in enumerate(file["names"])}
         vectors = torch.from_numpy(file["vectors"])
-    names = list(names)
+    names = names_of(names)
     for name in names:
         if name not in row:
             hint = did_you_mean(str(name), row)

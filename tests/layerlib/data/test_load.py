@@ -155,6 +155,10 @@ def test_names_of_one_group_are_nearer_than_names_of_two(groups):
     assert (within[:, None] > across).double().mean() > 0.7
 
 
+def test_one_name_has_one_vector():
+    assert torch.equal(label_vectors("cat"), label_vectors(["cat"]))
+
+
 @pytest.mark.parametrize("name, message", [
     ("airplan", r"names: no vector of 'airplan' \(did you mean airplane or aeroplane"),
     ("sandal", r"names: no vector of 'sandal' \(did you mean Sandal"),
