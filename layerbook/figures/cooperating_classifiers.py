@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from xarray import DataArray
 
+from layerbook.figures._drawing import closed_on_error
 from layerbook.figures.common import (
     DATA_COLOURS,
     INK,
@@ -27,6 +28,7 @@ SETS = {"easy": "MNIST", "hard": "Fashion-MNIST"}
 WIDE = 8.8  # inches, so that letters stay legible on a page of 780 pixels
 
 
+@closed_on_error
 def active_shares(report: Report, width: int, classes: Sequence[str]) -> Figure:
     """What share of each class switches each node on, before and after training, a row a side (figure 1).
 
@@ -48,6 +50,7 @@ def active_shares(report: Report, width: int, classes: Sequence[str]) -> Figure:
     return figure
 
 
+@closed_on_error
 def errors(report: Report) -> Figure:
     """Test error against depth and width, a row a side (figure 2)."""
     figure, axes = _rows(report, "error_depth", 2, 2.8, sharey="row")
@@ -61,6 +64,7 @@ def errors(report: Report) -> Figure:
     return figure
 
 
+@closed_on_error
 def perplexities(report: Report) -> Figure:
     """Layer perplexity of networks of every depth, then of every width; columns are the sets (figure 3)."""
     pairs = [(over, *each) for each in report.sides("perplexity_depth").items() for over in ("depth", "width")]
@@ -70,6 +74,7 @@ def perplexities(report: Report) -> Figure:
     return figure
 
 
+@closed_on_error
 def settled(report: Report) -> Figure:
     """Layer perplexity of networks of one rate that know their training images, and the middle of its drop."""
     sides = report.sides("perplexity_settled")
@@ -87,6 +92,7 @@ def settled(report: Report) -> Figure:
     return figure
 
 
+@closed_on_error
 def histogram(report: Report, classes: Sequence[str]) -> Figure:
     """Training samples of each class by their value at one node, in this run (figure 11)."""
     figure, ax = plt.subplots(figsize=(7, 3.4))
@@ -96,16 +102,19 @@ def histogram(report: Report, classes: Sequence[str]) -> Figure:
     return figure
 
 
+@closed_on_error
 def systems_epochs(report: Report) -> Figure:
     """The three systems after some epochs, on training and on test images, two rows a side (figure 4)."""
     return _moments(report, "epochs", "epoch", "part", 5)
 
 
+@closed_on_error
 def systems_batches(report: Report) -> Figure:
     """The three systems after some mini-batches of the first epoch, for two bandwidths, two rows a side (figure 5)."""
     return _moments(report, "batches", "batch", "bandwidth", 5)
 
 
+@closed_on_error
 def bandwidths(report: Report) -> Figure:
     """Held-out likelihood and accuracy against the bandwidth, this run solid, the record dashed."""
     figure, axes = plt.subplots(1, 2, figsize=(WIDE, 3.4))
@@ -123,12 +132,14 @@ def bandwidths(report: Report) -> Figure:
     return figure
 
 
+@closed_on_error
 def systems_depth(report: Report) -> Figure:
     """The three systems in networks of every depth, harder set (figure 6)."""
     panels = [(side, each) for side, curve in report.sides("systems_depth").items() for each in curve]
     return _grid(panels, "depth", 5)
 
 
+@closed_on_error
 def systems_width(report: Report) -> Figure:
     """The three systems in networks of every width, both sets, a row a set and side (figures 9 and 10)."""
     sides = {(label, side): curve.sel(part="test") for label in ("hard", "easy")
@@ -147,6 +158,7 @@ def systems_width(report: Report) -> Figure:
     return figure
 
 
+@closed_on_error
 def first_layer(report: Report) -> Figure:
     """Accuracy of layer 1's continuous system against width, a panel a side."""
     sides = report.sides("continuous_layer_1")
@@ -159,6 +171,7 @@ def first_layer(report: Report) -> Figure:
     return figure
 
 
+@closed_on_error
 def anomaly(report: Report) -> Figure:
     """The discrete system of every single network of the narrowest width, easier set, a panel a side."""
     sides = report.sides("systems_width_easy")
@@ -174,6 +187,7 @@ def anomaly(report: Report) -> Figure:
     return figure
 
 
+@closed_on_error
 def systems_sigmoid(report: Report) -> Figure:
     """The three systems in a sigmoid network, on training and test images, a row a side (figure 7)."""
     figure, axes = _rows(report, "systems_sigmoid", 2, 2.8, sharey=True)
@@ -186,6 +200,7 @@ def systems_sigmoid(report: Report) -> Figure:
     return figure
 
 
+@closed_on_error
 def variants(report: Report) -> Figure:
     """Layer perplexity of networks trained in other ways, a panel a set and side."""
     panels = [(side, each) for side, curve in report.sides("perplexity_variants").items() for each in curve]
@@ -204,6 +219,7 @@ def variants(report: Report) -> Figure:
     return figure
 
 
+@closed_on_error
 def noises(report: Report) -> Figure:
     """How much of its cap ln P takes, against the noise on the inputs in training, a panel a side."""
     figure, axes = plt.subplots(1, len(report.sides("height_noise")), figsize=(WIDE, 3), squeeze=False, sharey=True)

@@ -191,6 +191,7 @@ def examples(images: Tensor, found: Mapping[str, int], distance: np.ndarray, tol
     return figure
 
 
+@closed_on_error
 def pairs(report: Report, name: str, height: float, **shared: bool) -> tuple[Figure, list[tuple]]:
     """A row a side, a panel a network: the figure, and (network, side, curve, axes) of each."""
     sides = report.sides(f"{name}_resnet18")

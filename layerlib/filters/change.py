@@ -86,6 +86,7 @@ def measure(before: Tensor, after: Tensor, thresholds: Sequence[float]) -> tuple
 
 
 def above_zero(threshold: float) -> float:
+    """The threshold as a float; ValueError unless it is above 0."""
     if not threshold > 0:
         raise ValueError(f"threshold: expected a number above 0, got {threshold}")
     return float(threshold)

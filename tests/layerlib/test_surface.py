@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from importlib import import_module
+from pathlib import Path
 
 import pytest
 
@@ -33,6 +34,9 @@ Blocked.names.discard("joblib")  # scikit-learn, which some instruments use, nee
 for name in dir(ll):
     getattr(ll, name)
 """
+
+
+BOOK = Path(__file__).parents[2] / "book"
 
 
 def python(*arguments):
@@ -68,8 +72,9 @@ def test_the_module_is_the_command_line():
     assert done.returncode == 0 and "usage: layerlib list" in done.stdout
 
 
-def test_a_missing_extra_is_named():
-    blocked = "import sys; sys.modules['papermill'] = None; from layerlib.__main__ import main; sys.exit(main())"
-    done = python("-c", blocked)
+def test_a_missing_extra_is_named(tmp_path):
+    blocked = "import sys; sys.modules['papermill'] = None; from layerlib.__main__ import main; sys.exit(main({}))"
+    asked = ["run", "scoreboard", "--book", str(BOOK), "--out", str(tmp_path / "out.ipynb")]
+    done = python("-c", blocked.format(asked))
     assert done.returncode == 2
     assert done.stderr == "layerlib: the command line needs papermill: pip install 'layerlib[book]'\n"
