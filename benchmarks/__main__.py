@@ -1,7 +1,7 @@
 """Run every benchmark; keep the numbers in ``benchmarks/results.json``, and what was printed in ``results.txt``.
 
-    python -m benchmarks              all of them
-    python -m benchmarks perplexity   this one, without touching the files
+python -m benchmarks              all of them
+python -m benchmarks perplexity   this one, without touching the files
 """
 
 import argparse
@@ -29,8 +29,13 @@ def surroundings() -> dict:
     """When and on what kind of machine; no names, no paths."""
     return {
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
-        "machine": {"system": platform.system(), "architecture": platform.machine(), "cores": os.cpu_count(),
-                    "threads": torch.get_num_threads(), "load": round(os.getloadavg()[0], 1)},
+        "machine": {
+            "system": platform.system(),
+            "architecture": platform.machine(),
+            "cores": os.cpu_count(),
+            "threads": torch.get_num_threads(),
+            "load": round(os.getloadavg()[0], 1),
+        },
         "versions": {"python": platform.python_version(), "layerlib": layerlib.__version__}
         | {name: version(name) for name in ("torch", "torchvision", "numpy", "scipy", "scikit-learn", "KDEpy", "POT")},
     }
@@ -50,10 +55,14 @@ def main() -> None:
         print(f"{printed[-1]}\n", flush=True)
     if chosen == names:
         machine, versions = record["machine"], record["versions"]
-        heading = (f"{record['date'][:10]}, {machine['system']} {machine['architecture']}, {machine['cores']} cores, "
-                   f"load {machine['load']} at the start, Python {versions['python']}, torch {versions['torch']}")
-        for path, content in ((RESULTS, json.dumps(record, indent=1)),
-                              (RESULTS.with_suffix(".txt"), "\n\n".join([heading, *printed]))):
+        heading = (
+            f"{record['date'][:10]}, {machine['system']} {machine['architecture']}, {machine['cores']} cores, "
+            f"load {machine['load']} at the start, Python {versions['python']}, torch {versions['torch']}"
+        )
+        for path, content in (
+            (RESULTS, json.dumps(record, indent=1)),
+            (RESULTS.with_suffix(".txt"), "\n\n".join([heading, *printed])),
+        ):
             with replacing(path) as beside:
                 beside.write_text(content + "\n", encoding="utf-8")
             print(f"written: {path.name}")

@@ -58,15 +58,22 @@ def compare(name: str, classes: int, ours: Callable, alone: Callable, batch: Cal
     taken = seconds(5, layerlib=lambda: ours(p, q, cost), alone=lambda: one_by_one(alone, p, q, cost))
     taken |= seconds(1, batch=lambda: batch(*few))
     found, reference = ours(p, q, cost).numpy(), one_by_one(alone, p, q, cost)
-    row = {"method": name, "classes": classes, "layerlib_ms": 1e3 * taken["layerlib"],
-           "one_by_one_ms": 1e3 * taken["alone"], "times_one_by_one": taken["alone"] / taken["layerlib"],
-           "difference": np.abs(found - reference).max().item(),
-           "batch_ms": 1e3 * taken["batch"] * PAIRS / FEWER,
-           "batch_difference": np.abs(batch(*few) - reference[:FEWER]).max().item()}
+    row = {
+        "method": name,
+        "classes": classes,
+        "layerlib_ms": 1e3 * taken["layerlib"],
+        "one_by_one_ms": 1e3 * taken["alone"],
+        "times_one_by_one": taken["alone"] / taken["layerlib"],
+        "difference": np.abs(found - reference).max().item(),
+        "batch_ms": 1e3 * taken["batch"] * PAIRS / FEWER,
+        "batch_difference": np.abs(batch(*few) - reference[:FEWER]).max().item(),
+    }
     row["times_batch"] = row["batch_ms"] / row["layerlib_ms"]
-    print(f"  {name:9s} {classes:3d} {row['one_by_one_ms']:11.0f} {row['batch_ms']:9.0f} {row['layerlib_ms']:9.1f} "
-          f"{row['times_one_by_one']:7.1f} {row['times_batch']:7.1f}     layerlib {row['difference']:.0e}, "
-          f"in batch {row['batch_difference']:.0e}")
+    print(
+        f"  {name:9s} {classes:3d} {row['one_by_one_ms']:11.0f} {row['batch_ms']:9.0f} {row['layerlib_ms']:9.1f} "
+        f"{row['times_one_by_one']:7.1f} {row['times_batch']:7.1f}     layerlib {row['difference']:.0e}, "
+        f"in batch {row['batch_difference']:.0e}"
+    )
     return row
 
 
@@ -77,13 +84,24 @@ def entropic(p: Tensor, q: Tensor, cost: Tensor) -> Tensor:
 def growth() -> list[dict]:
     """Microseconds a pair as the pairs, the labels to choose from and the labels in a target change."""
     rows = []
-    for samples, classes, labels in ((PAIRS // 10, 20, None), (PAIRS, 20, None), (PAIRS * 10, 20, None),
-                                     (PAIRS, 80, None), (PAIRS, 320, None), (PAIRS, 80, 1), (PAIRS, 80, 2),
-                                     (PAIRS, 80, 3), (PAIRS, 80, 5), (PAIRS // 10, 80, 80)):
+    for samples, classes, labels in (
+        (PAIRS // 10, 20, None),
+        (PAIRS, 20, None),
+        (PAIRS * 10, 20, None),
+        (PAIRS, 80, None),
+        (PAIRS, 320, None),
+        (PAIRS, 80, 1),
+        (PAIRS, 80, 2),
+        (PAIRS, 80, 3),
+        (PAIRS, 80, 5),
+        (PAIRS // 10, 80, 80),
+    ):
         given = pairs(samples, classes, labels)
         taken = seconds(3, exact=lambda given=given: wasserstein(*given), entropic=lambda given=given: entropic(*given))
-        rows.append({"pairs": samples, "classes": classes, "labels": labels or "1-5"}
-                    | {f"{name}_us": 1e6 * time / samples for name, time in taken.items()})
+        rows.append(
+            {"pairs": samples, "classes": classes, "labels": labels or "1-5"}
+            | {f"{name}_us": 1e6 * time / samples for name, time in taken.items()}
+        )
     return rows
 
 
@@ -94,8 +112,14 @@ def convergence() -> list[dict]:
     for epsilon in (0.1, 0.01, 0.002):
         found, error = sinkhorn(p, q, cost, epsilon)
         taken = seconds(1, entropic=lambda epsilon=epsilon: sinkhorn(p, q, cost, epsilon))["entropic"]
-        rows.append({"epsilon": epsilon, "us": 1e6 * taken / FEWER, "error": error.max().item(),
-                     "above_exact": (found - exact).max().item()})
+        rows.append(
+            {
+                "epsilon": epsilon,
+                "us": 1e6 * taken / FEWER,
+                "error": error.max().item(),
+                "above_exact": (found - exact).max().item(),
+            }
+        )
     return rows
 
 
@@ -106,8 +130,14 @@ def on_gpu(cpu: list[dict]) -> list[dict]:
         given = pairs(LARGE, row["classes"], device="cuda")
         taken = seconds(3, gpu=lambda solve=solve, given=given: solve(*given).cpu())["gpu"]
         theirs = row["one_by_one_ms"] * LARGE / PAIRS
-        rows.append({"method": row["method"], "classes": row["classes"], "ms": 1e3 * taken,
-                     "times_one_by_one": theirs / (1e3 * taken)})
+        rows.append(
+            {
+                "method": row["method"],
+                "classes": row["classes"],
+                "ms": 1e3 * taken,
+                "times_one_by_one": theirs / (1e3 * taken),
+            }
+        )
     return rows
 
 
@@ -124,8 +154,10 @@ def main() -> dict:
     numbers = {"pairs": PAIRS, "compared": compared, "growth": growth(), "convergence": convergence()}
     print("how it grows: pairs, K, labels in a target -> μs a pair: exact, entropic")
     for row in numbers["growth"]:
-        print(f"  {row['pairs']:7,d} {row['classes']:4d} {row['labels']!s:>4} -> {row['exact_us']:8.1f} "
-              f"{row['entropic_us']:8.1f}")
+        print(
+            f"  {row['pairs']:7,d} {row['classes']:4d} {row['labels']!s:>4} -> {row['exact_us']:8.1f} "
+            f"{row['entropic_us']:8.1f}"
+        )
     print("a thousand iterations at most, K = 20: ε -> μs a pair, marginal error, above the exact distance")
     for row in numbers["convergence"]:
         print(f"  {row['epsilon']:5} -> {row['us']:8.0f}   {row['error']:.0e}   {row['above_exact']:.0e}")

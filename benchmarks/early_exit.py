@@ -47,6 +47,7 @@ def stopping(device: str) -> dict:
     def timed(network: Callable) -> Callable[[], None]:
         def run() -> None:
             network(x).sum().item()  # the sum waits for the GPU
+
         return run
 
     with torch.no_grad():
@@ -54,9 +55,18 @@ def stopping(device: str) -> dict:
         times = seconds(5, **runs)
         layers = {share: network.exit(x)[1].double().mean().item() for share, network in exits.items()}
     whole = times.pop("whole")
-    return {"whole_ms": 1e3 * whole,
-            "shares": [{"leaves_at_each_tap": share, "mean_tap": layers[share], "ms": 1e3 * times[str(share)],
-                        "of_whole": times[str(share)] / whole} for share in SHARES]}
+    return {
+        "whole_ms": 1e3 * whole,
+        "shares": [
+            {
+                "leaves_at_each_tap": share,
+                "mean_tap": layers[share],
+                "ms": 1e3 * times[str(share)],
+                "of_whole": times[str(share)] / whole,
+            }
+            for share in SHARES
+        ],
+    }
 
 
 def made_up() -> tuple[torch.Tensor, torch.Tensor]:
@@ -141,17 +151,23 @@ def report(numbers: dict) -> None:
     for device in [name for name in ("cpu", "cuda") if name in numbers]:
         print(f"  {device}: whole network {numbers[device]['whole_ms']:.1f} ms a batch")
         for row in numbers[device]["shares"]:
-            print(f"    {row['leaves_at_each_tap']:4.0%} leave at each tap (mean tap {row['mean_tap']:.1f}): "
-                  f"{row['ms']:8.1f} ms, {row['of_whole']:.2f} of it")
+            print(
+                f"    {row['leaves_at_each_tap']:4.0%} leave at each tap (mean tap {row['mean_tap']:.1f}): "
+                f"{row['ms']:8.1f} ms, {row['of_whole']:.2f} of it"
+            )
     times = numbers["table"]
-    print(f"accuracies of {THRESHOLDS} x {THRESHOLDS} thresholds, {LAYERS} layers x {SAMPLES:,} samples x {CLASSES} "
-          f"classes\n  layerlib          {times['accuracies']:10.2f} s")
+    print(
+        f"accuracies of {THRESHOLDS} x {THRESHOLDS} thresholds, {LAYERS} layers x {SAMPLES:,} samples x {CLASSES} "
+        f"classes\n  layerlib          {times['accuracies']:10.2f} s"
+    )
     for name in ("numpy", "sample_by_sample"):
         print(f"  {name:16s}  {times[name]:10.2f} s  x{times[name] / times['accuracies']:,.0f}  (scaled)")
     print(f"  largest difference of an accuracy: {times['largest_difference']:.1g}")
     ours, theirs = numbers["bootstrap"].values()
-    print(f"1,000 paired resamples of {SAMPLES:,} samples, all scores\n  layerlib      {ours:8.1f} s\n"
-          f"  scikit-learn  {theirs:8.1f} s  x{theirs / ours:.0f}  (scaled)")
+    print(
+        f"1,000 paired resamples of {SAMPLES:,} samples, all scores\n  layerlib      {ours:8.1f} s\n"
+        f"  scikit-learn  {theirs:8.1f} s  x{theirs / ours:.0f}  (scaled)"
+    )
 
 
 if __name__ == "__main__":

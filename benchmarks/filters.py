@@ -21,8 +21,10 @@ from layerlib.filters.tracking import FilterTracker
 from layerlib.models import build
 
 WIDTH, EVERY, STEPS, ROUNDS, THRESHOLD = 0.25, 10, 40, 3, 2e-4
-LAYERS = {"vgg16": ["features.0", "features.7", "features.14", "features.21", "features.28"],
-          "resnet50": ["conv1", "layer1.2.conv2", "layer2.3.conv2", "layer3.5.conv2", "layer4.2.conv2"]}
+LAYERS = {
+    "vgg16": ["features.0", "features.7", "features.14", "features.21", "features.28"],
+    "resnet50": ["conv1", "layer1.2.conv2", "layer2.3.conv2", "layer3.5.conv2", "layer4.2.conv2"],
+}
 
 
 def seconds(work: Callable[[], object]) -> float:
@@ -81,8 +83,10 @@ def compare(path: Path, names: list[str]) -> list[float]:
     distances, before = [], torch.load(path / "0.pt", weights_only=True)
     for step in range(EVERY, STEPS + 1, EVERY):
         after = torch.load(path / f"{step}.pt", weights_only=True)
-        distances += [filter_change(before[f"{name}.weight"], after[f"{name}.weight"], THRESHOLD).distance.item()
-                      for name in names]
+        distances += [
+            filter_change(before[f"{name}.weight"], after[f"{name}.weight"], THRESHOLD).distance.item()
+            for name in names
+        ]
         before = after
     return distances
 
@@ -98,8 +102,12 @@ def against(name: str) -> dict:
         for way in (tracked, saved):
             torch.manual_seed(0)
             pair.append(way(name))
-        torch.testing.assert_close(torch.tensor(pair[0]["frame"].distance.to_numpy()),
-                                   torch.tensor(pair[1]["distances"], dtype=torch.float64), rtol=1e-5, atol=0)
+        torch.testing.assert_close(
+            torch.tensor(pair[0]["frame"].distance.to_numpy()),
+            torch.tensor(pair[1]["distances"], dtype=torch.float64),
+            rtol=1e-5,
+            atol=0,
+        )
         rounds.append(pair)
     numbers = {}
     for key, which in (("tracker", 0), ("checkpoints", 1)):
@@ -115,8 +123,10 @@ def main() -> dict:
     print(f"  {'':9} {'step, ms':>9}   on top of training, %      bytes held or written")
     print(f"  {'':9} {'':9}   {'tracker':>8} {'checkpoints':>12} {'tracker':>13} {'checkpoints':>13}")
     for name, row in numbers.items():
-        print(f"  {name:9} {row['step_ms']:9.1f}   {row['tracker_percent']:8.2f} {row['checkpoints_percent']:12.2f} "
-              f"{row['tracker_bytes']:13,} {row['checkpoints_bytes']:13,}")
+        print(
+            f"  {name:9} {row['step_ms']:9.1f}   {row['tracker_percent']:8.2f} {row['checkpoints_percent']:12.2f} "
+            f"{row['tracker_bytes']:13,} {row['checkpoints_bytes']:13,}"
+        )
     return numbers
 
 

@@ -32,7 +32,7 @@ def one_by_one(model: nn.Module, x: Tensor, y: Tensor) -> list[Tensor]:
     handles = [m.register_full_backward_hook(lambda m, before, after: caught[-1].append(after[0])) for m in layers]
     for i in range(len(x)):
         caught.append([])
-        F.cross_entropy(model(x[i:i + 1]), y[i:i + 1]).backward()
+        F.cross_entropy(model(x[i : i + 1]), y[i : i + 1]).backward()
     for handle in handles:
         handle.remove()
     model.zero_grad()
@@ -59,30 +59,50 @@ def by_scikit_learn(features: Tensor, labels: Tensor, neighbours: int = 5) -> tu
 
 def networks() -> dict[str, nn.Sequential]:
     torch.manual_seed(0)
-    cnn = nn.Sequential(nn.Conv2d(1, 16, 5), nn.ReLU(), nn.Conv2d(16, 32, 3, stride=2), nn.ReLU(), nn.Flatten(),
-                        nn.Linear(3872, 64), nn.ReLU(), nn.Linear(64, 10))
+    cnn = nn.Sequential(
+        nn.Conv2d(1, 16, 5),
+        nn.ReLU(),
+        nn.Conv2d(16, 32, 3, stride=2),
+        nn.ReLU(),
+        nn.Flatten(),
+        nn.Linear(3872, 64),
+        nn.ReLU(),
+        nn.Linear(64, 10),
+    )
     return {"DNN-6": MLP((784, *[100] * 5, 10), bias="all"), "CNN": cnn.eval()}
 
 
 def gap(found, expected) -> float:
-    return max((torch.as_tensor(a) - torch.as_tensor(b)).abs().max().item()
-               for a, b in zip(found, expected, strict=True))
+    return max(
+        (torch.as_tensor(a) - torch.as_tensor(b)).abs().max().item() for a, b in zip(found, expected, strict=True)
+    )
 
 
 def pictures(model: nn.Module, x: Tensor, y: Tensor) -> dict:
     exact, captum = copy.deepcopy(model).double(), GuidedBackprop(model)
-    difference = gap([guided_bp_image(exact, x.double(), y, False)],
-                     [GuidedBackprop(exact).attribute(x.double(), target=y)])
-    return {"captum": (difference, seconds(REPEATS, ours=lambda: guided_bp_image(model, x, y, False),
-                                           other=lambda: captum.attribute(x.clone(), target=y)))}
+    difference = gap(
+        [guided_bp_image(exact, x.double(), y, False)], [GuidedBackprop(exact).attribute(x.double(), target=y)]
+    )
+    return {
+        "captum": (
+            difference,
+            seconds(
+                REPEATS,
+                ours=lambda: guided_bp_image(model, x, y, False),
+                other=lambda: captum.attribute(x.clone(), target=y),
+            ),
+        )
+    }
 
 
 def all_targets(model: nn.Sequential, x: Tensor, y: Tensor) -> dict:
     exact, rows = copy.deepcopy(model).double(), {}
     for name, naive, repeats in (("a pass per sample", one_by_one, 1), ("a pass per layer", layer_by_layer, REPEATS)):
         difference = gap(targets(exact, x.double(), y).values(), naive(exact, x.double(), y))
-        rows[name] = difference, seconds(repeats, ours=lambda: targets(model, x, y),
-                                         other=lambda naive=naive: naive(model, x, y))
+        rows[name] = (
+            difference,
+            seconds(repeats, ours=lambda: targets(model, x, y), other=lambda naive=naive: naive(model, x, y)),
+        )
     return rows
 
 
@@ -97,14 +117,20 @@ def main() -> dict:
             rows |= {f"targets, {name}, {key}": row for key, row in all_targets(model, x, y).items()}
     cloud = targets(networks()["DNN-6"], as_input(test.images), test.labels)["linear1"]
     difference = gap(separation(cloud, test.labels), by_scikit_learn(cloud, test.labels))
-    rows["separation, 2,000 x 100, scikit-learn"] = difference, seconds(
-        REPEATS, ours=lambda: separation(cloud, test.labels), other=lambda: by_scikit_learn(cloud, test.labels))
+    rows["separation, 2,000 x 100, scikit-learn"] = (
+        difference,
+        seconds(
+            REPEATS, ours=lambda: separation(cloud, test.labels), other=lambda: by_scikit_learn(cloud, test.labels)
+        ),
+    )
     print(f"{IMAGES} images against:{'':22} {'ours, ms':>9} {'other, ms':>10} {'faster':>7} {'largest difference':>19}")
     for name, (difference, taken) in rows.items():
         ours, other = taken["ours"] * 1e3, taken["other"] * 1e3
         print(f"{name:40} {ours:9.2f} {other:10.2f} {other / ours:6.1f}x {difference:19.1e}")
-    return {name: {"ours_s": taken["ours"], "other_s": taken["other"], "largest_difference": difference}
-            for name, (difference, taken) in rows.items()}
+    return {
+        name: {"ours_s": taken["ours"], "other_s": taken["other"], "largest_difference": difference}
+        for name, (difference, taken) in rows.items()
+    }
 
 
 if __name__ == "__main__":

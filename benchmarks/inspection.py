@@ -67,8 +67,10 @@ def node_systems(z: np.ndarray, labels: np.ndarray, new: np.ndarray, truth: np.n
 def separated(values: np.ndarray, labels: np.ndarray) -> tuple[float, float]:
     nearest = labels[NearestNeighbors(n_neighbors=5, metric="cosine").fit(values).kneighbors(return_distance=False)]
     votes = (nearest[..., None] == np.unique(labels)).sum(1)
-    return (float(silhouette_score(values, labels, metric="cosine")),
-            float((np.unique(labels)[votes.argmax(1)] == labels).mean()))
+    return (
+        float(silhouette_score(values, labels, metric="cosine")),
+        float((np.unique(labels)[votes.argmax(1)] == labels).mean()),
+    )
 
 
 def one_at_a_time(model: nn.Module, names: list[str], split: Split, before: nn.Module) -> dict[str, list[float]]:
@@ -101,19 +103,29 @@ def perceptron() -> dict:
     fit(model, data.train[:2000], epochs=3)
     split, names = data.test[:IMAGES], [f"linear{i}" for i in range(1, 7)]
     on_host = copy.deepcopy(model).cpu()  # where the tools of the reference work
-    taken = seconds(ROUNDS, layerlib=lambda: inspect(model, split, before=before),
-                    reference=lambda: one_at_a_time(on_host, names, split, before))
+    taken = seconds(
+        ROUNDS,
+        layerlib=lambda: inspect(model, split, before=before),
+        reference=lambda: one_at_a_time(on_host, names, split, before),
+    )
     ours, theirs = inspect(model, split, before=before), one_at_a_time(on_host, names, split, before)
     pairs = {"perplexity": "perplexity", "relative_change": "change"}
     nodes = torch.stack([ours.values[s] for s in ("discrete", "continuous", "combined")], 1)
-    separation = torch.stack([ours.values[f"{what}_{kind}"] for what in ("target", "feature")
-                              for kind in ("silhouette", "accuracy")], 1).view(-1, 2, 2)
+    separation = torch.stack(
+        [ours.values[f"{what}_{kind}"] for what in ("target", "feature") for kind in ("silhouette", "accuracy")], 1
+    ).view(-1, 2, 2)
     apart = {key: (ours.values[key] - torch.tensor(theirs[name])).abs().max().item() for key, name in pairs.items()}
-    apart |= {"nodes": (nodes - torch.tensor(theirs["nodes"])).abs().max().item(),
-              "separation": (separation - torch.tensor(theirs["separation"])).abs().max().item(),
-              "probe": (ours.values["probe_accuracy"] - torch.tensor(theirs["accuracy"])).abs().max().item()}
-    return {"layerlib_seconds": taken["layerlib"], "reference_seconds": taken["reference"],
-            "times_reference": taken["reference"] / taken["layerlib"], "apart": apart}
+    apart |= {
+        "nodes": (nodes - torch.tensor(theirs["nodes"])).abs().max().item(),
+        "separation": (separation - torch.tensor(theirs["separation"])).abs().max().item(),
+        "probe": (ours.values["probe_accuracy"] - torch.tensor(theirs["accuracy"])).abs().max().item(),
+    }
+    return {
+        "layerlib_seconds": taken["layerlib"],
+        "reference_seconds": taken["reference"],
+        "times_reference": taken["reference"] / taken["layerlib"],
+        "apart": apart,
+    }
 
 
 def residual() -> dict:
@@ -128,8 +140,11 @@ def residual() -> dict:
                 model(as_input(images))
 
     taken = seconds(ROUNDS, inspect=lambda: inspect(model, split), forward=forward)
-    return {"resnet18_seconds": taken["inspect"], "layers": len(inspect(model, split).layers),
-            "forward_seconds": taken["forward"]}
+    return {
+        "resnet18_seconds": taken["inspect"],
+        "layers": len(inspect(model, split).layers),
+        "forward_seconds": taken["forward"],
+    }
 
 
 def main() -> dict:
@@ -139,11 +154,15 @@ def main() -> dict:
     numbers = {"images": IMAGES, "large": LARGE} | perceptron() | residual()
     torch.set_num_threads(threads)
     print(f"every instrument on every layer, one thread; seconds, medians of {ROUNDS}")
-    print(f"  perceptron of 6 layers, {IMAGES} images: inspect {numbers['layerlib_seconds']:.2f}, a layer and a tool "
-          f"at a time {numbers['reference_seconds']:.1f}, x{numbers['times_reference']:.0f}")
+    print(
+        f"  perceptron of 6 layers, {IMAGES} images: inspect {numbers['layerlib_seconds']:.2f}, a layer and a tool "
+        f"at a time {numbers['reference_seconds']:.1f}, x{numbers['times_reference']:.0f}"
+    )
     print("  largest difference between them: " + ", ".join(f"{k} {v:.1g}" for k, v in numbers["apart"].items()))
-    print(f"  ResNet-18, {numbers['layers']} layers, {LARGE} images of 32 x 32: inspect "
-          f"{numbers['resnet18_seconds']:.1f}, of which a pass forward alone takes {numbers['forward_seconds']:.1f}")
+    print(
+        f"  ResNet-18, {numbers['layers']} layers, {LARGE} images of 32 x 32: inspect "
+        f"{numbers['resnet18_seconds']:.1f}, of which a pass forward alone takes {numbers['forward_seconds']:.1f}"
+    )
     return numbers
 
 

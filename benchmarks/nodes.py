@@ -69,8 +69,7 @@ def scipy_kde(own: list[np.ndarray], query: np.ndarray) -> list[np.ndarray]:
 
 
 def sklearn_kde(own: list[np.ndarray], query: np.ndarray) -> list[np.ndarray]:
-    return [KernelDensity(bandwidth=scott(values)).fit(values[:, None]).score_samples(query[:, None])
-            for values in own]
+    return [KernelDensity(bandwidth=scott(values)).fit(values[:, None]).score_samples(query[:, None]) for values in own]
 
 
 def reference(method: Callable, nodes: int, classes: int, repeats: int) -> float:
@@ -107,11 +106,25 @@ def growth() -> list[dict[str, float]]:
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     rows = []
-    for nodes, classes, samples in ((25, 10, 6_000), (100, 10, 6_000), (400, 10, 6_000), (100, 2, 6_000),
-                                    (100, 50, 6_000), (100, 10, 600), (100, 10, 30_000)):
+    for nodes, classes, samples in (
+        (25, 10, 6_000),
+        (100, 10, 6_000),
+        (400, 10, 6_000),
+        (100, 2, 6_000),
+        (100, 50, 6_000),
+        (100, 10, 600),
+        (100, 10, 30_000),
+    ):
         cost = ours(nodes, classes, samples, 3)
-        rows.append({"nodes": nodes, "classes": classes, "samples": samples,
-                     "fit": cost["fit"] * nodes, "predict": cost["predict"] * nodes})
+        rows.append(
+            {
+                "nodes": nodes,
+                "classes": classes,
+                "samples": samples,
+                "fit": cost["fit"] * nodes,
+                "predict": cost["predict"] * nodes,
+            }
+        )
     torch.set_num_threads(threads)
     return rows
 
@@ -119,14 +132,21 @@ def growth() -> list[dict[str, float]]:
 def main() -> dict:
     """Run everything, print the tables, return the numbers (milliseconds a node, and ratios)."""
     numbers = compare()
-    print(f"{NODES} nodes x {CLASSES} classes x {SAMPLES:,} values a class, {QUERIES:,} queries, float32; "
-          "ms a node, fit and predict, one thread")
+    print(
+        f"{NODES} nodes x {CLASSES} classes x {SAMPLES:,} values a class, {QUERIES:,} queries, float32; "
+        "ms a node, fit and predict, one thread"
+    )
     for name, threads in (("layerlib", 1), ("layerlib_all_threads", numbers["threads"])):
         cost = numbers[name]
-        print(f"  layerlib      {cost['both']:10.3f}          (fit {cost['fit']:.3f}, predict {cost['predict']:.3f}; "
-              f"all three systems {cost['three_systems']:.3f}; {threads} thread{'s' * (threads > 1)})")
-    for name, note in (("kdepy", "5 nodes"), ("scipy", "1 node, 2 classes, scaled"),
-                       ("scikit-learn", "1 node, 1 class, scaled")):
+        print(
+            f"  layerlib      {cost['both']:10.3f}          (fit {cost['fit']:.3f}, predict {cost['predict']:.3f}; "
+            f"all three systems {cost['three_systems']:.3f}; {threads} thread{'s' * (threads > 1)})"
+        )
+    for name, note in (
+        ("kdepy", "5 nodes"),
+        ("scipy", "1 node, 2 classes, scaled"),
+        ("scikit-learn", "1 node, 1 class, scaled"),
+    ):
         print(f"  {name:12s}  {numbers[name]:10.1f}  x{numbers['times_' + name]:<7,.0f}({note})")
     numbers["growth"] = growth()
     print("how it grows, one thread: nodes, classes, samples a class -> whole layer, ms: fit, predict")

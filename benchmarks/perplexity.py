@@ -40,17 +40,30 @@ def literal(active: Tensor, labels: Tensor) -> Tensor:
 
 def main() -> dict:
     """Milliseconds at three numbers of distinct patterns; the smallest ratio is the one to quote."""
-    numbers: dict = {"samples": SAMPLES, "nodes": NODES, "classes": CLASSES, "threads": torch.get_num_threads(),
-                     "layers": []}
+    numbers: dict = {
+        "samples": SAMPLES,
+        "nodes": NODES,
+        "classes": CLASSES,
+        "threads": torch.get_num_threads(),
+        "layers": [],
+    }
     print(f"perplexity of {SAMPLES:,} x {NODES} patterns, {CLASSES} classes, {numbers['threads']} threads; ms")
     print(f"  {'distinct patterns':>18} {'torch.unique':>13} {'layerlib':>9} {'ratio':>6}   largest relative error")
     for distinct in (SAMPLES, 1000, 10):
         active, labels = patterns(distinct)
-        taken = seconds(15, unique=lambda a=active, b=labels: unique(a, b),
-                        layerlib=lambda a=active, b=labels: layer_perplexity(a, b))
+        taken = seconds(
+            15,
+            unique=lambda a=active, b=labels: unique(a, b),
+            layerlib=lambda a=active, b=labels: layer_perplexity(a, b),
+        )
         error = (layer_perplexity(active, labels) / literal(active, labels) - 1).abs().max().item()
-        row = {"distinct": distinct, "unique_ms": 1e3 * taken["unique"], "layerlib_ms": 1e3 * taken["layerlib"],
-               "times": taken["unique"] / taken["layerlib"], "error": error}
+        row = {
+            "distinct": distinct,
+            "unique_ms": 1e3 * taken["unique"],
+            "layerlib_ms": 1e3 * taken["layerlib"],
+            "times": taken["unique"] / taken["layerlib"],
+            "error": error,
+        }
         numbers["layers"].append(row)
         print(f"  {distinct:18,d} {row['unique_ms']:13.1f} {row['layerlib_ms']:9.2f} {row['times']:6.1f}   {error:.0e}")
     numbers["times_unique"] = min(row["times"] for row in numbers["layers"])

@@ -62,8 +62,9 @@ def train(start: Start, batches: Callable[[Tensor], Iterator[Tensor]], labels: T
 
 def every_epoch(model: nn.Module, name: str, split: Split, start: Start) -> nn.Linear:
     """A pass for one tap that reads through the whole frozen network in every epoch."""
-    return train(start, lambda rows: (pooled(model, name, split.images[here]) for here in rows.split(BATCH)),
-                 split.labels)
+    return train(
+        start, lambda rows: (pooled(model, name, split.images[here]) for here in rows.split(BATCH)), split.labels
+    )
 
 
 def cached(model: nn.Module, name: str, split: Split, start: Start) -> nn.Linear:
@@ -87,8 +88,10 @@ def largest_difference(model: nn.Module, split: Split, ours: LayerProbes, theirs
     """Of all probabilities of the inner taps, which both train from the same weights in the same order."""
     probabilities = ours.predict(split.images)
     with torch.no_grad():
-        found = [(probabilities[i] - probe(pooled(model, name, split.images)).sigmoid()).abs().max().item()
-                 for i, (name, probe) in enumerate(zip(ours.names, theirs[:-1], strict=False))]
+        found = [
+            (probabilities[i] - probe(pooled(model, name, split.images)).sigmoid()).abs().max().item()
+            for i, (name, probe) in enumerate(zip(ours.names, theirs[:-1], strict=False))
+        ]
     return max(found)
 
 
@@ -102,20 +105,28 @@ def compare() -> dict:
 
     def first(epoch: int, probes: LayerProbes) -> None:
         if epoch == 0:
-            starts[:] = [(weight[:, weight.any(0)].clone(), bias.clone())
-                         for weight, bias in zip(probes.weight, probes.bias, strict=True)]
+            starts[:] = [
+                (weight[:, weight.any(0)].clone(), bias.clone())
+                for weight, bias in zip(probes.weight, probes.bias, strict=True)
+            ]
             starts.append(own_start(classes, classes))
 
     methods = {"every_epoch": every_epoch, "cached": cached}
-    times: dict[str, list[float]] = {"layerlib": [], "reading": [], **{name: [] for name in methods},
-                                     **{f"{name}_inner": [] for name in methods}}
+    times: dict[str, list[float]] = {
+        "layerlib": [],
+        "reading": [],
+        **{name: [] for name in methods},
+        **{f"{name}_inner": [] for name in methods},
+    }
     differences = {}
     for _ in range(ROUNDS):  # interleaved, so that noise on a shared machine meets all
         times["reading"].append(seconds(lambda: ours.features(split))[0])
         times["layerlib"].append(seconds(lambda: ours.train(split, epochs=EPOCHS, callbacks=[first]))[0])
         for key, method in methods.items():
-            passes = [seconds(lambda name=name, start=start, method=method: method(model, name, split, start))
-                      for name, start in zip(names, starts, strict=True)]
+            passes = [
+                seconds(lambda name=name, start=start, method=method: method(model, name, split, start))
+                for name, start in zip(names, starts, strict=True)
+            ]
             times[key].append(sum(spent for spent, _ in passes))
             times[f"{key}_inner"].append(sum(spent for spent, _ in passes[:-1]))
             differences[key] = largest_difference(model, split, ours, [probe for _, probe in passes])
@@ -134,12 +145,16 @@ def main() -> dict:
     torch.set_num_threads(threads)
     numbers |= {"pictures": PICTURES, "epochs": EPOCHS}
     print(f"ResNet-18 of width {WIDTH}, {PICTURES} scenes of 64 x 64, {EPOCHS} epochs, one thread; seconds, ten taps")
-    print(f"  layerlib, one pass               {numbers['layerlib_seconds']:7.2f}   "
-          f"({numbers['reading_seconds']:.2f} of them in the network)")
+    print(
+        f"  layerlib, one pass               {numbers['layerlib_seconds']:7.2f}   "
+        f"({numbers['reading_seconds']:.2f} of them in the network)"
+    )
     for key, says in (("every_epoch", "ten passes, network every epoch"), ("cached", "ten passes, features kept")):
-        print(f"  {says:32s} {numbers[key + '_seconds']:7.2f}   x{numbers['times_' + key]:.1f}   (x"
-              f"{numbers[f'times_{key}_inner']:.1f} for the nine inner taps; probabilities apart by at most "
-              f"{numbers['difference_' + key]:.1e})")
+        print(
+            f"  {says:32s} {numbers[key + '_seconds']:7.2f}   x{numbers['times_' + key]:.1f}   (x"
+            f"{numbers[f'times_{key}_inner']:.1f} for the nine inner taps; probabilities apart by at most "
+            f"{numbers['difference_' + key]:.1e})"
+        )
     return numbers
 
 

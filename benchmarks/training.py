@@ -57,8 +57,9 @@ def fitted(split: Split, seed: int, epochs: int) -> nn.Module:
 
 
 def together(split: Split, epochs: int) -> list[nn.Module]:
-    return fit_ensemble(lambda: MLP((784, *[100] * 10, 10)), SEEDS, split, epochs=epochs, batch_size=BATCH,
-                        device="cpu").models
+    return fit_ensemble(
+        lambda: MLP((784, *[100] * 10, 10)), SEEDS, split, epochs=epochs, batch_size=BATCH, device="cpu"
+    ).models
 
 
 def rounds(ways: dict[str, Callable[[int], list[nn.Module]]], split: Split, test: Split, epochs: int) -> dict:
@@ -71,30 +72,46 @@ def rounds(ways: dict[str, Callable[[int], list[nn.Module]]], split: Split, test
             models = way(seed)
             taken[name].append((time.perf_counter() - start) / epochs)
             errors[name] += [100 * error_rate(model, test) for model in models]
-    return {name: {"seconds": median(taken[name]), "error": mean(errors[name]),
-                   "error_spread": torch.tensor(errors[name]).std().item()} for name in ways}
+    return {
+        name: {
+            "seconds": median(taken[name]),
+            "error": mean(errors[name]),
+            "error_spread": torch.tensor(errors[name]).std().item(),
+        }
+        for name in ways
+    }
 
 
 def compare(name: str, epochs: int) -> dict:
     data = load(name)
     loader_loop(data.train[:BATCH], 0, 1)
     together(data.train[:BATCH], 1)
-    results = rounds({
-        "DataLoader loop, a seed": lambda seed: [loader_loop(data.train, seed, epochs)],
-        "the same, 2 workers": lambda seed: [loader_loop(data.train, seed, epochs, workers=2)],
-        "fit, a seed": lambda seed: [fitted(data.train, seed, epochs)],
-        "fit, 3 seeds in turn": lambda _: [fitted(data.train, seed, epochs) for seed in SEEDS],
-        "fit_ensemble, 3 seeds": lambda _: together(data.train, epochs),
-    }, data.train, data.test, epochs)
-    loop, one, turns, side = (results[key]["seconds"] for key in (
-        "DataLoader loop, a seed", "fit, a seed", "fit, 3 seeds in turn", "fit_ensemble, 3 seeds"))
+    results = rounds(
+        {
+            "DataLoader loop, a seed": lambda seed: [loader_loop(data.train, seed, epochs)],
+            "the same, 2 workers": lambda seed: [loader_loop(data.train, seed, epochs, workers=2)],
+            "fit, a seed": lambda seed: [fitted(data.train, seed, epochs)],
+            "fit, 3 seeds in turn": lambda _: [fitted(data.train, seed, epochs) for seed in SEEDS],
+            "fit_ensemble, 3 seeds": lambda _: together(data.train, epochs),
+        },
+        data.train,
+        data.test,
+        epochs,
+    )
+    loop, one, turns, side = (
+        results[key]["seconds"]
+        for key in ("DataLoader loop, a seed", "fit, a seed", "fit, 3 seeds in turn", "fit_ensemble, 3 seeds")
+    )
     ratios = {"fit_times_loop": loop / one, "ensemble_times_loop": 3 * loop / side, "ensemble_times_fit": turns / side}
     print(f"{name}: {len(data.train):,} images, 10 x 100, {torch.get_num_threads()} threads, {epochs} epochs")
     print(f"  {'':24} {'s an epoch':>10}   test error, mean and spread over seeds")
     for key, row in results.items():
         print(f"  {key:24} {row['seconds']:10.3f}   {row['error']:.2f} % ± {row['error_spread']:.2f}")
-    print(f"  fit is {ratios['fit_times_loop']:.1f} x a loop; fit_ensemble {ratios['ensemble_times_loop']:.1f} x "
-          f"a loop per seed, {ratios['ensemble_times_fit']:.1f} x fit in turn", flush=True)
+    print(
+        f"  fit is {ratios['fit_times_loop']:.1f} x a loop; fit_ensemble {ratios['ensemble_times_loop']:.1f} x "
+        f"a loop per seed, {ratios['ensemble_times_fit']:.1f} x fit in turn",
+        flush=True,
+    )
     return {"images": len(data.train), "epochs": epochs, "threads": torch.get_num_threads(), "ways": results} | ratios
 
 

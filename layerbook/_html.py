@@ -55,9 +55,11 @@ def table(heads: Sequence[str], rows: Sequence[Sequence[str | tuple[str, object]
     body = "".join(f"<tr>{''.join(map(_cell, row))}</tr>" for row in rows)
     # Focus lets the arrow keys scroll it. The theme shows a table of class dataframe in its own colours, and MathJax
     # would read two prices as a formula.
-    return Html('<div class="layerlib-scroll" style="overflow-x: auto" tabindex="0" role="region" aria-label="Table">'
-                f'<table class="dataframe mathjax_ignore tex2jax_ignore {html.escape(kind)}">'
-                f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>")
+    return Html(
+        '<div class="layerlib-scroll" style="overflow-x: auto" tabindex="0" role="region" aria-label="Table">'
+        f'<table class="dataframe mathjax_ignore tex2jax_ignore {html.escape(kind)}">'
+        f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
+    )
 
 
 def _cell(cell: str | tuple[str, object]) -> str:

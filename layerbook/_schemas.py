@@ -24,40 +24,81 @@ _ORIGIN = {
     "commit": {"type": ["string", "null"], "pattern": "^[0-9a-f]{40}$"},
 }
 # of one code, device and set of versions, see layerbook.training.origins.summarised
-_TRAININGS = _object({**{name: _ORIGIN[name] for name in ("commit", "device", "versions")}, "first": _TEXT,
-                      "last": _TEXT, "dirty": {"type": ["boolean", "null"]}, "seconds": _SECONDS,
-                      "trainings": {"type": "integer", "minimum": 1}})
-_CURVE = _object({"dims": _TEXTS, "axes": {"type": "object", "additionalProperties": {"type": "array"}},
-                  "values": {"type": "array"}})
-_PART = _object({"text": _TEXT, "value": _NUMBER, "low": _NUMBER, "high": _NUMBER,
-                 "threshold": {"anyOf": [_NUMBER, {"type": "array", "items": {"type": "number"},
-                                                   "minItems": 2, "maxItems": 2}]},
-                 "outcome": {"enum": [word for word in OUTCOMES if word != "holds in part"]}},
-                {"relation": {"enum": ["", "≥", ">", "≤", "<", "from … to"]}, "reason": _TEXT})
+_TRAININGS = _object(
+    {
+        **{name: _ORIGIN[name] for name in ("commit", "device", "versions")},
+        "first": _TEXT,
+        "last": _TEXT,
+        "dirty": {"type": ["boolean", "null"]},
+        "seconds": _SECONDS,
+        "trainings": {"type": "integer", "minimum": 1},
+    }
+)
+_CURVE = _object(
+    {"dims": _TEXTS, "axes": {"type": "object", "additionalProperties": {"type": "array"}}, "values": {"type": "array"}}
+)
+_PART = _object(
+    {
+        "text": _TEXT,
+        "value": _NUMBER,
+        "low": _NUMBER,
+        "high": _NUMBER,
+        "threshold": {"anyOf": [_NUMBER, {"type": "array", "items": {"type": "number"}, "minItems": 2, "maxItems": 2}]},
+        "outcome": {"enum": [word for word in OUTCOMES if word != "holds in part"]},
+    },
+    {"relation": {"enum": ["", "≥", ">", "≤", "<", "from … to"]}, "reason": _TEXT},
+)
 _WORDS = dict.fromkeys(("item", "says", "paper", "here"), _TEXT)
-_CLAIM = _object({**_WORDS, "test": _TEXT, "figure": _TEXT, "outcome": {"enum": list(OUTCOMES)}, "reason": _TEXT,
-                  "size": {"enum": list(SIZES)}, "parts": {"type": "array", "items": _PART, "minItems": 1}})
+_CLAIM = _object(
+    {
+        **_WORDS,
+        "test": _TEXT,
+        "figure": _TEXT,
+        "outcome": {"enum": list(OUTCOMES)},
+        "reason": _TEXT,
+        "size": {"enum": list(SIZES)},
+        "parts": {"type": "array", "items": _PART, "minItems": 1},
+    }
+)
 # A claim of the first round kept its verdict alone, and the oldest of them neither test nor figure.
-_OLD_CLAIM = _object({**_WORDS, "holds": {"enum": ["holds", "holds in part", "fails", "not at this size"]}},
-                     {"test": _TEXT, "figure": _TEXT})
+_OLD_CLAIM = _object(
+    {**_WORDS, "holds": {"enum": ["holds", "holds in part", "fails", "not at this size"]}},
+    {"test": _TEXT, "figure": _TEXT},
+)
 
 
 def _record(schema: int, claim: Mapping, **size: Mapping) -> dict:
-    return _object({
-        "schema": {"const": schema}, "chapter": _TEXT, **size, "parameters": {"type": "object"},
-        "numbers": {"type": "object", "additionalProperties": {"type": "number"}},
-        "curves": {"type": "object", "additionalProperties": _CURVE},
-        "claims": {"type": "array", "items": claim},
-        "provenance": _object({**_ORIGIN, "dirty": {"type": ["boolean", "null"]}},
-                              {"trainings": {"type": "array", "items": _TRAININGS}}),
-    })
+    return _object(
+        {
+            "schema": {"const": schema},
+            "chapter": _TEXT,
+            **size,
+            "parameters": {"type": "object"},
+            "numbers": {"type": "object", "additionalProperties": {"type": "number"}},
+            "curves": {"type": "object", "additionalProperties": _CURVE},
+            "claims": {"type": "array", "items": claim},
+            "provenance": _object(
+                {**_ORIGIN, "dirty": {"type": ["boolean", "null"]}},
+                {"trainings": {"type": "array", "items": _TRAININGS}},
+            ),
+        }
+    )
 
 
-SCHEMAS = {1: _record(1, _OLD_CLAIM, paper_size={"type": "boolean"}),
-           2: _record(2, _CLAIM, size={"enum": list(SIZES)}, size_says=_TEXT)}
+SCHEMAS = {
+    1: _record(1, _OLD_CLAIM, paper_size={"type": "boolean"}),
+    2: _record(2, _CLAIM, size={"enum": list(SIZES)}, size_says=_TEXT),
+}
 
-_KINDS = {dict: "object", list: "array", str: "string", bool: "boolean", type(None): "null", int: "integer",
-          float: "number"}
+_KINDS = {
+    dict: "object",
+    list: "array",
+    str: "string",
+    bool: "boolean",
+    type(None): "null",
+    int: "integer",
+    float: "number",
+}
 
 
 def check_schema(record: object, where: str) -> None:

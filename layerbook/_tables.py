@@ -16,9 +16,16 @@ Row = tuple[Claim, Claim | None]  # as reported here, and as recorded
 def report_html(rows: Sequence[Row], caption: str, marks: Mapping[str, str]) -> str:
     """The claims with their verdicts here and in the record; under each number what ``marks`` says of it."""
     # The test stands under the claim: a page beside two sidebars is narrow.
-    lines = [[_html.joined(here.item, _html.small(marks.get(here.item, ""))),
-              _html.joined(here.says, _html.small(here.test and f"Test: {here.test}")),
-              here.paper, _html.verdict(full), _html.verdict(here, agreement(here, full))] for here, full in rows]
+    lines = [
+        [
+            _html.joined(here.item, _html.small(marks.get(here.item, ""))),
+            _html.joined(here.says, _html.small(here.test and f"Test: {here.test}")),
+            here.paper,
+            _html.verdict(full),
+            _html.verdict(here, agreement(here, full)),
+        ]
+        for here, full in rows
+    ]
     heads = [head for head in HEADS if head not in ("test", "agreement")]
     below = _html.Html(f"<p>{_html.small(caption)}</p>")
     return _html.joined(_html.table(heads, lines, "layerlib-report"), below, by="")
@@ -37,8 +44,10 @@ def report_text(chapter: str, rows: Sequence[Row], caption: str) -> str:
 
 def report_frame(rows: Sequence[Row]) -> pd.DataFrame:
     """A row a claim."""
-    told = [[here.item, here.says, here.paper, here.test, _measured(full), _measured(here), agreement(here, full)]
-            for here, full in rows]
+    told = [
+        [here.item, here.says, here.paper, here.test, _measured(full), _measured(here), agreement(here, full)]
+        for here, full in rows
+    ]
     return pd.DataFrame(told, columns=list(HEADS))
 
 

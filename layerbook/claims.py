@@ -62,12 +62,14 @@ class Claim:
             raise ValueError(f"size: expected one of {', '.join(SIZES)}, got {self.size!r} (claim {self.item})")
         follows = decided([part.outcome for part in self.parts]) if self.parts else None
         if self.parts and self.outcome != follows:
-            raise ValueError(f"outcome: expected {follows}, which follows from the parts, got {self.outcome!r} "
-                             f"(claim {self.item})")
+            raise ValueError(
+                f"outcome: expected {follows}, which follows from the parts, got {self.outcome!r} (claim {self.item})"
+            )
         known = {*OUTCOMES, FIRST_ROUND_OPEN} - {UNDECIDED}
         if not self.parts and self.outcome not in known:
-            raise ValueError(f"outcome: expected one of {', '.join(sorted(known))}, got {self.outcome!r} "
-                             f"(claim {self.item})")
+            raise ValueError(
+                f"outcome: expected one of {', '.join(sorted(known))}, got {self.outcome!r} (claim {self.item})"
+            )
 
     @classmethod
     def from_json(cls, kept: Mapping, size: str) -> "Claim":
@@ -100,8 +102,9 @@ class Claim:
         return f"{self.outcome}{reason}, {_SIZE_TOLD[self.size]}"
 
 
-def judged(item: str, says: str, paper: str, here: str, parts: Sequence[Part], size: str, test: str = "",
-           figure: str = "") -> Claim:
+def judged(
+    item: str, says: str, paper: str, here: str, parts: Sequence[Part], size: str, test: str = "", figure: str = ""
+) -> Claim:
     """A claim and what follows from its parts (see `Claim`); an empty ``here`` is put together from them.
 
     Raises
@@ -111,8 +114,9 @@ def judged(item: str, says: str, paper: str, here: str, parts: Sequence[Part], s
     """
     for part in parts:
         if not isinstance(part, Part):
-            raise ValueError(f"parts: expected tests made by above, below, within, shown or undecided, got {part!r} "
-                             f"(claim {item})")
+            raise ValueError(
+                f"parts: expected tests made by above, below, within, shown or undecided, got {part!r} (claim {item})"
+            )
     outcome = decided([part.outcome for part in parts])
     reasons = [f"{part.text}: {part.reason}" for part in parts if part.outcome == UNDECIDED]
     reason = "; ".join(reasons) if outcome == UNDECIDED else ""

@@ -31,14 +31,16 @@ def _parser() -> argparse.ArgumentParser:
     running = argparse.ArgumentParser(add_help=False, parents=[shared])
     running.add_argument("chapter")
     running.add_argument(
-        "-p", dest="pairs", metavar="NAME=VALUE", action="append", default=[],
+        "-p",
+        dest="pairs",
+        metavar="NAME=VALUE",
+        action="append",
+        default=[],
         help="set a parameter; a file is looked for where you are, then in the book's folder",
     )
     running.add_argument("--out", type=Path, help="executed notebook (default: _build/runs/CHAPTER.SIZE.ipynb)")
     run = commands.add_parser("run", parents=[running], help="run one chapter")
-    run.add_argument(
-        "--size", choices=("small", "full"), default="small", help="full: parameters/CHAPTER.yaml"
-    )
+    run.add_argument("--size", choices=("small", "full"), default="small", help="full: parameters/CHAPTER.yaml")
     verifying = commands.add_parser("verify", parents=[shared], help="compare a record's code with today's, run small")
     verifying.add_argument("record", help="a chapter's name, or the path of its record")
     verifying.add_argument("--size", choices=("small",), default="small", help="of the runs that are compared")
@@ -100,8 +102,9 @@ def _list(options: argparse.Namespace) -> None:
         raise UsageError(f"{book}: no chapter: no notebook there has a cell tagged parameters")
     for name, chapter in found.items():
         print(f"{name}: {chapter.title}")
-        for line in _columns([(f"{p.name}{p.kind and f': {p.kind}'} = {p.default!r}", p.help)
-                              for p in chapter.parameters.values()]):
+        for line in _columns(
+            [(f"{p.name}{p.kind and f': {p.kind}'} = {p.default!r}", p.help) for p in chapter.parameters.values()]
+        ):
             print(f"  {line}")
 
 
@@ -159,8 +162,10 @@ def _verify(options: argparse.Namespace) -> int:
         raise _unknown("record", options.record, names)
     _say(f"running {path.stem} twice, small: at its record's commit and by today's code")
     found = verify(path.resolve(), book)
-    print(f"{found.chapter}: {found.numbers} numbers and {found.curves} curves of a small run, "
-          f"at commit {found.commit[:7]} and today: {'other' if found.differences else 'the same'}")
+    print(
+        f"{found.chapter}: {found.numbers} numbers and {found.curves} curves of a small run, "
+        f"at commit {found.commit[:7]} and today: {'other' if found.differences else 'the same'}"
+    )
     for line in found.differences:
         print(f"  {line}")
     if found.kept:

@@ -27,8 +27,11 @@ _INSTALLED = tuple(sysconfig.get_paths()[name] for name in ("stdlib", "platstdli
 
 def files_in(folder: Path) -> dict[str, str]:
     """The texts of the packages' modules below a folder, by their paths from there."""
-    return {path.relative_to(folder).as_posix(): path.read_text(encoding="utf-8")
-            for package in PACKAGES for path in sorted((folder / package).rglob("*.py"))}
+    return {
+        path.relative_to(folder).as_posix(): path.read_text(encoding="utf-8")
+        for package in PACKAGES
+        for path in sorted((folder / package).rglob("*.py"))
+    }
 
 
 def reached(notebook: str, files: Mapping[str, str], without: Collection[str] = ()) -> frozenset[str]:
@@ -67,8 +70,10 @@ def digest_of(*objects: object) -> str:
 def _one(thing: object) -> str:
     if isinstance(thing, partial):
         arguments = [*enumerate(thing.args), *sorted(thing.keywords.items())]
-        return digest(_one(thing.func), *(f"{name} {_one(value) if callable(value) else repr(value)}"
-                                          for name, value in arguments))
+        return digest(
+            _one(thing.func),
+            *(f"{name} {_one(value) if callable(value) else repr(value)}" for name, value in arguments),
+        )
     thing = inspect.unwrap(getattr(thing, "__func__", thing))
     if not hasattr(thing, "__qualname__"):
         thing = type(thing)
@@ -106,8 +111,13 @@ def _text(thing: type | FunctionType) -> str:
     # A class of a notebook lies in no file that its module could name, but its functions know theirs.
     for code in (each.__code__ for each in _functions(thing) if isinstance(thing, type)):
         text = "".join(linecache.getlines(code.co_filename))
-        around = [node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.ClassDef)
-                  and node.name == thing.__name__ and node.lineno <= code.co_firstlineno <= node.end_lineno]
+        around = [
+            node
+            for node in ast.walk(ast.parse(text))
+            if isinstance(node, ast.ClassDef)
+            and node.name == thing.__name__
+            and node.lineno <= code.co_firstlineno <= node.end_lineno
+        ]
         if around:
             return ast.unparse(around[-1])
     return inspect.getsource(thing)
@@ -138,6 +148,9 @@ def _plain(cell: str) -> str:
     try:
         ast.parse(cell)
     except SyntaxError:
-        return f"{cell!r},\n" if cell.lstrip().startswith("%%") else _MAGIC.sub(
-            lambda match: f"{match[1]}{match[2]!r},", cell)
+        return (
+            f"{cell!r},\n"
+            if cell.lstrip().startswith("%%")
+            else _MAGIC.sub(lambda match: f"{match[1]}{match[2]!r},", cell)
+        )
     return cell

@@ -12,8 +12,15 @@ from dataclasses import dataclass
 LARGEST = 2**63  # what torch and numpy take for a whole number
 _SCALARS = {"int": int, "float": float, "bool": bool, "str": str}
 _ANY = ("Any", "object")
-_ARITHMETIC = {ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: operator.mul, ast.Div: operator.truediv,
-               ast.FloorDiv: operator.floordiv, ast.Mod: operator.mod, ast.Pow: operator.pow}
+_ARITHMETIC = {
+    ast.Add: operator.add,
+    ast.Sub: operator.sub,
+    ast.Mult: operator.mul,
+    ast.Div: operator.truediv,
+    ast.FloorDiv: operator.floordiv,
+    ast.Mod: operator.mod,
+    ast.Pow: operator.pow,
+}
 
 
 @dataclass(frozen=True)
@@ -39,8 +46,11 @@ def read_parameters(code: str) -> dict[str, Parameter]:
     """
     try:
         statements = ast.parse(code).body
-        comments = {token.start[0]: token.string.lstrip("# ") for token in
-                    tokenize.generate_tokens(io.StringIO(code).readline) if token.type == tokenize.COMMENT}
+        comments = {
+            token.start[0]: token.string.lstrip("# ")
+            for token in tokenize.generate_tokens(io.StringIO(code).readline)
+            if token.type == tokenize.COMMENT
+        }
     except (SyntaxError, tokenize.TokenError) as error:
         raise ValueError(f"its parameters are no Python: {error}") from None
     found = {}
@@ -51,8 +61,10 @@ def read_parameters(code: str) -> dict[str, Parameter]:
         if len(targets) != 1 or not isinstance(targets[0], ast.Name):
             continue
         name, written = targets[0].id, getattr(statement, "annotation", None)
-        told = re.fullmatch(r"(?:type:\s*(?P<kind>[\w.]+(?:\[.*?\]+)?(?:\s*\|\s*\w+)*)\s*)?(?P<help>.*)",
-                            comments.get(statement.end_lineno, ""))
+        told = re.fullmatch(
+            r"(?:type:\s*(?P<kind>[\w.]+(?:\[.*?\]+)?(?:\s*\|\s*\w+)*)\s*)?(?P<help>.*)",
+            comments.get(statement.end_lineno, ""),
+        )
         try:
             default = _value(statement.value)
             likely = _kind_of(default)
@@ -70,7 +82,8 @@ def _value(node: ast.expr) -> object:
     if isinstance(node, ast.BinOp) and type(node.op) in _ARITHMETIC:
         left, right = _value(node.left), _value(node.right)
         if not all(isinstance(side, (int, float)) and abs(side) <= LARGEST for side in (left, right)) or (
-                isinstance(node.op, ast.Pow) and abs(right) > 64):
+            isinstance(node.op, ast.Pow) and abs(right) > 64
+        ):
             raise ValueError("too large to work out here")
         return _ARITHMETIC[type(node.op)](left, right)
     if isinstance(node, (ast.List, ast.Tuple)):
@@ -129,8 +142,10 @@ def plain(value: object, name: str) -> None:
     elif isinstance(value, str) and any("\ud800" <= letter <= "\udfff" for letter in value):
         raise ValueError(f"{name}: expected text in UTF-8, got {value!r}")
     elif not isinstance(value, (int, float, str, type(None))):
-        raise ValueError(f"{name}: expected numbers, text, true or false, lists, or names with values, "
-                         f"got {type(value).__name__} {value!r:.80}")
+        raise ValueError(
+            f"{name}: expected numbers, text, true or false, lists, or names with values, "
+            f"got {type(value).__name__} {value!r:.80}"
+        )
 
 
 def recordable(value: object) -> object:

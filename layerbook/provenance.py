@@ -18,8 +18,19 @@ _PACKAGES = (
     "papermill",
 )
 # What was measured does not hang on how records and trainings are read, dated and shown.
-_OF_RECORDS = {"read_record", "recorded_by", "record_size_told", "report_html", "report_text", "report_frame",
-               "read_registration", "marks", "agreement", "origin", "summarised"}
+_OF_RECORDS = {
+    "read_record",
+    "recorded_by",
+    "record_size_told",
+    "report_html",
+    "report_text",
+    "report_frame",
+    "read_registration",
+    "marks",
+    "agreement",
+    "origin",
+    "summarised",
+}
 
 
 def _git(folder: str | os.PathLike, *arguments: str, given: bytes = b"") -> bytes:
@@ -116,8 +127,11 @@ def changed_since(commit: str | None, chapter: str, records: str | os.PathLike) 
 def _files_at(commit: str, top: Path) -> dict[str, str]:
     """Texts of the code and the parameters that a commit holds, by their paths."""
     listed = _git(top, "ls-tree", "-r", "-z", "--full-tree", commit).decode().split("\0")
-    blobs = {path: line.split()[2] for line, _, path in (entry.partition("\t") for entry in listed)
-             if path.endswith((".py", ".ipynb", ".yaml"))}
+    blobs = {
+        path: line.split()[2]
+        for line, _, path in (entry.partition("\t") for entry in listed)
+        if path.endswith((".py", ".ipynb", ".yaml"))
+    }
     told = io.BytesIO(_git(top, "cat-file", "--batch", given="\n".join(blobs.values()).encode()))
     return {path: told.read(int(told.readline().split()[2]) + 1).decode(errors="replace")[:-1] for path in blobs}
 

@@ -101,8 +101,9 @@ class Code:
         else:
             yield from self._named(module, namespace, use.name, use.attributes, frozenset())
 
-    def _named(self, module: str, namespace: Source, name: str, attributes: tuple[str, ...],
-               seen: frozenset) -> Iterator[str | tuple[str, str]]:
+    def _named(
+        self, module: str, namespace: Source, name: str, attributes: tuple[str, ...], seen: frozenset
+    ) -> Iterator[str | tuple[str, str]]:
         if (module, name) in seen:
             return
         seen |= {(module, name)}
@@ -115,8 +116,9 @@ class Code:
         if name in namespace.homes:
             home = namespace.homes[name]
             home = home if not home.startswith(".") else module + home
-            yield from self._followed(*((home, name) if home in self._texts else home.rpartition(".")[::2]),
-                                      attributes, seen)
+            yield from self._followed(
+                *((home, name) if home in self._texts else home.rpartition(".")[::2]), attributes, seen
+            )
         elif f"{module}.{name}" in self._texts:
             yield from self._in_module(f"{module}.{name}", attributes, seen)
         elif "__getattr__" in namespace.definitions:  # names loaded on demand, from the modules that it imports
@@ -125,8 +127,9 @@ class Code:
                 if home in self._texts:
                     yield from self._named(home, source(self._texts[home]), name, attributes, seen)
 
-    def _followed(self, base: str, name: str, attributes: tuple[str, ...],
-                  seen: frozenset) -> Iterator[str | tuple[str, str]]:
+    def _followed(
+        self, base: str, name: str, attributes: tuple[str, ...], seen: frozenset
+    ) -> Iterator[str | tuple[str, str]]:
         """Where an import leads: ``name`` of the module ``base``, or that module itself if ``name`` is empty."""
         if base.split(".")[0] not in PACKAGES:
             yield f"{base}.{name}".rstrip(".")

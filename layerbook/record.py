@@ -15,8 +15,18 @@ from layerlib._files import replacing
 SCHEMA = 2
 MIME = "application/vnd.layerlib.report+json"
 
-_ORDER = ("schema", "chapter", "paper_size", "size", "size_says", "parameters", "numbers", "curves", "claims",
-          "provenance")
+_ORDER = (
+    "schema",
+    "chapter",
+    "paper_size",
+    "size",
+    "size_says",
+    "parameters",
+    "numbers",
+    "curves",
+    "claims",
+    "provenance",
+)
 
 
 def record_size(record: Mapping) -> str:
@@ -60,8 +70,14 @@ def check_record(record: object, where: str = "record") -> dict:
         except ValueError as error:
             raise ValueError(f"{where}: claims[{place}]: {error}") from None
     origin = record["provenance"]
-    dates = [("date", origin["date"]), *((f"trainings[{i}]: {name}", each[name]) for name in ("first", "last")
-                                         for i, each in enumerate(origin.get("trainings", [])))]
+    dates = [
+        ("date", origin["date"]),
+        *(
+            (f"trainings[{i}]: {name}", each[name])
+            for name in ("first", "last")
+            for i, each in enumerate(origin.get("trainings", []))
+        ),
+    ]
     for place, date in dates:
         try:
             datetime.fromisoformat(date)
@@ -130,9 +146,13 @@ def write_record(record: dict, path: str | os.PathLike) -> None:
     check_record(record, str(path))
     claims = [Claim.from_json(kept, record_size(record)).to_json() for kept in record["claims"]]
     ordered = {name: record[name] for name in _ORDER if name in record} | {
-        "numbers": dict(sorted(record["numbers"].items())), "claims": claims}
-    fields = (f" {_text(name)}: {_lines(value) if name != 'curves' else _curve_lines(value)}"
-              for name, value in ordered.items())
+        "numbers": dict(sorted(record["numbers"].items())),
+        "claims": claims,
+    }
+    fields = (
+        f" {_text(name)}: {_lines(value) if name != 'curves' else _curve_lines(value)}"
+        for name, value in ordered.items()
+    )
     with replacing(Path(path)) as beside:
         beside.write_text("{\n" + ",\n".join(fields) + "\n}\n", encoding="utf-8")
 
@@ -146,6 +166,8 @@ def _lines(value: object) -> str:
 
 
 def _curve_lines(curves: Mapping) -> str:
-    lines = (f"  {_text(name)}: {_text({field: curve[field] for field in ('dims', 'axes', 'values')})}"
-             for name, curve in sorted(curves.items()))
+    lines = (
+        f"  {_text(name)}: {_text({field: curve[field] for field in ('dims', 'axes', 'values')})}"
+        for name, curve in sorted(curves.items())
+    )
     return "{\n" + ",\n".join(lines) + "\n }" if curves else "{}"

@@ -43,8 +43,7 @@ def _code_since(record: Mapping, records: str | os.PathLike) -> str:
         return ""
     seen = read_verified(records).get(chapter)
     if seen and seen["record"] == commit and changed_since(seen["commit"], chapter, records) is False:
-        return (f", code changed since, same numbers at small size (commit {short(seen['commit'])}, "
-                f"{seen['date'][:10]})")
+        return f", code changed since, same numbers at small size (commit {short(seen['commit'])}, {seen['date'][:10]})"
     return ", other code than today's"
 
 

@@ -62,8 +62,14 @@ class Report:
     ...              test="P ≤ 1.5", figure="davel-f3")
     """
 
-    def __init__(self, chapter: str, size: str = "smaller", size_says: str = "",
-                 record: str | os.PathLike | None = None, store: "Store | None" = None):
+    def __init__(
+        self,
+        chapter: str,
+        size: str = "smaller",
+        size_says: str = "",
+        record: str | os.PathLike | None = None,
+        store: "Store | None" = None,
+    ):
         if size not in SIZES:
             raise ValueError(f"size: expected one of {', '.join(SIZES)}, got {size!r}")
         self.chapter, self.size, self.size_says = chapter, size, size_says
@@ -132,8 +138,17 @@ class Report:
         self._check_name(name, self.numbers)
         self._curves[name] = curve_json(name, values, axes)
 
-    def claim(self, item: str, says: str, paper: str, here: str, *parts: Part, test: str = "", figure: str = "",
-              size: str | None = None) -> None:
+    def claim(
+        self,
+        item: str,
+        says: str,
+        paper: str,
+        here: str,
+        *parts: Part,
+        test: str = "",
+        figure: str = "",
+        size: str | None = None,
+    ) -> None:
         """Keep a claim with what follows from its parts, and glue its verdict (see `Report`).
 
         Parameters
@@ -219,8 +234,10 @@ class Report:
     def _repr_mimebundle_(self, include=None, exclude=None) -> tuple[dict, dict]:
         # The payload travels as metadata: an unknown MIME type among the data is a warning to myst-nb.
         rows, caption = self._rows(), self._caption()
-        data = {"text/html": _tables.report_html(rows, caption, self._marks()),
-                "text/plain": _tables.report_text(self.chapter, rows, caption)}
+        data = {
+            "text/html": _tables.report_html(rows, caption, self._marks()),
+            "text/plain": _tables.report_text(self.chapter, rows, caption),
+        }
         return data, {MIME: self.payload()}
 
     def __repr__(self) -> str:
@@ -252,7 +269,6 @@ class Report:
         if self.record is None:
             return f"{here} Record: {NOT_RECORDED}."
         return f"{here} Record: {recorded_by(self.record, self._records)}."
-
 
 
 def _formatted(value: object, spec: str) -> str:

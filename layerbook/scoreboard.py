@@ -61,11 +61,24 @@ class Scoreboard:
                 # Words come from this run: a record may be older than a better wording.
                 claim = run or full
                 words = [getattr(claim, name, "") for name in ("says", "paper", "test")]
-                sides = [part for side, missing in ((full, NOT_RECORDED), (run, built.state))
-                         for part in ((side.outcome, side.size, side.here) if side else (missing, "", ""))]
+                sides = [
+                    part
+                    for side, missing in ((full, NOT_RECORDED), (run, built.state))
+                    for part in ((side.outcome, side.size, side.here) if side else (missing, "", ""))
+                ]
                 agree = agreement(run, full) if run else ""
-                rows.append([built.paper, item, self._mark(item), *words, *sides, agree, built.chapter,
-                             getattr(claim, "figure", "")])
+                rows.append(
+                    [
+                        built.paper,
+                        item,
+                        self._mark(item),
+                        *words,
+                        *sides,
+                        agree,
+                        built.chapter,
+                        getattr(claim, "figure", ""),
+                    ]
+                )
         columns = ["paper", "claim", "round", "says", "paper's value", "test"]
         columns += [name for side in SIDES for name in (side, f"{side}: size", f"{side}: measured")]
         return pd.DataFrame(rows, columns=[*columns, "agreement", "chapter", "anchor"])
@@ -108,8 +121,10 @@ class Scoreboard:
         """Return a small table for another page: each paper's counts in words, beside the chapter's link."""
         lines, agreeing = [], self.agreeing()
         for built in self.chapters:
-            told = [_told(self.counts(side).loc[built.paper]) or (NOT_RECORDED if side == RECORD else built.state)
-                    for side in SIDES]
+            told = [
+                _told(self.counts(side).loc[built.paper]) or (NOT_RECORDED if side == RECORD else built.state)
+                for side in SIDES
+            ]
             both, agree = agreeing.loc[built.paper]
             lines.append([_link(built, "", built.paper), *told, f"{agree} of {both}" if both else ""])
         return HTML(_html.table(["paper", *SIDES, "agree"], lines, "layerlib-summary"))
@@ -131,15 +146,23 @@ class Scoreboard:
         claims = self.rows().groupby(["chapter", "anchor"])["claim"].agg(", ".join)
         rows = [
             [built.paper, _item(anchor), what, claims.get((built.chapter, anchor), ""), built.chapter, anchor]
-            for built in self.chapters for anchor, what in built.places.items()
+            for built in self.chapters
+            for anchor, what in built.places.items()
         ]
         return pd.DataFrame(rows, columns=["paper", "item", "what", "claims", "chapter", "anchor"])
 
     def places_table(self) -> HTML:
         """Return `places` as a sortable table with links."""
         by_name = {built.chapter: built for built in self.chapters}
-        lines = [[row.paper, (_link(by_name[row.chapter], row.anchor, row.item or "ours"), _item_key(row.item)),
-                  re.split(r"(?<=[.!?]) ", row.what)[0], row.claims] for row in self.places().itertuples()]
+        lines = [
+            [
+                row.paper,
+                (_link(by_name[row.chapter], row.anchor, row.item or "ours"), _item_key(row.item)),
+                re.split(r"(?<=[.!?]) ", row.what)[0],
+                row.claims,
+            ]
+            for row in self.places().itertuples()
+        ]
         return HTML(_html.table(["paper", "item", "what", "claims"], lines, "layerlib-report sortable"))
 
     def _claims(self, built: Built) -> list[tuple[str, Claim | None, Claim | None]]:
@@ -172,9 +195,16 @@ class Scoreboard:
                 claim = run or full
                 anchor = getattr(claim, "figure", "")
                 shown = _link(built, anchor, _item(anchor) or anchor.rpartition("-")[2] or "chapter") if item else ""
-                lines.append([built.paper, (_html.joined(item, _html.small(self._mark(item))), len(lines)),
-                              *(getattr(claim, name, "") for name in ("says", "paper", "test")),
-                              _verdict(full, NOT_RECORDED), _verdict(run, built.state, full), (shown, anchor)])
+                lines.append(
+                    [
+                        built.paper,
+                        (_html.joined(item, _html.small(self._mark(item))), len(lines)),
+                        *(getattr(claim, name, "") for name in ("says", "paper", "test")),
+                        _verdict(full, NOT_RECORDED),
+                        _verdict(run, built.state, full),
+                        (shown, anchor),
+                    ]
+                )
         notes = _html.joined(*(_html.Html(f"<li>{_html.markup(origin)}</li>") for origin in self.origins()), by="")
         table = _html.table(heads, lines, "layerlib-report sortable")
         return _html.joined(table, _html.Html(f"<ul class='layerlib-origins'>{notes}</ul>"), by="")
@@ -194,8 +224,11 @@ def _told(counts: pd.Series) -> str:
     for outcome in VERDICTS:
         each = {size: int(counts[outcome, size]) for size in SIZES if counts[outcome, size]}
         smaller = each.get("smaller", 0)
-        apart = "" if not smaller or outcome == FIRST_ROUND_OPEN else (
-            " at a smaller size" if smaller == sum(each.values()) else f" ({smaller} at a smaller size)")
+        apart = (
+            ""
+            if not smaller or outcome == FIRST_ROUND_OPEN
+            else (" at a smaller size" if smaller == sum(each.values()) else f" ({smaller} at a smaller size)")
+        )
         word = FIRST_ROUND_TOLD if outcome == FIRST_ROUND_OPEN else outcome
         told += [f"{word}: {sum(each.values())}{apart}"] if each else []
     return " · ".join(told)

@@ -76,8 +76,11 @@ def source(text: str) -> Source:
             pieces.setdefault(name, []).append(node)
     for name, nodes in pieces.items():
         parts = [_known(node, lines) for node in nodes]
-        found.definitions[name] = parts[0] if len(parts) == 1 else Definition(
-            digest(*(part.digest for part in parts)), frozenset().union(*(part.uses for part in parts)))
+        found.definitions[name] = (
+            parts[0]
+            if len(parts) == 1
+            else Definition(digest(*(part.digest for part in parts)), frozenset().union(*(part.uses for part in parts)))
+        )
     if "__getattr__" in pieces:  # a table of names beside it: where each of them is at home
         for node in (node for nodes in pieces.values() for node in nodes):
             found.homes |= _table(getattr(node, "value", None))
@@ -137,20 +140,31 @@ def _dump(value: object) -> str:
         return f"[{','.join(_dump(each) for each in value if not isinstance(each, ast.stmt) or _counts(each))}]"
     if not isinstance(value, ast.AST) or isinstance(value, ast.Constant):
         return repr(value.value if isinstance(value, ast.Constant) else value)
-    parts = [f"{name}={_dump(each)}" for name, each in ast.iter_fields(value)
-             if name != "ctx" and each is not None and each != []]
+    parts = [
+        f"{name}={_dump(each)}"
+        for name, each in ast.iter_fields(value)
+        if name != "ctx" and each is not None and each != []
+    ]
     return f"{type(value).__name__}({','.join(parts)})"
 
 
 def _names_defined(node: ast.stmt) -> set[str]:
     if isinstance(node, (*_FUNCTIONS, ast.ClassDef)):
         return {node.name}
-    targets = node.targets if isinstance(node, ast.Assign) else [node.target] if isinstance(
-        node, (ast.AnnAssign, ast.AugAssign)) else []
+    targets = (
+        node.targets
+        if isinstance(node, ast.Assign)
+        else [node.target]
+        if isinstance(node, (ast.AnnAssign, ast.AugAssign))
+        else []
+    )
     parts = [each for target in targets for each in ast.walk(target) if not isinstance(each, ast.expr_context)]
     # plots.SIZE = 1 changes what is not this module's: a statement, no definition
-    return {each.id for each in parts if isinstance(each, ast.Name)} if all(
-        isinstance(each, (ast.Name, ast.Tuple, ast.List, ast.Starred)) for each in parts) else set()
+    return (
+        {each.id for each in parts if isinstance(each, ast.Name)}
+        if all(isinstance(each, (ast.Name, ast.Tuple, ast.List, ast.Starred)) for each in parts)
+        else set()
+    )
 
 
 def _names_imported(node: ast.stmt) -> Iterator[tuple[str, Import]]:
@@ -158,15 +172,20 @@ def _names_imported(node: ast.stmt) -> Iterator[tuple[str, Import]]:
         if isinstance(node, ast.ImportFrom):
             yield alias.asname or alias.name, Import(node.level, node.module or "", alias.name)
         else:
-            yield alias.asname or alias.name.split(".")[0], Import(
-                0, alias.name if alias.asname else alias.name.split(".")[0])
+            yield (
+                alias.asname or alias.name.split(".")[0],
+                Import(0, alias.name if alias.asname else alias.name.split(".")[0]),
+            )
 
 
 def _table(node: ast.expr | None) -> dict[str, str]:
     if not isinstance(node, ast.Dict):
         return {}
-    pairs = [(key.value, value.value) for key, value in zip(node.keys, node.values, strict=True)
-             if isinstance(key, ast.Constant) and isinstance(value, ast.Constant)]
+    pairs = [
+        (key.value, value.value)
+        for key, value in zip(node.keys, node.values, strict=True)
+        if isinstance(key, ast.Constant) and isinstance(value, ast.Constant)
+    ]
     return dict(pairs) if all(isinstance(text, str) for pair in pairs for text in pair) else {}
 
 
@@ -190,14 +209,17 @@ def _uses(node: ast.AST | None, scope: Scope) -> Iterator[Use]:
         yield from _all_uses(body, {**scope, **_bound(node.args, body)})
     elif isinstance(node, _COMPREHENSIONS):
         first, *others = node.generators
-        inner = {**scope, **{name.id: () for each in node.generators for name in ast.walk(each.target)
-                             if isinstance(name, ast.Name)}}
+        inner = {
+            **scope,
+            **{name.id: () for each in node.generators for name in ast.walk(each.target) if isinstance(name, ast.Name)},
+        }
         elements = [node.key, node.value] if isinstance(node, ast.DictComp) else [node.elt]
         yield from _uses(first.iter, scope)
         yield from _all_uses([*elements, first.target, *first.ifs, *others], inner)
     elif isinstance(node, ast.ClassDef):
-        own = {name: (what,) for each in node.body if isinstance(each, _IMPORTS)
-               for name, what in _names_imported(each)}
+        own = {
+            name: (what,) for each in node.body if isinstance(each, _IMPORTS) for name, what in _names_imported(each)
+        }
         yield from _all_uses(ast.iter_child_nodes(node), {**scope, **own})
     elif isinstance(node, ast.AnnAssign):
         yield from _all_uses([node.target, node.value, *_annotation(node.annotation)], scope)

@@ -35,8 +35,11 @@ def look(book: Path, folder: Path) -> None:
         if a chapter is no notebook
     """
     files = files_in(book.parent)
-    data = [digest(path.read_bytes().hex()) for package in PACKAGES
-            for path in sorted((book.parent / package).rglob("*.npz"))]
+    data = [
+        digest(path.read_bytes().hex())
+        for package in PACKAGES
+        for path in sorted((book.parent / package).rglob("*.npz"))
+    ]
     for chapter in sorted(book.glob("*.ipynb")):
         beside = [book / "records" / f"{chapter.stem}.json", book / "parameters" / f"{chapter.stem}.yaml"]
         texts = [path.read_text(encoding="utf-8") if path.is_file() else "" for path in beside]
@@ -68,7 +71,8 @@ def refresh(chapter: Path, executed: Path) -> bool:
     added = [_ADDED in _tags(cell) for cell in ran]
     outputs = iter([cell for cell, extra in zip(ran, added, strict=True) if not extra])
     if [_to_run(cell) for cell, extra in zip(ran, added, strict=True) if not extra] != [
-            _to_run(cell) for cell in new["cells"] if cell["cell_type"] == "code"]:
+        _to_run(cell) for cell in new["cells"] if cell["cell_type"] == "code"
+    ]:
         return False
     cells = []
     for cell in new["cells"]:

@@ -60,21 +60,38 @@ class Part:
             raise ValueError(f"reason: expected why it is undecided, got none ({self.text})")
         follows, _ = _follows(self.value, self.low, self.high, self.threshold, self.relation)
         if follows and self.outcome not in (follows, UNDECIDED):
-            raise ValueError(f"outcome: expected {follows}, which follows from the numbers, "
-                             f"got {self.outcome} ({self.text})")
+            raise ValueError(
+                f"outcome: expected {follows}, which follows from the numbers, got {self.outcome} ({self.text})"
+            )
 
     @classmethod
     def from_json(cls, kept: Mapping) -> "Part":
         """The part that a record keeps (see `to_json`); numbers decide again."""
         threshold = kept["threshold"]
-        return cls(kept["text"], kept["outcome"], kept.get("reason", ""), kept["value"], kept["low"], kept["high"],
-                   tuple(threshold) if isinstance(threshold, list) else threshold, kept.get("relation", ""))
+        return cls(
+            kept["text"],
+            kept["outcome"],
+            kept.get("reason", ""),
+            kept["value"],
+            kept["low"],
+            kept["high"],
+            tuple(threshold) if isinstance(threshold, list) else threshold,
+            kept.get("relation", ""),
+        )
 
     def to_json(self) -> dict:
         """What a record keeps of it."""
         threshold = list(self.threshold) if isinstance(self.threshold, tuple) else self.threshold
-        return {"text": self.text, "value": self.value, "low": self.low, "high": self.high, "threshold": threshold,
-                "relation": self.relation, "outcome": self.outcome, "reason": self.reason}
+        return {
+            "text": self.text,
+            "value": self.value,
+            "low": self.low,
+            "high": self.high,
+            "threshold": threshold,
+            "relation": self.relation,
+            "outcome": self.outcome,
+            "reason": self.reason,
+        }
 
     def __str__(self) -> str:
         if self.value is None:
@@ -86,8 +103,16 @@ class Part:
         return f"{told} [{low}, {high}]"
 
 
-def above(text: str, value: object, threshold: float, interval: Sequence | None = None, *, strict: bool = False,
-          empty: str = "", form: str = ".3g") -> Part:
+def above(
+    text: str,
+    value: object,
+    threshold: float,
+    interval: Sequence | None = None,
+    *,
+    strict: bool = False,
+    empty: str = "",
+    form: str = ".3g",
+) -> Part:
     """A test that a number reaches a threshold.
 
     Parameters
@@ -108,14 +133,30 @@ def above(text: str, value: object, threshold: float, interval: Sequence | None 
     return _compared(text, value, (threshold,), interval, ">" if strict else "≥", empty, form)
 
 
-def below(text: str, value: object, threshold: float, interval: Sequence | None = None, *, strict: bool = False,
-          empty: str = "", form: str = ".3g") -> Part:
+def below(
+    text: str,
+    value: object,
+    threshold: float,
+    interval: Sequence | None = None,
+    *,
+    strict: bool = False,
+    empty: str = "",
+    form: str = ".3g",
+) -> Part:
     """A test that a number stays below a threshold; parameters as for `above`, ``strict`` for ``<``."""
     return _compared(text, value, (threshold,), interval, "<" if strict else "≤", empty, form)
 
 
-def within(text: str, value: object, low_threshold: float, high_threshold: float, interval: Sequence | None = None, *,
-           empty: str = "", form: str = ".3g") -> Part:
+def within(
+    text: str,
+    value: object,
+    low_threshold: float,
+    high_threshold: float,
+    interval: Sequence | None = None,
+    *,
+    empty: str = "",
+    form: str = ".3g",
+) -> Part:
     """A test that a number lies between two thresholds, or on one; other parameters as for `above`."""
     if not low_threshold <= high_threshold:
         raise ValueError(f"low_threshold: expected at most {high_threshold}, got {low_threshold} ({text})")
@@ -164,8 +205,9 @@ def _number(name: str, value: object, text: str) -> float:
     return plain
 
 
-def _compared(text: str, value: object, thresholds: tuple, interval: Sequence | None, relation: str, empty: str,
-              form: str) -> Part:
+def _compared(
+    text: str, value: object, thresholds: tuple, interval: Sequence | None, relation: str, empty: str, form: str
+) -> Part:
     value = _number("value", value, text)
     ends = [_number("interval", end, text) for end in interval] if interval is not None else []
     if len(ends) not in (0, 2) or (ends and ends[0] > ends[1]):
@@ -174,8 +216,13 @@ def _compared(text: str, value: object, thresholds: tuple, interval: Sequence | 
     if not all(map(math.isfinite, thresholds)):
         raise ValueError(f"threshold: expected a finite number, got {thresholds} ({text})")
     low, high = (end if math.isfinite(end) else None for end in ends or (math.nan, math.nan))
-    numbers = {"value": value if math.isfinite(value) else None, "low": low, "high": high,
-               "threshold": thresholds if len(thresholds) == 2 else thresholds[0], "relation": relation}
+    numbers = {
+        "value": value if math.isfinite(value) else None,
+        "low": low,
+        "high": high,
+        "threshold": thresholds if len(thresholds) == 2 else thresholds[0],
+        "relation": relation,
+    }
     if any(map(math.isnan, (value, *ends))):
         empty = empty or NOT_MEASURED
     elif math.isinf(value):
@@ -186,8 +233,9 @@ def _compared(text: str, value: object, thresholds: tuple, interval: Sequence | 
     return Part(text, outcome, reason, form=form, **numbers)
 
 
-def _follows(value: float | None, low: float | None, high: float | None, threshold: float | tuple | None,
-             relation: str) -> tuple[str, str]:
+def _follows(
+    value: float | None, low: float | None, high: float | None, threshold: float | tuple | None, relation: str
+) -> tuple[str, str]:
     """Outcome and reason that follow from a part's numbers; no outcome where they do not decide it."""
     thresholds = threshold if isinstance(threshold, tuple) else (threshold,)
     if threshold is None or value is None:

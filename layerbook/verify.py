@@ -71,8 +71,10 @@ def verify(record: Path, book: Path) -> Verification:
     kept = read_record(record)
     chapter, origin = kept["chapter"], kept["provenance"]
     if origin["commit"] is None or origin["dirty"]:
-        raise ValueError(f"{record}: expected a record of committed code, got one "
-                         f"{'with local changes' if origin['dirty'] else 'from outside git'}")
+        raise ValueError(
+            f"{record}: expected a record of committed code, got one "
+            f"{'with local changes' if origin['dirty'] else 'from outside git'}"
+        )
     top, state = top_of(book), git_state(book)
     with tempfile.TemporaryDirectory(prefix="layerlib-verify-") as folder, _tree(top, origin["commit"], record) as tree:
         there = tree / book.relative_to(top)
@@ -83,8 +85,13 @@ def verify(record: Path, book: Path) -> Verification:
     found = Verification(chapter, origin["commit"], len(then["numbers"]), len(then["curves"]), differences)
     if differences or state["dirty"]:
         return found
-    entry = {"record": origin["commit"], "commit": state["commit"], "date": datetime.now(UTC).isoformat("T", "seconds"),
-             "numbers": found.numbers, "curves": found.curves}
+    entry = {
+        "record": origin["commit"],
+        "commit": state["commit"],
+        "date": datetime.now(UTC).isoformat("T", "seconds"),
+        "numbers": found.numbers,
+        "curves": found.curves,
+    }
     path = keep_verified(record.parent, chapter, entry)
     return Verification(chapter, found.commit, found.numbers, found.curves, [], path)
 
@@ -107,9 +114,12 @@ def _small_values(then: Path, today: Path) -> list[str]:
     earlier, now = read_chapter(then), read_chapter(today)
     if earlier is None or now is None:
         raise ValueError(f"{then.name}: expected a cell tagged parameters, then and today")
-    return [word for name, p in earlier.parameters.items()
-            if name in now.parameters and now.parameters[name].default != p.default
-            for word in ("-p", f"{name}={json.dumps(p.default, ensure_ascii=False)}")]
+    return [
+        word
+        for name, p in earlier.parameters.items()
+        if name in now.parameters and now.parameters[name].default != p.default
+        for word in ("-p", f"{name}={json.dumps(p.default, ensure_ascii=False)}")
+    ]
 
 
 def _run(chapter: str, tree: Path, book: Path, options: list[str], out: Path, when: str) -> dict:

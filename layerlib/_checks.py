@@ -13,8 +13,10 @@ from torch import Tensor, nn
 from torch.nn.parameter import UninitializedParameter
 
 # steps as autograd names them
-MOVING = re.compile("Alias|AsStrided|Clone|Expand|Mean|Permute|Reshape|Select|Slice|Split|Squeeze|Sum|T(ranspose)?Back|"
-                    "ToCopy|Unbind|Unsafe(View|Split)|Unsqueeze|View|AdaptiveAvgPool|AvgPool")
+MOVING = re.compile(
+    "Alias|AsStrided|Clone|Expand|Mean|Permute|Reshape|Select|Slice|Split|Squeeze|Sum|T(ranspose)?Back|"
+    "ToCopy|Unbind|Unsafe(View|Split)|Unsqueeze|View|AdaptiveAvgPool|AvgPool"
+)
 AFFINE = re.compile("(Add|Sub)Back|Add(mm|mv|bmm)Back|Baddbmm|Bmm|Convolution|Linear|MmBack|Mv|Mkldnn|Slow|Thnn")
 
 
@@ -53,8 +55,10 @@ def first_parameter(model: nn.Module) -> nn.Parameter:
     if not parameters:
         raise ValueError(f"model: {type(model).__name__} has no parameters")
     if any(p.is_meta or isinstance(p, UninitializedParameter) for p in parameters):
-        raise ValueError("model: expected weights with values, got some without: run its lazy layers once, or load "
-                         "weights into those on the meta device")
+        raise ValueError(
+            "model: expected weights with values, got some without: run its lazy layers once, or load "
+            "weights into those on the meta device"
+        )
     return parameters[0]
 
 
@@ -63,8 +67,9 @@ def check_batch(model: nn.Module, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]
     if x.ndim < 2 or len(x) == 0:
         raise ValueError(f"x: expected shape (N, …) with at least one sample, got {tuple(x.shape)}")
     if y.dtype != torch.int64 or y.shape != x.shape[:1]:
-        raise ValueError(f"y: expected int64 class numbers of shape ({len(x)},), one per sample of x, "
-                         f"got {y.dtype} {tuple(y.shape)}")
+        raise ValueError(
+            f"y: expected int64 class numbers of shape ({len(x)},), one per sample of x, got {y.dtype} {tuple(y.shape)}"
+        )
     parameter = first_parameter(model)
     if x.is_meta:
         raise ValueError(f"x: expected on {parameter.device} like the model, got on {x.device}")
@@ -83,8 +88,10 @@ def check_logits(logits: Tensor, y: Tensor) -> Tensor:
         raise ValueError(f"model: expected logits of shape ({len(y)}, K), got {got}")
     classes = logits.shape[1]
     if not 0 <= int(y.min()) <= int(y.max()) < classes:
-        raise ValueError(f"y: expected class numbers 0 to {classes - 1}, the model has {classes} outputs, "
-                         f"got {int(y.min())} to {int(y.max())}")
+        raise ValueError(
+            f"y: expected class numbers 0 to {classes - 1}, the model has {classes} outputs, "
+            f"got {int(y.min())} to {int(y.max())}"
+        )
     values = logits.detach().double()
     if not values.isfinite().all():
         raise ValueError("model: its logits are not finite")

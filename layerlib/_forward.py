@@ -154,11 +154,18 @@ def differentiating(model: nn.Module) -> Iterator[None]:
     """
     for name, module in model.named_modules():
         if isinstance(module, _BatchNorm) and module.running_mean is None:
-            raise ValueError(f"model: {name!r} normalises by the batch in evaluation mode too "
-                             "(track_running_stats=False), so no gradient belongs to one sample")
+            raise ValueError(
+                f"model: {name!r} normalises by the batch in evaluation mode too "
+                "(track_running_stats=False), so no gradient belongs to one sample"
+            )
     devices = {p.device for p in model.parameters() if p.is_cuda}
-    with evaluating(model), torch.random.fork_rng(devices), torch.inference_mode(False), torch.enable_grad(), \
-            as_written(model):
+    with (
+        evaluating(model),
+        torch.random.fork_rng(devices),
+        torch.inference_mode(False),
+        torch.enable_grad(),
+        as_written(model),
+    ):
         yield
 
 

@@ -21,7 +21,9 @@ def room(shape: tuple[int, ...], like: Tensor, memory: float) -> Tensor:
     folder = tempfile.gettempdir()
     # the file takes its space only as it is written, and a disk that is full then would end the whole process
     if needed > (free := shutil.disk_usage(folder).free):
-        raise ValueError(f"memory: expected features of up to {memory:.2g} bytes, or {free:.2g}, the room left in "
-                         f"{folder}, got {needed:.2g}; take fewer pictures or a smaller pool")
+        raise ValueError(
+            f"memory: expected features of up to {memory:.2g} bytes, or {free:.2g}, the room left in "
+            f"{folder}, got {needed:.2g}; take fewer pictures or a smaller pool"
+        )
     with tempfile.NamedTemporaryFile(dir=folder) as file:
         return torch.from_file(file.name, shared=True, size=torch.Size(shape).numel(), dtype=like.dtype).view(shape)

@@ -59,8 +59,14 @@ class VGG(vgg.VGG):
         self.features[0] = nn.Conv2d(channels, plan[0], kernel_size=3, padding=1)
         self.avgpool = nn.AdaptiveAvgPool2d(pooled)
         self.classifier = nn.Sequential(
-            nn.Linear(plan[-2] * pooled**2, hidden), nn.ReLU(inplace=True), nn.Dropout(dropout),
-            nn.Linear(hidden, hidden), nn.ReLU(inplace=True), nn.Dropout(dropout), nn.Linear(hidden, classes))
+            nn.Linear(plan[-2] * pooled**2, hidden),
+            nn.ReLU(inplace=True),
+            nn.Dropout(dropout),
+            nn.Linear(hidden, hidden),
+            nn.ReLU(inplace=True),
+            nn.Dropout(dropout),
+            nn.Linear(hidden, classes),
+        )
         for module in self.modules():
             if isinstance(module, (nn.Conv2d, nn.Linear)):
                 mode = "fan_out" if isinstance(module, nn.Conv2d) else "fan_in"

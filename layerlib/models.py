@@ -106,8 +106,12 @@ class CNN(nn.Sequential):
             if not residual:
                 layers[f"relu{i - 1}"] = nn.ReLU()
             layers[f"conv{i}"] = (ResidualConv2d if residual else nn.Conv2d)(width, width, kernel_size=3, padding=1)
-        layers |= {f"relu{depth}": nn.ReLU(), "pool": nn.AdaptiveAvgPool2d(1), "flatten": nn.Flatten(),
-                   f"linear{depth + 1}": nn.Linear(width, classes)}
+        layers |= {
+            f"relu{depth}": nn.ReLU(),
+            "pool": nn.AdaptiveAvgPool2d(1),
+            "flatten": nn.Flatten(),
+            f"linear{depth + 1}": nn.Linear(width, classes),
+        }
         super().__init__(layers)
         for module in self:
             if isinstance(module, nn.Conv2d):
@@ -150,8 +154,9 @@ def dnn6(activation: str = "relu") -> MLP:
     return model
 
 
-def build(name: str, classes: int, width: float = 1.0, weights: str | None = None, channels: int = 3,
-          dropout: float = 0.5) -> nn.Module:
+def build(
+    name: str, classes: int, width: float = 1.0, weights: str | None = None, channels: int = 3, dropout: float = 0.5
+) -> nn.Module:
     """A convolutional network of torchvision, with its names of layers, for pictures in [0, 1].
 
     Weights start normal with variance 2/fan_out (He et al. 2015), as torchvision's do. VGG's hidden layers see
@@ -219,8 +224,11 @@ def taps(model: nn.Module) -> list[str]:
         return ["maxpool", *blocks, "fc"]
     if isinstance(model, vgg.VGG):
         kinds = [type(module) for module in model.features] + [None]
-        ends = [i for i, kind in enumerate(kinds[:-1])
-                if kind is nn.MaxPool2d or (kind is nn.ReLU and kinds[i + 1] is not nn.MaxPool2d)]
+        ends = [
+            i
+            for i, kind in enumerate(kinds[:-1])
+            if kind is nn.MaxPool2d or (kind is nn.ReLU and kinds[i + 1] is not nn.MaxPool2d)
+        ]
         return [*(f"features.{i}" for i in ends), "classifier"]
     if isinstance(model, CNN):
         return [name for name, module in model.named_children() if isinstance(module, (nn.Conv2d, nn.Linear))]
@@ -228,5 +236,7 @@ def taps(model: nn.Module) -> list[str]:
         prefix = "norm" if any(name.startswith("norm") for name, _ in model.named_children()) else "linear"
         depth = sum(name.startswith("linear") for name, _ in model.named_children())
         return [f"{prefix}{i}" for i in range(1, depth)] + [f"linear{depth}"]
-    raise ValueError(f"model: taps are fixed for MLP, CNN, ResNet and VGG, got {type(model).__name__}; "
-                     "give the names of its layers (model.named_modules()) instead")
+    raise ValueError(
+        f"model: taps are fixed for MLP, CNN, ResNet and VGG, got {type(model).__name__}; "
+        "give the names of its layers (model.named_modules()) instead"
+    )

@@ -16,27 +16,64 @@ from matplotlib.colors import to_rgb
 from torch import Tensor
 
 # seaborn's "colorblind", which colour-blind readers can tell apart
-CLASS_COLOURS = [to_rgb(colour) for colour in ("#0173b2", "#de8f05", "#029e73", "#d55e00", "#cc78bc", "#ca9161",
-                                               "#fbafe4", "#949494", "#ece133", "#56b4e9")]
+CLASS_COLOURS = [
+    to_rgb(colour)
+    for colour in (
+        "#0173b2",
+        "#de8f05",
+        "#029e73",
+        "#d55e00",
+        "#cc78bc",
+        "#ca9161",
+        "#fbafe4",
+        "#949494",
+        "#ece133",
+        "#56b4e9",
+    )
+]
 SYSTEM_COLOURS = dict(zip(("discrete", "continuous", "combined"), CLASS_COLOURS, strict=False))
 CONTROL_COLOUR, BASELINE_COLOUR, INK = CLASS_COLOURS[4], "0.5", "0.15"
 # Paul Tol's muted colours, likewise: none is a class's
 KIND_COLOURS = [to_rgb(colour) for colour in ("#332288", "#44aa99", "#999933", "#88ccee", "#882255")]
 
 STYLE = {
-    "axes.axisbelow": True, "axes.edgecolor": "0.15", "axes.grid": True, "axes.labelcolor": "0.15",
-    "axes.linewidth": 1.25, "axes.prop_cycle": cycler(color=KIND_COLOURS), "axes.spines.right": False,
-    "axes.spines.top": False, "figure.constrained_layout.use": True, "figure.dpi": 110, "figure.facecolor": "white",
+    "axes.axisbelow": True,
+    "axes.edgecolor": "0.15",
+    "axes.grid": True,
+    "axes.labelcolor": "0.15",
+    "axes.linewidth": 1.25,
+    "axes.prop_cycle": cycler(color=KIND_COLOURS),
+    "axes.spines.right": False,
+    "axes.spines.top": False,
+    "figure.constrained_layout.use": True,
+    "figure.dpi": 110,
+    "figure.facecolor": "white",
     "font.family": ["sans-serif"],
     "font.sans-serif": ["Arial", "DejaVu Sans", "Liberation Sans", "Bitstream Vera Sans", "sans-serif"],
-    "grid.color": "0.92", "grid.linewidth": 1.0, "legend.frameon": False, "lines.solid_capstyle": "round",
-    "patch.edgecolor": "white", "patch.force_edgecolor": True,
-    "savefig.facecolor": "white", "text.color": "0.15",
-    "font.size": 10.2, "axes.labelsize": 10.2, "axes.titlesize": 10.2, "legend.fontsize": 9.35,
-    "legend.title_fontsize": 10.2, "xtick.labelsize": 9.35, "ytick.labelsize": 9.35,
-    "xtick.color": "0.15", "xtick.major.size": 6.0, "xtick.major.width": 1.25, "xtick.minor.size": 4.0,
+    "grid.color": "0.92",
+    "grid.linewidth": 1.0,
+    "legend.frameon": False,
+    "lines.solid_capstyle": "round",
+    "patch.edgecolor": "white",
+    "patch.force_edgecolor": True,
+    "savefig.facecolor": "white",
+    "text.color": "0.15",
+    "font.size": 10.2,
+    "axes.labelsize": 10.2,
+    "axes.titlesize": 10.2,
+    "legend.fontsize": 9.35,
+    "legend.title_fontsize": 10.2,
+    "xtick.labelsize": 9.35,
+    "ytick.labelsize": 9.35,
+    "xtick.color": "0.15",
+    "xtick.major.size": 6.0,
+    "xtick.major.width": 1.25,
+    "xtick.minor.size": 4.0,
     "xtick.minor.width": 1.0,
-    "ytick.color": "0.15", "ytick.major.size": 6.0, "ytick.major.width": 1.25, "ytick.minor.size": 4.0,
+    "ytick.color": "0.15",
+    "ytick.major.size": 6.0,
+    "ytick.major.width": 1.25,
+    "ytick.minor.size": 4.0,
     "ytick.minor.width": 1.0,
 }
 

@@ -239,8 +239,10 @@ def crossing(perplexity: Tensor, samples: Tensor, level: float) -> Tensor:
     if not 0 < level < 1:
         raise ValueError(f"level: expected a number in (0, 1), got {level}")
     if perplexity.ndim < 2 or samples.shape != perplexity.shape[-1:]:
-        raise ValueError(f"samples: expected shape {tuple(perplexity.shape[-1:])}, one for each class of perplexity "
-                         f"{tuple(perplexity.shape)}, got {tuple(samples.shape)}")
+        raise ValueError(
+            f"samples: expected shape {tuple(perplexity.shape[-1:])}, one for each class of perplexity "
+            f"{tuple(perplexity.shape)}, got {tuple(samples.shape)}"
+        )
     samples = samples.to(perplexity.device)
     height = (perplexity.double().log() / samples.double().log()).mean(-1)
     layers = height.shape[-1]
@@ -270,8 +272,10 @@ def _classes(active: Tensor, labels: Tensor, classes: int | None) -> int:
     if active.ndim < 2 or active.numel() == 0:
         raise ValueError(f"active: expected shape (N, nodes) or (..., N, nodes), not empty, got {tuple(active.shape)}")
     if labels.dtype != torch.int64 or labels.shape != active.shape[-2:-1]:
-        raise ValueError(f"labels: expected int64 of shape ({active.shape[-2]},), one label per row of active, "
-                         f"got {labels.dtype} {tuple(labels.shape)}")
+        raise ValueError(
+            f"labels: expected int64 of shape ({active.shape[-2]},), one label per row of active, "
+            f"got {labels.dtype} {tuple(labels.shape)}"
+        )
     largest = int(labels.max())
     classes = largest + 1 if classes is None else classes
     if int(labels.min()) < 0 or largest >= classes:

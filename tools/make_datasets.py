@@ -43,7 +43,7 @@ def cifar10(root: Path) -> None:
         for part, per_class in (("train", 500), ("test", 200)):
             labels, offsets, stream = (whole[f"{part}_{k}"] for k in ("labels", "offsets", "jpeg"))
             index = balanced(labels, per_class, seed=0)
-            pieces = [stream[offsets[i]:offsets[i + 1]] for i in index]
+            pieces = [stream[offsets[i] : offsets[i + 1]] for i in index]
             arrays[f"{part}_jpeg"] = np.concatenate(pieces)
             arrays[f"{part}_offsets"] = np.cumsum([0] + [len(p) for p in pieces])
             arrays[f"{part}_labels"] = labels[index].astype(np.int64)

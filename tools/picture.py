@@ -13,9 +13,13 @@ EXECUTED = Path(__file__).resolve().parents[1] / "_build" / "executed"
 
 def main(chapter: str, figure: str, out: str) -> None:
     notebook = nbformat.read(EXECUTED / f"{chapter}.ipynb", as_version=4)
-    found = [output["data"]["image/png"] for cell in notebook.cells
-             if cell.metadata.get("mystnb", {}).get("figure", {}).get("name") == figure
-             for output in cell.outputs if "image/png" in output.get("data", {})]
+    found = [
+        output["data"]["image/png"]
+        for cell in notebook.cells
+        if cell.metadata.get("mystnb", {}).get("figure", {}).get("name") == figure
+        for output in cell.outputs
+        if "image/png" in output.get("data", {})
+    ]
     if len(found) != 1:
         raise SystemExit(f"{chapter}: expected one figure {figure!r}, got {len(found)}")
     with replacing(Path(out)) as beside:

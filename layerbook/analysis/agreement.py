@@ -36,16 +36,24 @@ def readings(moments: Sequence[Inspection]) -> np.ndarray:
         if there is none, or they are not of the same layers
     """
     if not moments or any(each.layers != moments[0].layers for each in moments):
-        raise ValueError("moments: expected inspections of the same layers, at least one, got "
-                         f"{sorted({each.layers for each in moments})}")
+        raise ValueError(
+            "moments: expected inspections of the same layers, at least one, got "
+            f"{sorted({each.layers for each in moments})}"
+        )
     values = {name: np.stack([each.values[name].numpy() for each in moments]) for name in moments[0].values}
     guess = {name: np.array([[each.baseline[name]] for each in moments]) for name in moments[0].baseline}
     control = np.stack([each.nulls["entropy"].numpy() for each in moments])
     # one pattern for all, whatever the label: the classes account for nothing
     patterns = 1 - np.divide(values["entropy"], control, out=np.ones_like(control), where=control != 0)
-    return np.stack([1 - values["distance"] / guess["distance"], patterns,
-                     (values["combined"] - guess["accuracy"]) / (1 - guess["accuracy"]),
-                     values["target_silhouette"], values["relative_change"]])
+    return np.stack(
+        [
+            1 - values["distance"] / guess["distance"],
+            patterns,
+            (values["combined"] - guess["accuracy"]) / (1 - guess["accuracy"]),
+            values["target_silhouette"],
+            values["relative_change"],
+        ]
+    )
 
 
 def made_up(readings: np.ndarray, steps: Sequence[float], share: float = 0.5, own: bool = False) -> np.ndarray:
@@ -75,8 +83,10 @@ def made_up(readings: np.ndarray, steps: Sequence[float], share: float = 0.5, ow
     if readings.ndim < 3 or readings.shape[-3::2][0] != len(LENSES) or readings.shape[-2] != len(steps):
         raise ValueError(f"readings: expected shape (..., {len(LENSES)}, {len(steps)}, layers), got {readings.shape}")
     if steps[0] < 0 or (np.diff(steps) <= 0).any() or not 0 < share < 1:
-        raise ValueError(f"steps, share: expected rising steps from 0 up and a share between 0 and 1, got "
-                         f"{steps.tolist()} and {share}")
+        raise ValueError(
+            f"steps, share: expected rising steps from 0 up and a share between 0 and 1, got "
+            f"{steps.tolist()} and {share}"
+        )
     end = np.broadcast_to(readings[..., -1:, -1:], (*readings.shape[:-2], 1, readings.shape[-1])).copy()
     by_layer = slice(None) if own else LENSES.index("filters")
     end[..., by_layer, :, :] = readings[..., by_layer, -1:, :]
@@ -88,7 +98,8 @@ def made_up(readings: np.ndarray, steps: Sequence[float], share: float = 0.5, ow
     time = np.log1p(steps)
     with np.errstate(invalid="ignore", divide="ignore"):
         between = time[np.clip(last, 0, None)] + (level - here) / (there - here) * (
-            time[np.clip(last + 1, 0, moments - 1)] - time[np.clip(last, 0, None)])
+            time[np.clip(last + 1, 0, moments - 1)] - time[np.clip(last, 0, None)]
+        )
     found = np.where(last < 0, steps[0], np.expm1(between))
     return np.where((last == moments - 1) | ~(end > 0), np.nan, found)[..., 0, :]
 
@@ -117,8 +128,11 @@ def agreement(readings: np.ndarray) -> dict[str, np.ndarray]:
     each = _correlations(within)
     known = np.isfinite(each).any(-3)
     steps = np.divide(np.nansum(each, -3), np.isfinite(each).sum(-3), out=np.full(known.shape, np.nan), where=known)
-    return {"layers": _correlations(rankdata(readings[..., -1, :], axis=-1)), "steps": steps,
-            "rest": _correlations(rest.reshape(*readings.shape[:-2], -1))}
+    return {
+        "layers": _correlations(rankdata(readings[..., -1, :], axis=-1)),
+        "steps": steps,
+        "rest": _correlations(rest.reshape(*readings.shape[:-2], -1)),
+    }
 
 
 def order(times: np.ndarray) -> np.ndarray:

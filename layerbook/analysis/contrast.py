@@ -40,8 +40,10 @@ def standardized(pictures: Tensor, ink: Tensor) -> Tensor:
     """
     flat = pictures[:, 0] if pictures.ndim == 4 and pictures.shape[1] == 1 else pictures
     if ink.dtype != torch.bool or flat.shape != ink.shape or ink.ndim != 3:
-        raise ValueError(f"pictures: expected the shape of ink, bool (N, H, W), got pictures {tuple(pictures.shape)} "
-                         f"and ink {ink.dtype} {tuple(ink.shape)}")
+        raise ValueError(
+            f"pictures: expected the shape of ink, bool (N, H, W), got pictures {tuple(pictures.shape)} "
+            f"and ink {ink.dtype} {tuple(ink.shape)}"
+        )
     ink = ink.to(flat.device)
     brightness = flat.detach().double().where(ink, torch.nan)
     if not flat[ink].isfinite().all():
@@ -79,7 +81,7 @@ def adjusted(brightness: Tensor, strokes: Strokes) -> Tensor:
     x, b = known[inside], brightness[inside]
     # a mark that no image has makes the equations singular: lstsq by SVD gives it weight 0
     weights = torch.linalg.lstsq((x.T @ x).cpu(), (x.T @ b).cpu()[:, None], driver="gelsd").solution[:, 0].to(device)
-    return brightness - known[..., :len(place)].nan_to_num() @ weights[:len(place)]
+    return brightness - known[..., : len(place)].nan_to_num() @ weights[: len(place)]
 
 
 def contrast(brightness: Tensor, marked: Tensor, rest: Tensor) -> Tensor:
@@ -101,10 +103,13 @@ def contrast(brightness: Tensor, marked: Tensor, rest: Tensor) -> Tensor:
     >>> bootstrap_mean(contrast(adjusted(brightness, strokes), strokes.crossings, strokes.rest)).mean
     """
     if not brightness.shape == marked.shape == rest.shape:
-        raise ValueError(f"marked, rest: expected the shape {tuple(brightness.shape)} of brightness, "
-                         f"got {tuple(marked.shape)} and {tuple(rest.shape)}")
-    there, elsewhere = (brightness.where(mask.to(brightness.device), torch.nan).nanmean((1, 2))
-                        for mask in (marked, rest))
+        raise ValueError(
+            f"marked, rest: expected the shape {tuple(brightness.shape)} of brightness, "
+            f"got {tuple(marked.shape)} and {tuple(rest.shape)}"
+        )
+    there, elsewhere = (
+        brightness.where(mask.to(brightness.device), torch.nan).nanmean((1, 2)) for mask in (marked, rest)
+    )
     return there - elsewhere
 
 
@@ -128,14 +133,17 @@ def bootstrap_mean(values: Tensor, level: float = 0.95, samples: int = 2000, see
     Interval(mean=1.0, low=1.0, high=1.0, images=50)
     """
     if values.ndim != 1 or values.isnan().all():
-        raise ValueError(f"values: expected shape (N,) with at least one number, got {tuple(values.shape)} "
-                         f"of which {int(values.isnan().sum())} are NaN")
+        raise ValueError(
+            f"values: expected shape (N,) with at least one number, got {tuple(values.shape)} "
+            f"of which {int(values.isnan().sum())} are NaN"
+        )
     if not 0 < level < 1:
         raise ValueError(f"level: expected between 0 and 1, got {level}")
     kept = values[~values.isnan()].double().cpu()
     generator = torch.Generator().manual_seed(seed)
-    means = torch.cat([kept[torch.randint(len(kept), (50, len(kept)), generator=generator)].mean(1)
-                       for _ in range(-(-samples // 50))])[:samples]
+    means = torch.cat(
+        [kept[torch.randint(len(kept), (50, len(kept)), generator=generator)].mean(1) for _ in range(-(-samples // 50))]
+    )[:samples]
     low, high = means.quantile(torch.tensor([(1 - level) / 2, (1 + level) / 2], dtype=torch.float64)).tolist()
     return Interval(kept.mean().item(), low, high, len(kept))
 

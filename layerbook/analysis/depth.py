@@ -46,8 +46,12 @@ def depth_tests(distances: Tensor) -> DepthTests:
     mean = distances.double().mean((0, 2)).cpu().numpy()
     first = mean[: len(mean) // 3]
     last = bootstrap_mean(distances[:, -1].double().mean(0))
-    return DepthTests(spearmanr(range(len(mean)), mean).statistic.item(), (mean[-1] / mean[0]).item(),
-                      (last.low / mean[0].item(), last.high / mean[0].item()), (np.ptp(first) / first.mean()).item())
+    return DepthTests(
+        spearmanr(range(len(mean)), mean).statistic.item(),
+        (mean[-1] / mean[0]).item(),
+        (last.low / mean[0].item(), last.high / mean[0].item()),
+        (np.ptp(first) / first.mean()).item(),
+    )
 
 
 def stratification(change: np.ndarray, blocks: int = 10) -> Stratification:
@@ -69,8 +73,10 @@ def stratification(change: np.ndarray, blocks: int = 10) -> Stratification:
     """
     change = np.asarray(change, dtype=float)
     if change.ndim != 2 or change.shape[1] < 2 or not 2 <= blocks <= len(change):
-        raise ValueError(f"change: expected (snapshots, layers), at least {blocks} snapshots (blocks) and 2 layers, "
-                         f"got {change.shape}")
+        raise ValueError(
+            f"change: expected (snapshots, layers), at least {blocks} snapshots (blocks) and 2 layers, "
+            f"got {change.shape}"
+        )
     if np.isnan(change).any():
         raise ValueError(f"change: {np.isnan(change).sum()} of {change.size} are NaN")
     ranks = rankdata(change, axis=1)

@@ -31,8 +31,9 @@ def overall(values: Tensor) -> Tensor:
     return values.flatten(1).mean(1)
 
 
-def bootstrap(groups: Tensor | Sequence[Tensor], statistic: Callable[..., Tensor] = overall, rounds: int = 2000,
-              seed: int = 0) -> Interval:
+def bootstrap(
+    groups: Tensor | Sequence[Tensor], statistic: Callable[..., Tensor] = overall, rounds: int = 2000, seed: int = 0
+) -> Interval:
     """A statistic of means over samples, with its percentile bootstrap over seeds and samples.
 
     Each round draws the samples anew, with replacement and the same for all, and in every group the networks.
@@ -77,8 +78,9 @@ def bootstrap(groups: Tensor | Sequence[Tensor], statistic: Callable[..., Tensor
     return interval(statistic(*(each.mean(-1)[None] for each in groups)), torch.cat(drawn))
 
 
-def over_networks(values: Sequence[Tensor], draws: Sequence[Tensor], statistic: Callable[..., Tensor],
-                  seed: int = 0) -> Interval:
+def over_networks(
+    values: Sequence[Tensor], draws: Sequence[Tensor], statistic: Callable[..., Tensor], seed: int = 0
+) -> Interval:
     """A statistic of what networks do, where other samples would give each of them one of its ``draws``.
 
     What `bootstrap` does for means over samples, for anything else, such as `pattern_draws.perplexity_draws`.
@@ -90,8 +92,9 @@ def over_networks(values: Sequence[Tensor], draws: Sequence[Tensor], statistic: 
     statistic : as of `bootstrap`
     """
     generator = torch.Generator().manual_seed(seed)
-    return interval(statistic(*(each[None] for each in values)),
-                    statistic(*(drawn_networks(each, generator) for each in draws)))
+    return interval(
+        statistic(*(each[None] for each in values)), statistic(*(drawn_networks(each, generator) for each in draws))
+    )
 
 
 def drawn_networks(values: Tensor, generator: torch.Generator) -> Tensor:
@@ -137,6 +140,13 @@ def trend(x: Sequence[float], values: Tensor) -> Interval:
     def correlation(x: np.ndarray, y: np.ndarray) -> float:
         return rank_correlation(x, torch.from_numpy(y)).item()
 
-    ends = scipy_bootstrap(pairs, correlation, paired=True, vectorized=False, n_resamples=2000, method="percentile",
-                           rng=np.random.default_rng(0)).confidence_interval
+    ends = scipy_bootstrap(
+        pairs,
+        correlation,
+        paired=True,
+        vectorized=False,
+        n_resamples=2000,
+        method="percentile",
+        rng=np.random.default_rng(0),
+    ).confidence_interval
     return Interval(correlation(*pairs), float(ends.low), float(ends.high))

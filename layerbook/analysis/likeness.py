@@ -50,8 +50,9 @@ def silhouettes(vectors: Tensor, labels: Tensor) -> Tensor:
     """
     units, kept = (each.cpu() for each in directions(vectors))
     found = torch.zeros(len(units), dtype=torch.float64)
-    found[kept] = torch.from_numpy(silhouette_samples(units[kept].numpy(), labels.cpu()[kept].numpy(),
-                                                      metric="cosine")).double()
+    found[kept] = torch.from_numpy(
+        silhouette_samples(units[kept].numpy(), labels.cpu()[kept].numpy(), metric="cosine")
+    ).double()
     return found
 
 

@@ -34,17 +34,22 @@ def selective(after: Tensor, before: Tensor) -> tuple[Part, Part]:
     after, before : active shares of the late layers, shape (seeds, layers, C, nodes)
     """
     trained, initial = (((each < 0.02) | (each > 0.98)).double().mean((-2, -1)) for each in (after, before))
-    return (above("node–class pairs of the last 3 layers", trained.mean(), 0.95, _over_seeds(trained.mean(1)).ends,
-                  form=".1%"),
-            below("before training", initial.mean(), 0.5, _over_seeds(initial.mean(1)).ends, strict=True, form=".0%"))
+    return (
+        above(
+            "node–class pairs of the last 3 layers", trained.mean(), 0.95, _over_seeds(trained.mean(1)).ends, form=".1%"
+        ),
+        below("before training", initial.mean(), 0.5, _over_seeds(initial.mean(1)).ends, strict=True, form=".0%"),
+    )
 
 
 def early_and_late(p: Tensor, samples: Tensor, of: str) -> tuple[Part, Part]:
     """Claim 3: early layers tell samples apart, late layers only classes."""
     ratio, last = p / samples, p[:, -1]
     early = bootstrap(ratio.mean(-1)[:, :2].T[:, :, None], lambda means: means.mean(-1).amin(1))
-    return (above(f"P/N_c of layers 1–2, {of}", ratio.mean((0, 2))[:2].min(), 0.95, early.ends, form=".3f"),
-            below(f"last P, {of}", last.mean(), 1.5, _over_seeds(last.mean(-1)).ends, form=".1f"))
+    return (
+        above(f"P/N_c of layers 1–2, {of}", ratio.mean((0, 2))[:2].min(), 0.95, early.ends, form=".3f"),
+        below(f"last P, {of}", last.mean(), 1.5, _over_seeds(last.mean(-1)).ends, form=".1f"),
+    )
 
 
 def drop(p: Tensor, samples: Tensor, to: float) -> Tensor:
@@ -56,8 +61,14 @@ def sharper(p: Mapping[int, Tensor], samples: Tensor, to: float, of: str) -> Par
     """First half of claim 4: the drop takes fewer layers in wide networks; ``p`` by width."""
     lengths = torch.stack([drop(each, samples, to) for _, each in sorted(p.items())])
     found = trend(sorted(p), lengths)
-    return below(f"rank correlation of width and length, {of}", found.value, 0, found.ends, form="+.2f",
-                 empty="" if lengths.isfinite().any() else "no drop ends within its network")
+    return below(
+        f"rank correlation of width and length, {of}",
+        found.value,
+        0,
+        found.ends,
+        form="+.2f",
+        empty="" if lengths.isfinite().any() else "no drop ends within its network",
+    )
 
 
 def more_gradual(easy: Tensor, hard: Tensor) -> Part:
@@ -68,8 +79,11 @@ def more_gradual(easy: Tensor, hard: Tensor) -> Part:
     easy, hard : lengths of the drop, shape (seeds,)
     """
     easy, hard = easy.median().item(), hard.median().item()
-    return shown(f"median length {easy:.1f} and {hard:.1f} layers", hard > easy,
-                 empty="no drop ends within its network" if easy == hard == torch.inf else "")
+    return shown(
+        f"median length {easy:.1f} and {hard:.1f} layers",
+        hard > easy,
+        empty="no drop ends within its network" if easy == hard == torch.inf else "",
+    )
 
 
 def stays(middles: Mapping[int, Tensor], of: str, draws: Mapping[int, Tensor] | None = None, empty: str = "") -> Part:
@@ -116,8 +130,13 @@ def no_harm(deep: Tensor, shallow: Tensor, of: str, empty: str = "") -> Part:
     """
     deep, shallow = 100 * deep.double(), 100 * shallow.double()
     margin = 2 * ((deep.var() + shallow.var()) / len(deep)).sqrt().item()
-    return below(f"{of}, more errors, of which {margin:.2f} are allowed [points]", deep.mean() - shallow.mean(), margin,
-                 form="+.2f", empty=empty)
+    return below(
+        f"{of}, more errors, of which {margin:.2f} are allowed [points]",
+        deep.mean() - shallow.mean(),
+        margin,
+        form="+.2f",
+        empty=empty,
+    )
 
 
 def specific_and_general(*counts: tuple[Tensor, int]) -> tuple[Part, Part]:
@@ -130,9 +149,14 @@ def specific_and_general(*counts: tuple[Tensor, int]) -> tuple[Part, Part]:
     dead = sum((lit == 0).sum().item() for lit, _ in counts)
     rare = sum(((lit == 1) | (lit == 2)).sum().item() for lit, _ in counts)
     general = sum((lit > 0.9 * samples).sum().item() for lit, samples in counts)
-    return (shown(f"{rare} nodes on for 1–2 training samples, {dead} for none", rare + dead > 0,
-                  empty="only dead nodes" if dead and not rare else ""),
-            shown(f"{general} on for > 90 %", general > 0))
+    return (
+        shown(
+            f"{rare} nodes on for 1–2 training samples, {dead} for none",
+            rare + dead > 0,
+            empty="only dead nodes" if dead and not rare else "",
+        ),
+        shown(f"{general} on for > 90 %", general > 0),
+    )
 
 
 def specialists(lit: Tensor, of: str) -> Part:
@@ -143,8 +167,12 @@ def specialists(lit: Tensor, of: str) -> Part:
     lit : how many samples switch each node on, shape (seeds, nodes)
     """
     rare, dead = ((lit == 1) | (lit == 2)).sum(1), (lit == 0).sum(1)
-    return above(f"{of}, nodes on for 1–2 training samples, by seed {rare.tolist()} (for none {dead.tolist()}); least",
-                 rare.min(), 1, form="d")
+    return above(
+        f"{of}, nodes on for 1–2 training samples, by seed {rare.tolist()} (for none {dead.tolist()}); least",
+        rare.min(),
+        1,
+        form="d",
+    )
 
 
 def height(p: Tensor, samples: Tensor) -> Tensor:
@@ -159,8 +187,9 @@ def raised(p: Tensor, before: Tensor, samples: Tensor, of: str) -> Part:
     return above(f"{of}: ln P / ln N_c up by", found.value, 0, found.ends, form="+.3f")
 
 
-def rises(heights: Mapping[tuple[str, float], Tensor], draws: Mapping[tuple[str, float], Tensor], label: str,
-          of: str) -> Part:
+def rises(
+    heights: Mapping[tuple[str, float], Tensor], draws: Mapping[tuple[str, float], Tensor], label: str, of: str
+) -> Part:
     """Claim 17b: the stronger the noise, the higher the perplexity.
 
     Parameters
@@ -171,8 +200,11 @@ def rises(heights: Mapping[tuple[str, float], Tensor], draws: Mapping[tuple[str,
     """
     keys = sorted(key for key in heights if key[0] == label)
     places = np.repeat([strength for _, strength in keys], len(heights[keys[0]]))
-    found = over_networks([heights[key] for key in keys], [draws[key] for key in keys],
-                          lambda *each: rank_correlation(places, torch.cat(each, 1)))
+    found = over_networks(
+        [heights[key] for key in keys],
+        [draws[key] for key in keys],
+        lambda *each: rank_correlation(places, torch.cat(each, 1)),
+    )
     return above(f"rank correlation of noise and ln P, {of}", found.value, 0, found.ends, form="+.2f")
 
 

@@ -71,8 +71,10 @@ def together_surely(right: Tensor, network: Tensor, of: str = "", empty: str = "
 
 
 def _together(of: str, gap: tuple, lead: tuple, empty: str = "") -> tuple[Part, Part]:
-    return (below(f"{of}systems apart in the last two layers [points]", gap[0], 0.5, gap[1], form=".2f", empty=empty),
-            above(f"{of}lead over the network [points]", lead[0], -0.5, lead[1], form="+.2f", empty=empty))
+    return (
+        below(f"{of}systems apart in the last two layers [points]", gap[0], 0.5, gap[1], form=".2f", empty=empty),
+        above(f"{of}lead over the network [points]", lead[0], -0.5, lead[1], form="+.2f", empty=empty),
+    )
 
 
 def combined_leads(right: Tensor) -> tuple[Part, Part]:
@@ -86,8 +88,15 @@ def combined_leads(right: Tensor) -> tuple[Part, Part]:
     for name, other in (("discrete", right[DISCRETE]), ("continuous", right[CONTINUOUS])):
         more, less = (right[COMBINED] & ~other).sum().item(), (other & ~right[COMBINED]).sum().item()
         p = binomtest(more, more + less).pvalue if more + less else 1.0
-        parts.append(below(f"right where the {name} system is wrong {more} times, the reverse {less}; McNemar p",
-                           p if more > less else 1.0, 0.01, strict=True, form=".1g"))
+        parts.append(
+            below(
+                f"right where the {name} system is wrong {more} times, the reverse {less}; McNemar p",
+                p if more > less else 1.0,
+                0.01,
+                strict=True,
+                form=".1g",
+            )
+        )
     return tuple(parts)
 
 
@@ -101,8 +110,12 @@ def late_gain(before: Tensor, after: Tensor) -> Part:
     gain = 100 * (after - before).mean((0, 1))
     first, last = gain[0].item(), gain[-2:].mean().item()
     # a gain twice a loss is none: the last layers must gain at all
-    return above(f"layer 1 gains {first:+.1f} points, the last two {last:+.1f}; the last two less twice layer 1",
-                 min(last - 2 * first, last), 0, form="+.1f")
+    return above(
+        f"layer 1 gains {first:+.1f} points, the last two {last:+.1f}; the last two less twice layer 1",
+        min(last - 2 * first, last),
+        0,
+        form="+.1f",
+    )
 
 
 def continuous_lags(accuracy: Tensor, bandwidths: Sequence[str]) -> tuple[Part, ...]:
@@ -114,8 +127,10 @@ def continuous_lags(accuracy: Tensor, bandwidths: Sequence[str]) -> tuple[Part, 
     bandwidths : their names
     """
     lag = 100 * (accuracy[:, :, CONTINUOUS] - accuracy[:, :, DISCRETE]).mean((-2, -1))
-    return tuple(below(f"largest continuous − discrete, bandwidth {name} [points]", lag[:, b].max(), 0, strict=True,
-                       form="+.1f") for b, name in enumerate(bandwidths))
+    return tuple(
+        below(f"largest continuous − discrete, bandwidth {name} [points]", lag[:, b].max(), 0, strict=True, form="+.1f")
+        for b, name in enumerate(bandwidths)
+    )
 
 
 def with_width(accuracy: Tensor, widths: Sequence[int], of: str) -> tuple[Part, Part]:
@@ -153,8 +168,7 @@ def narrow_loses(narrow: Tensor, wide: Tensor, of: str) -> Part:
     of : which data, in words
     """
     lost = 100 * (wide - narrow)[..., 0].mean(1)
-    told = ", ".join(f"{name} {loss:.1f}" for name, loss in
-                     zip(SYSTEMS, lost.tolist(), strict=True))
+    told = ", ".join(f"{name} {loss:.1f}" for name, loss in zip(SYSTEMS, lost.tolist(), strict=True))
     return shown(f"{of}, points lost: {told}", lost.argmax() == DISCRETE)
 
 
@@ -180,12 +194,15 @@ def meet_earlier(easy: Tensor, hard: Tensor, names: Mapping[str, str]) -> tuple[
     names : of the two sets
     """
     met = {"easy": meeting_layer(easy), "hard": meeting_layer(hard)}
-    told = ", ".join(f"{layer:g} on {names[label]}" if layer < float("inf") else f"none on {names[label]}"
-                     for label, layer in met.items())
+    told = ", ".join(
+        f"{layer:g} on {names[label]}" if layer < float("inf") else f"none on {names[label]}"
+        for label, layer in met.items()
+    )
     higher = bool((easy.mean(1) > hard.mean(1)).all())
-    return (shown(f"within half a point from layer {told}", met["easy"] < float("inf")
-                  and met["easy"] <= met["hard"] - 1),
-            shown(f"accuracies {'all' if higher else 'not all'} higher on {names['easy']}", higher))
+    return (
+        shown(f"within half a point from layer {told}", met["easy"] < float("inf") and met["easy"] <= met["hard"] - 1),
+        shown(f"accuracies {'all' if higher else 'not all'} higher on {names['easy']}", higher),
+    )
 
 
 def slightly_ahead(right: Tensor) -> tuple[Part, Part]:
@@ -198,8 +215,10 @@ def slightly_ahead(right: Tensor) -> tuple[Part, Part]:
     ahead = 100 * (right[CONTINUOUS].double() - right[DISCRETE].double())
     layers = right.shape[2]
     found = {layer: bootstrap(ahead[:, layer - 1]) for layer in (layers - 1, layers)}
-    return tuple(within(f"continuous − discrete, layer {layer} [points]", each.value, 0, 2, each.ends, form="+.2f")
-                 for layer, each in found.items())
+    return tuple(
+        within(f"continuous − discrete, layer {layer} [points]", each.value, 0, 2, each.ends, form="+.2f")
+        for layer, each in found.items()
+    )
 
 
 def deepest_dip(accuracy: Tensor, seeds: Sequence[int]) -> dict[str, float]:

@@ -83,7 +83,7 @@ def find_strokes(images: Tensor, threshold: float = 0.5) -> Strokes:
     turns = _grown(turns) & ~crossings
 
     def back(mask: np.ndarray) -> Tensor:
-        inner = mask.reshape(shape)[:, SPAN + 1:-SPAN - 1, SPAN + 1:-SPAN - 1]
+        inner = mask.reshape(shape)[:, SPAN + 1 : -SPAN - 1, SPAN + 1 : -SPAN - 1]
         return torch.from_numpy(np.ascontiguousarray(inner)).to(images.device)
 
     density = F.avg_pool2d(bright[:, None], 5, stride=1, padding=2)[:, 0]
@@ -96,8 +96,15 @@ def boxes(mask: Tensor, margin: int = 1) -> list[tuple[int, int, int, int]]:
     if mask.ndim != 2 or mask.dtype != torch.bool:
         raise ValueError(f"mask: expected bool of shape (H, W), got {mask.dtype} {tuple(mask.shape)}")
     parts = ndimage.find_objects(ndimage.label(mask.cpu().numpy(), np.ones((3, 3)))[0])
-    return [(rows.start - margin, columns.start - margin, rows.stop - rows.start + 2 * margin,
-             columns.stop - columns.start + 2 * margin) for rows, columns in parts]
+    return [
+        (
+            rows.start - margin,
+            columns.start - margin,
+            rows.stop - rows.start + 2 * margin,
+            columns.stop - columns.start + 2 * margin,
+        )
+        for rows, columns in parts
+    ]
 
 
 def _bright(images: Tensor) -> Tensor:
@@ -106,8 +113,10 @@ def _bright(images: Tensor) -> Tensor:
         raise ValueError(f"images: expected shape (N, H, W) or (N, 1, H, W), got {tuple(images.shape)}")
     bright = flat.float() / (255 if images.dtype == torch.uint8 else 1)
     if not ((bright >= 0) & (bright <= 1)).all():
-        raise ValueError("images: expected uint8 from 0 to 255 or floating point from 0 to 1, "
-                         f"got {images.dtype} from {bright.min():g} to {bright.max():g}")
+        raise ValueError(
+            "images: expected uint8 from 0 to 255 or floating point from 0 to 1, "
+            f"got {images.dtype} from {bright.min():g} to {bright.max():g}"
+        )
     return bright
 
 
@@ -121,7 +130,7 @@ def _around(mask: np.ndarray, corners: tuple[tuple[int, int], ...] = ((-1, -1), 
     ring += [(bottom, c) for c in range(right, left, -1)] + [(r, left) for r in range(bottom, top, -1)]
     padded = np.pad(mask, 2)
     height, width = mask.shape
-    return np.stack([padded[2 + r:2 + r + height, 2 + c:2 + c + width] for r, c in ring])
+    return np.stack([padded[2 + r : 2 + r + height, 2 + c : 2 + c + width] for r, c in ring])
 
 
 def _entries(ring: np.ndarray) -> np.ndarray:

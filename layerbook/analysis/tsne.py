@@ -16,8 +16,9 @@ from layerlib.backward.separation import directions
 SAME = 4  # rounding errors of the largest coordinate: rows that differ by no more are one point
 
 
-def tsne(features: Tensor, metric: str = "cosine", perplexity: float = 30.0, seed: int = 0,
-         start: Tensor | None = None) -> Tensor:
+def tsne(
+    features: Tensor, metric: str = "cosine", perplexity: float = 30.0, seed: int = 0, start: Tensor | None = None
+) -> Tensor:
     """Features in the plane by t-SNE (van der Maaten & Hinton 2008), through openTSNE.
 
     Single-threaded, so that the same seed gives the same picture; ``tsne_panels`` makes several at once.
@@ -50,8 +51,10 @@ def tsne(features: Tensor, metric: str = "cosine", perplexity: float = 30.0, see
     rows = rows if metric == "cosine" else features.detach().flatten(1).double()
     kept = kept if metric == "cosine" else torch.ones_like(kept)
     if not 1 <= perplexity <= (int(kept.sum()) - 1) / 3:
-        raise ValueError(f"features: expected at least 3 x perplexity + 1 = {3 * perplexity + 1:g} samples with "
-                         f"perplexity from 1 up, got {int(kept.sum())} samples ({int((~kept).sum())} left out)")
+        raise ValueError(
+            f"features: expected at least 3 x perplexity + 1 = {3 * perplexity + 1:g} samples with "
+            f"perplexity from 1 up, got {int(kept.sum())} samples ({int((~kept).sum())} left out)"
+        )
     if start is not None and start.shape != (len(rows), 2):
         raise ValueError(f"start: expected shape ({len(rows)}, 2), one point per row, got {tuple(start.shape)}")
     cloud = rows[kept]
@@ -61,9 +64,18 @@ def tsne(features: Tensor, metric: str = "cosine", perplexity: float = 30.0, see
         cloud = torch.cat([cloud, torch.zeros_like(cloud)], 1)
     begin = "pca" if start is None else _start(start, kept)
     # theta 0.8 draws the same picture as 0.5 in two thirds of the time
-    maker = TSNE(perplexity=perplexity, metric=metric, random_state=seed, n_jobs=1, neighbors="exact",
-                 negative_gradient_method="bh", theta=0.8, initialization=begin,
-                 early_exaggeration_iter=250 if start is None else 0, n_iter=500 if start is None else 250)
+    maker = TSNE(
+        perplexity=perplexity,
+        metric=metric,
+        random_state=seed,
+        n_jobs=1,
+        neighbors="exact",
+        negative_gradient_method="bh",
+        theta=0.8,
+        initialization=begin,
+        early_exaggeration_iter=250 if start is None else 0,
+        n_iter=500 if start is None else 250,
+    )
     points = torch.full((len(rows), 2), torch.nan)
     points[kept.cpu()] = torch.from_numpy(maker.fit(cloud.cpu().numpy()).__array__()).float()
     return points
@@ -75,8 +87,13 @@ def in_the_record(points: Tensor, most: int = 400) -> Tensor:
     return torch.from_numpy(999 * (points[:most].numpy() - low) / (high - low).max()).round().long()
 
 
-def tsne_panels(panels: Mapping[Hashable, Tensor], metric: str = "cosine", perplexity: float = 30.0, seed: int = 0,
-                workers: int = -1) -> dict[Hashable, Tensor]:
+def tsne_panels(
+    panels: Mapping[Hashable, Tensor],
+    metric: str = "cosine",
+    perplexity: float = 30.0,
+    seed: int = 0,
+    workers: int = -1,
+) -> dict[Hashable, Tensor]:
     """``tsne`` of several clouds side by side, one thread each, the same pictures as one by one.
 
     Parameters
@@ -89,9 +106,9 @@ def tsne_panels(panels: Mapping[Hashable, Tensor], metric: str = "cosine", perpl
     name -> float32, shape (N, 2)
     """
     pictures = Parallel(n_jobs=workers, prefer="threads")(
-        delayed(tsne)(features, metric, perplexity, seed) for features in panels.values())
+        delayed(tsne)(features, metric, perplexity, seed) for features in panels.values()
+    )
     return dict(zip(panels, pictures, strict=True))
-
 
 
 def _start(points: Tensor, kept: Tensor) -> np.ndarray:

@@ -23,6 +23,7 @@ def as_text(name: object) -> str:
 
 def closed_on_error(draw: Callable) -> Callable:
     """For functions that make a figure: if they fail, no figure of theirs stays open in pyplot."""
+
     @functools.wraps(draw)
     def drawn(*arguments: object, **more: object) -> object:
         before = set(plt.get_fignums())

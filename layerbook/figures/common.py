@@ -36,10 +36,33 @@ from layerlib.palette import (
     use_style,
 )
 
-__all__ = ["BASELINE_COLOUR", "CLASS_COLOURS", "CONTROL_COLOUR", "DATA_COLOURS", "INK", "KIND_COLOURS", "MARK_COLOURS",
-           "SYSTEM_COLOURS", "VERDICT_COLOURS", "activation_shares", "as_array", "class_histograms", "class_legend",
-           "cloud", "depth_colours", "evenly", "intervals", "marked", "over_training", "per_layer", "pictures",
-           "spread", "systems", "trials", "use_style"]
+__all__ = [
+    "BASELINE_COLOUR",
+    "CLASS_COLOURS",
+    "CONTROL_COLOUR",
+    "DATA_COLOURS",
+    "INK",
+    "KIND_COLOURS",
+    "MARK_COLOURS",
+    "SYSTEM_COLOURS",
+    "VERDICT_COLOURS",
+    "activation_shares",
+    "as_array",
+    "class_histograms",
+    "class_legend",
+    "cloud",
+    "depth_colours",
+    "evenly",
+    "intervals",
+    "marked",
+    "over_training",
+    "per_layer",
+    "pictures",
+    "spread",
+    "systems",
+    "trials",
+    "use_style",
+]
 
 DATA_COLOURS = CLASS_COLOURS[0], CLASS_COLOURS[3]
 MARK_COLOURS = {"crossings": CLASS_COLOURS[3], "turns": CLASS_COLOURS[2]}  # red and green, as in Xie & Lai's figure 8
@@ -189,11 +212,18 @@ def cloud(points: np.ndarray, labels: np.ndarray, ax: Axes, title: str = "") -> 
 
 def class_legend(figure: Figure, classes: Sequence[str]) -> None:
     """One legend for all clouds of a figure, under them."""
-    handles = [Line2D([], [], linestyle="", marker="o", markersize=5, color=colour)
-               for colour in class_colours(len(classes))]
-    figure.legend(handles, [as_text(name) for name in classes], loc="outside lower center",
-                  ncols=min(len(handles), 10), fontsize="x-small",
-                  handletextpad=0.1, columnspacing=0.8)
+    handles = [
+        Line2D([], [], linestyle="", marker="o", markersize=5, color=colour) for colour in class_colours(len(classes))
+    ]
+    figure.legend(
+        handles,
+        [as_text(name) for name in classes],
+        loc="outside lower center",
+        ncols=min(len(handles), 10),
+        fontsize="x-small",
+        handletextpad=0.1,
+        columnspacing=0.8,
+    )
 
 
 def over_training(iterations: Sequence[int], values: np.ndarray, ax: Axes, **line) -> Axes:
@@ -251,6 +281,7 @@ def trials(rows: Sequence[tuple], ax: Axes) -> Axes:
     rows : (claim in words, measured, control or None, name of the control, threshold, +1 or -1, verdict), where the
         claim asks for more (+1) or less (-1) than the threshold
     """
+
     def beside(text: str, x: float, y: float, **look) -> None:
         ax.annotate(text, (x, y), xycoords=("axes fraction", "data"), va="center", fontsize="small", **look)
 
@@ -258,8 +289,12 @@ def trials(rows: Sequence[tuple], ax: Axes) -> Axes:
     beside("verdict", 1.24, -0.9, color="0.35")
     for y, (_, value, control, name, threshold, side, verdict) in enumerate(rows):
         ax.plot([threshold] * 2, [y - 0.35, y + 0.35], color="0.35", linewidth=1.5)
-        ax.annotate("", (threshold + side * 0.09, y - 0.3), (threshold, y - 0.3),
-                    arrowprops={"arrowstyle": "->", "color": "0.35"})
+        ax.annotate(
+            "",
+            (threshold + side * 0.09, y - 0.3),
+            (threshold, y - 0.3),
+            arrowprops={"arrowstyle": "->", "color": "0.35"},
+        )
         ax.plot(value, y, "o", color=INK, markersize=8)
         if control is not None:
             ax.plot(control, y, "D", color=CONTROL_COLOUR, markersize=8, fillstyle="none", markeredgewidth=1.8)

@@ -142,16 +142,20 @@ def systems_depth(report: Report) -> Figure:
 @closed_on_error
 def systems_width(report: Report) -> Figure:
     """The three systems in networks of every width, both sets, a row a set and side (figures 9 and 10)."""
-    sides = {(label, side): curve.sel(part="test") for label in ("hard", "easy")
-             for side, curve in report.sides(f"systems_width_{label}").items()}
+    sides = {
+        (label, side): curve.sel(part="test")
+        for label in ("hard", "easy")
+        for side, curve in report.sides(f"systems_width_{label}").items()
+    }
     columns = max(min(4, curve.sizes["width"]) for curve in sides.values())
-    figure, axes = plt.subplots(len(sides), columns, figsize=(WIDE, 2.3 * len(sides)), sharex=True, sharey="row",
-                                squeeze=False)
+    figure, axes = plt.subplots(
+        len(sides), columns, figsize=(WIDE, 2.3 * len(sides)), sharex=True, sharey="row", squeeze=False
+    )
     for row, ((label, side), curve) in zip(axes, sides.items(), strict=True):
         shown = evenly(curve.sizes["width"], columns)
         for ax, each in zip(row, curve[shown], strict=False):
             _systems(each, None, ax, f"width {each.width.item()}")
-        for ax in row[len(shown):]:
+        for ax in row[len(shown) :]:
             ax.remove()
         row[0].set_ylabel(f"{SETS[label]}\n{side}\naccuracy [%]")
     figure.axes[0].legend(fontsize="x-small")
@@ -179,8 +183,15 @@ def anomaly(report: Report) -> Figure:
     for ax, (side, curve) in zip(axes[0], sides.items(), strict=True):
         narrow = 100 * curve.isel(width=0).sel(part="test", system="discrete")
         for each, mark in zip(narrow, "os^Dv", strict=False):
-            ax.plot(each.layer, each, marker=mark, ms=4, color=SYSTEM_COLOURS["discrete"], alpha=0.8,
-                    label=f"seed {each.seed.item()}")
+            ax.plot(
+                each.layer,
+                each,
+                marker=mark,
+                ms=4,
+                color=SYSTEM_COLOURS["discrete"],
+                alpha=0.8,
+                label=f"seed {each.seed.item()}",
+            )
         ax.set(xlabel="layer", title=f"width {narrow.width.item()} · {side}")
     axes[0, 0].set_ylabel("accuracy of the\ndiscrete system [%]")
     axes[0, 0].legend(fontsize="x-small")
@@ -205,13 +216,18 @@ def variants(report: Report) -> Figure:
     """Layer perplexity of networks trained in other ways, a panel a set and side."""
     panels = [(side, each) for side, curve in report.sides("perplexity_variants").items() for each in curve]
     columns = min(len(panels), 2)
-    figure, axes = plt.subplots(-(-len(panels) // columns), columns, squeeze=False, sharex=True,
-                                figsize=(WIDE / 2 * columns, 3 * -(-len(panels) // columns)))
+    figure, axes = plt.subplots(
+        -(-len(panels) // columns),
+        columns,
+        squeeze=False,
+        sharex=True,
+        figsize=(WIDE / 2 * columns, 3 * -(-len(panels) // columns)),
+    )
     for ax, (side, curve) in zip(axes.flat, panels, strict=False):
         for each, colour in zip(curve, KIND_COLOURS, strict=False):
             spread(each.layer, each, ax, label=each.variant.item(), color=colour)
         ax.set(yscale="log", xlabel="layer", title=f"{SETS[curve['data'].item()]} · {side}")
-    for ax in axes.flat[len(panels):]:
+    for ax in axes.flat[len(panels) :]:
         ax.remove()
     for row in axes:
         row[0].set_ylabel("layer perplexity P")
@@ -264,8 +280,9 @@ def _moments(report: Report, name: str, moment: str, inner: str, columns: int) -
     """The three systems at some moments of a training, a row for every side and value of ``inner``."""
     sides = report.sides(f"systems_{name}")
     rows = list(product(sides, next(iter(sides.values()))[inner].values))
-    figure, axes = plt.subplots(len(rows), columns, figsize=(WIDE + 1, 2.2 * len(rows)), sharex=True, sharey=True,
-                                squeeze=False)
+    figure, axes = plt.subplots(
+        len(rows), columns, figsize=(WIDE + 1, 2.2 * len(rows)), sharex=True, sharey=True, squeeze=False
+    )
     for row, (side, value) in zip(axes, rows, strict=True):
         curve, own = sides[side].sel({inner: value}), report.sides(f"network_{name}")[side]
         own = own.sel({inner: value}) if inner in own.dims else own
@@ -284,7 +301,7 @@ def _grid(panels: Sequence[tuple[str, DataArray]], over: str, columns: int) -> F
     figure, axes = plt.subplots(rows, columns, figsize=(WIDE + 1, 2.3 * rows), sharey=True, sharex=True, squeeze=False)
     for ax, (side, each) in zip(axes.flat, panels, strict=False):
         _systems(each, None, ax, f"{over} {each[over].item()}\n{side}")
-    for ax in axes.flat[len(panels):]:
+    for ax in axes.flat[len(panels) :]:
         ax.remove()
     for ax in axes[:, 0]:
         ax.set_ylabel("accuracy [%]")

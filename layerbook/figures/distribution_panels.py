@@ -11,8 +11,13 @@ from layerbook.figures._drawing import as_text, fits
 from layerbook.figures.common import DATA_COLOURS, INK, as_array, depth_colours
 
 
-def label_bars(predicted: np.ndarray, target: np.ndarray, ax: Axes, classes: Sequence[str] | None = None,
-               colour: object = DATA_COLOURS[0]) -> Axes:
+def label_bars(
+    predicted: np.ndarray,
+    target: np.ndarray,
+    ax: Axes,
+    classes: Sequence[str] | None = None,
+    colour: object = DATA_COLOURS[0],
+) -> Axes:
     """A label distribution as bars, with the target as an outline (Cao et al. 2022, fig. 6).
 
     Parameters
@@ -45,8 +50,9 @@ def scene(image: np.ndarray, ax: Axes, title: str = "") -> Axes:
     return ax
 
 
-def heat_table(values: np.ndarray, rows: Sequence, columns: Sequence, ax: Axes, unit: str,
-               written: str | None = None) -> Axes:
+def heat_table(
+    values: np.ndarray, rows: Sequence, columns: Sequence, ax: Axes, unit: str, written: str | None = None
+) -> Axes:
     """A table in colours, lighter for larger, numbered if ``written`` is a format (Cao et al. 2022, table 4).
 
     Parameters
@@ -55,8 +61,16 @@ def heat_table(values: np.ndarray, rows: Sequence, columns: Sequence, ax: Axes, 
     rows, columns : what stands at the two sides; with more than ten, every tenth is written
     unit : of the values, beside the colour bar
     """
-    sns.heatmap(as_array(values, None), ax=ax, cmap="viridis", annot=written is not None, fmt=written or "",
-                annot_kws={"fontsize": 8}, cbar_kws={"label": unit}, linewidths=0.5 if written else 0)
+    sns.heatmap(
+        as_array(values, None),
+        ax=ax,
+        cmap="viridis",
+        annot=written is not None,
+        fmt=written or "",
+        annot_kws={"fontsize": 8},
+        cbar_kws={"label": unit},
+        linewidths=0.5 if written else 0,
+    )
     for axis, ticks in ((ax.xaxis, columns), (ax.yaxis, rows)):
         shown = range(len(ticks)) if len(ticks) <= 10 else range(0, len(ticks), 10)
         axis.set_ticks([i + 0.5 for i in shown], [f"{ticks[i]:.2g}" for i in shown], rotation=0)
@@ -64,8 +78,9 @@ def heat_table(values: np.ndarray, rows: Sequence, columns: Sequence, ax: Axes, 
     return ax
 
 
-def stacked_shares(shares: np.ndarray, parts: Sequence[str], rows: Sequence[str], ax: Axes,
-                   colours: Sequence | None = None) -> Axes:
+def stacked_shares(
+    shares: np.ndarray, parts: Sequence[str], rows: Sequence[str], ax: Axes, colours: Sequence | None = None
+) -> Axes:
     """Shares that add up to 100 % as one bar a row.
 
     Parameters
@@ -81,8 +96,15 @@ def stacked_shares(shares: np.ndarray, parts: Sequence[str], rows: Sequence[str]
         for i, (start, width) in enumerate(zip(left, share, strict=True)):
             if width >= 7:
                 dark = sum(to_rgba(colour)[:3]) < 1.5
-                ax.text(start + width / 2, i, f"{width:.0f}", ha="center", va="center", fontsize=8,
-                        color="white" if dark else "black")
+                ax.text(
+                    start + width / 2,
+                    i,
+                    f"{width:.0f}",
+                    ha="center",
+                    va="center",
+                    fontsize=8,
+                    color="white" if dark else "black",
+                )
         left += share
     ax.set(xlim=(0, 100), xlabel="samples [%]")
     ax.invert_yaxis()

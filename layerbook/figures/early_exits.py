@@ -1,17 +1,12 @@
 """The figures on leaving a network early, from the report of the chapter on layer distributions."""
 
-
-
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
 from layerbook.figures._drawing import closed_on_error
-from layerbook.figures.common import (
-    DATA_COLOURS,
-    INK,
-)
+from layerbook.figures.common import DATA_COLOURS, INK
 from layerbook.figures.distribution_panels import gains, heat_table, stacked_shares
 from layerbook.figures.layer_distributions import NETWORKS, pairs
 from layerbook.report import THIS_RUN, Report
@@ -51,8 +46,9 @@ def exit_gains(report: Report) -> Figure:
     figure, axes = plt.subplots(len(sides), 4, figsize=(10, 2.9 * len(sides)), squeeze=False, sharey=True)
     for row, (side, first) in zip(axes, sides.items(), strict=True):
         for metric, ax in zip(first.metric.values, row, strict=True):
-            values = {name: report.sides(f"gain_{key}")[side].sel(metric=metric).values
-                      for name, key in NETWORKS.items()}
+            values = {
+                name: report.sides(f"gain_{key}")[side].sel(metric=metric).values for name, key in NETWORKS.items()
+            }
             gains(values, first.way.values, ax)
             ax.set(title=f"{metric}, {side}", xlabel="gain [points]")
     figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
@@ -69,8 +65,7 @@ def exit_scores(report: Report) -> pd.DataFrame:
             ways = ["whole network", *gain.way.values]
             by_way = [whole, *(whole + gain.sel(value="difference").mean("trial").values)]
             at_half = np.full((len(ways), 2), np.nan) if half is None else half.mean("trial").values
-            rows |= {(name, side, way): [*each, *other]
-                     for way, each, other in zip(ways, by_way, at_half, strict=True)}
+            rows |= {(name, side, way): [*each, *other] for way, each, other in zip(ways, by_way, at_half, strict=True)}
     columns = [*gain.metric.values, *report.curves[f"half_{key}"].metric.values]
     table = pd.DataFrame(list(rows.values()), pd.MultiIndex.from_tuples(rows), columns)
     return table.map("{:.2f}".format).replace("nan", "–")

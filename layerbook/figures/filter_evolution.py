@@ -42,8 +42,9 @@ def first_filters(strip: Tensor, steps: Sequence) -> Figure:
     steps : what the columns are called
     """
     figure, axes = plt.subplots(1, 2, figsize=(12, 3.7))
-    for ax, draw, title in zip(axes, (filters_over_steps, moves_over_steps), ("filters", "change since step 0"),
-                               strict=True):
+    for ax, draw, title in zip(
+        axes, (filters_over_steps, moves_over_steps), ("filters", "change since step 0"), strict=True
+    ):
         draw(strip.numpy(), steps, ax)
         ax.set_title(title)
     return figure
@@ -74,8 +75,13 @@ def depth_orders(report: Report) -> Figure:
     sides = report.sides("order")
     figure, axes = plt.subplots(len(sides), 1, figsize=(7.5, 0.8 + 2.9 * len(sides)), squeeze=False)
     for ax, (side, curve) in zip(axes[:, 0], sides.items(), strict=True):
-        orders({run.item(): {how.item(): each.sel(reading=how).values for how in each.reading}
-                for run, each in zip(curve.run, curve, strict=True)}, ax)
+        orders(
+            {
+                run.item(): {how.item(): each.sel(reading=how).values for how in each.reading}
+                for run, each in zip(curve.run, curve, strict=True)
+            },
+            ax,
+        )
         ax.set_title(side)
         ax.label_outer()
     outer_legend(axes[0])
@@ -89,8 +95,13 @@ def sizes(report: Report) -> Figure:
     names = {"VGG-16, Adam": "VGG-16", "VGG-16, SGD": "VGG-16, SGD", "ResNet-50, Adam": "ResNet-50"}
     figure, axes = plt.subplots(1, len(sides), figsize=(1.5 + 4 * len(sides), 3.6), squeeze=False)
     for ax, (side, curve) in zip(axes[0], sides.items(), strict=True):
-        by_size(*({name: each.sel(run=run).values for name, run in names.items()}
-                  for each in (report.sides("weights")[side], curve)), ax)
+        by_size(
+            *(
+                {name: each.sel(run=run).values for name, run in names.items()}
+                for each in (report.sides("weights")[side], curve)
+            ),
+            ax,
+        )
         ax.set_title(side)
     axes[0, 0].set_ylabel("mean $D_t$, as printed")
     axes[0, -1].legend(fontsize="x-small", loc="upper left", bbox_to_anchor=(1, 1))
@@ -157,7 +168,7 @@ def zeroing(report: Report) -> Figure:
         for ax, (case, key) in zip(row, CASES.items(), strict=True):
             curve = report.sides(f"cost_{key}")[side]
             values = curve.sel(best="top-1").values
-            costs(values[:, len(WAYS):], dict(zip(WAYS, values.T, strict=False)), curve.layer.values, ax)
+            costs(values[:, len(WAYS) :], dict(zip(WAYS, values.T, strict=False)), curve.layer.values, ax)
             ax.set_title(f"{case} · {side}", fontsize="small")
         row[0].set_ylabel("accuracy lost [points]")
     axes[0, -1].legend(fontsize="x-small", loc="upper left", bbox_to_anchor=(1, 1))
@@ -170,9 +181,11 @@ def zeroing_table(report: Report) -> pd.DataFrame:
     rows = []
     for case, key in CASES.items():
         for each in report.sides(f"cost_{key}")[side]:
-            random = [f"{column.mean():.2f} ± {column.std(ddof=1):.2f} ({np.quantile(column, 0.05):.2f})"
-                      for column in each.values[len(WAYS):].T]
-            picked = (f"{top1:.2f} / {top5:.2f}" for top1, top5 in each.values[:len(WAYS)])
+            random = [
+                f"{column.mean():.2f} ± {column.std(ddof=1):.2f} ({np.quantile(column, 0.05):.2f})"
+                for column in each.values[len(WAYS) :].T
+            ]
+            picked = (f"{top1:.2f} / {top5:.2f}" for top1, top5 in each.values[: len(WAYS)])
             rows.append([case, each.layer.item(), *random, *picked])
     heads = ["network", "layer", "random, top-1", "random, top-5", *(f"{way}, top-1 / top-5" for way in WAYS)]
     return pd.concat({side: pd.DataFrame(rows, columns=heads).set_index(heads[:2])}, axis=1)
@@ -202,5 +215,8 @@ def feature_maps(picture: Tensor, features: Mapping[str, Sequence[Tensor]], seed
 
 def _panels(report: Report, name: str) -> list[tuple[str, str, DataArray]]:
     """What a figure shows side by side: (title, side, curve) of both networks, in this run and in the record."""
-    return [(f"{label} · {side}", side, report.sides(f"{name}_{key}")[side])
-            for side in report.sides(f"{name}_vgg") for label, key in NETWORKS.items()]
+    return [
+        (f"{label} · {side}", side, report.sides(f"{name}_{key}")[side])
+        for side in report.sides(f"{name}_vgg")
+        for label, key in NETWORKS.items()
+    ]

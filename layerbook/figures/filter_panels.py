@@ -79,8 +79,9 @@ def _tiles(colours: np.ndarray, steps: Sequence, ax: Axes) -> Axes:
     return ax
 
 
-def over_steps(steps: Sequence[float], values: np.ndarray, layers: Sequence[str], ax: Axes,
-               halved: Sequence[float] = (), **line) -> Axes:
+def over_steps(
+    steps: Sequence[float], values: np.ndarray, layers: Sequence[str], ax: Axes, halved: Sequence[float] = (), **line
+) -> Axes:
     """One line over the training steps for each layer, light to dark; dashed where the learning rate is halved.
 
     Parameters
@@ -128,13 +129,22 @@ def costs(random: np.ndarray, picked: Mapping[str, np.ndarray], layers: Sequence
     places = np.arange(len(random))
     jitter = np.linspace(-0.12, 0.12, random.shape[1])
     control = {"color": CONTROL_COLOUR, "linestyle": ""}
-    ax.plot((places[:, None] + jitter).ravel(), random.ravel(), "o", markersize=3.5, markeredgewidth=0, alpha=0.5,
-            label="random", **control)
+    ax.plot(
+        (places[:, None] + jitter).ravel(),
+        random.ravel(),
+        "o",
+        markersize=3.5,
+        markeredgewidth=0,
+        alpha=0.5,
+        label="random",
+        **control,
+    )
     ax.plot(places, random.mean(1), "_", markersize=18, markeredgewidth=2, label="random, mean", **control)
     shifts = 0.2 + 0.13 * np.arange(len(picked))
     for (name, values), shift, marker in zip(picked.items(), shifts, "^sD", strict=False):
-        ax.plot(places + shift, values, marker, color=PICK_COLOURS.get(name, INK), markersize=6, linestyle="",
-                label=name)
+        ax.plot(
+            places + shift, values, marker, color=PICK_COLOURS.get(name, INK), markersize=6, linestyle="", label=name
+        )
     ax.axhline(0, color="0.5", linewidth=0.8, zorder=0)
     ax.set_xticks(places, layers)
     ax.set_xlim(-0.4, len(places) - 0.2)
@@ -154,12 +164,24 @@ def orders(rows: Mapping[str, Mapping[str, Sequence[float]]], ax: Axes) -> Axes:
     for kind, shift, colour, marker in zip(kinds, shifts, KIND_COLOURS, "os^D", strict=False):
         values = np.array([row[kind][:3] for row in rows.values()], dtype=float)
         errors = np.abs(values[:, 1:] - values[:, :1]).T
-        ax.errorbar(values[:, 0], shift - np.arange(len(rows)), xerr=errors, linestyle="", marker=marker,
-                    markersize=5.5, capsize=2, color=colour, label=kind)
+        ax.errorbar(
+            values[:, 0],
+            shift - np.arange(len(rows)),
+            xerr=errors,
+            linestyle="",
+            marker=marker,
+            markersize=5.5,
+            capsize=2,
+            color=colour,
+            label=kind,
+        )
     ax.axvline(0, color="0.5", linewidth=0.8, zorder=0)
     ax.set_yticks(-np.arange(len(rows)), list(rows))
-    ax.set(xlim=(-1.08, 1.08), ylim=(0.5 - len(rows), 0.5),
-           xlabel="rank correlation of depth and change\n(−1: falls with depth, +1: rises)")
+    ax.set(
+        xlim=(-1.08, 1.08),
+        ylim=(0.5 - len(rows), 0.5),
+        xlabel="rank correlation of depth and change\n(−1: falls with depth, +1: rises)",
+    )
     ax.grid(axis="y", visible=False)
     return ax
 

@@ -18,11 +18,23 @@ from layerbook.report import THIS_RUN, Report
 CLOUDS = ("targets", "targets of random labels", "features")
 NETWORKS = {"MNIST": "mnist", "Fashion-MNIST": "fashion", "MNIST, sigmoid": "sigmoid"}
 # what the decoder draws -> how it is called in figures
-DRAWN = {"error": "unguided, error", "label": "unguided, label", "error, wrong label": "unguided, error, wrong label",
-         "guided": "guided", "guided, wrong label": "guided, wrong label", "guided, untrained": "guided, untrained"}
-STRIPS = {"image": "image", "error": "bp-DNN, error", "label": "bp-DNN, label",
-          "guided, masked": "guided, as printed", "guided": "guided, no pixel mask",
-          "guided, wrong label": "… wrong label", "guided, untrained": "… untrained"}
+DRAWN = {
+    "error": "unguided, error",
+    "label": "unguided, label",
+    "error, wrong label": "unguided, error, wrong label",
+    "guided": "guided",
+    "guided, wrong label": "guided, wrong label",
+    "guided, untrained": "guided, untrained",
+}
+STRIPS = {
+    "image": "image",
+    "error": "bp-DNN, error",
+    "label": "bp-DNN, label",
+    "guided, masked": "guided, as printed",
+    "guided": "guided, no pixel mask",
+    "guided, wrong label": "… wrong label",
+    "guided, untrained": "… untrained",
+}
 _HUES = (*common.KIND_COLOURS[:2], common.CONTROL_COLOUR, common.KIND_COLOURS[2], common.CONTROL_COLOUR)
 _LOOKS = [{"color": hue, "marker": marker} for hue, marker in zip(_HUES, "osvD^", strict=True)]
 _RECORD = {"linestyle": ":", "marker": ""}
@@ -44,9 +56,12 @@ def alignments(report: Report) -> Figure:
 @closed_on_error
 def target_clouds(report: Report, classes: Sequence[str]) -> Figure:
     """Targets of five layers in the plane, of true and of random labels, at two moments (Xie & Lai, fig. 4)."""
-    rows = [(side, step.item(), cloud.item(), curve.sel(iteration=step, cloud=cloud).values)
-            for side, curve in report.sides("tsne_targets").items()
-            for step in curve.iteration for cloud in curve.cloud]
+    rows = [
+        (side, step.item(), cloud.item(), curve.sel(iteration=step, cloud=cloud).values)
+        for side, curve in report.sides("tsne_targets").items()
+        for step in curve.iteration
+        for cloud in curve.cloud
+    ]
     figure, axes = plt.subplots(len(rows), 5, figsize=(9.5, 1.95 * len(rows)))
     for n, (line, (side, step, cloud, points)) in enumerate(zip(axes, rows, strict=True)):
         for i, ax in enumerate(line):
@@ -75,8 +90,9 @@ def separations(report: Report, pixels: Sequence[float]) -> Figure:
 
 
 @closed_on_error
-def first_layer_slider(report: Report, planes: Mapping[str, Mapping[int, Tensor]], labels: Tensor,
-                       classes: Sequence[str]) -> HTML:
+def first_layer_slider(
+    report: Report, planes: Mapping[str, Mapping[int, Tensor]], labels: Tensor, classes: Sequence[str]
+) -> HTML:
     """Targets and features of layer 1 after every step, to leaf through.
 
     Parameters
@@ -98,16 +114,20 @@ def first_layer_slider(report: Report, planes: Mapping[str, Mapping[int, Tensor]
 @closed_on_error
 def first_layer(report: Report, classes: Sequence[str]) -> Figure:
     """Targets and features of layer 1 at the paper's moments (Xie & Lai, fig. 5)."""
-    rows = [(side, cloud.item(), curve.sel(cloud=cloud)) for side, curve in report.sides("tsne_first_layer").items()
-            for cloud in curve.cloud]
+    rows = [
+        (side, cloud.item(), curve.sel(cloud=cloud))
+        for side, curve in report.sides("tsne_first_layer").items()
+        for cloud in curve.cloud
+    ]
     columns = max(each.sizes["iteration"] for *_, each in rows)
     figure, axes = plt.subplots(len(rows), columns, figsize=(1.9 * columns, 2.15 * len(rows)))
     for line, (side, cloud, moments) in zip(axes, rows, strict=True):
         line[0].set_ylabel(f"{cloud}\n{side}", fontsize="small")
         for ax, points in zip(line, moments, strict=False):
             step = points.iteration.item()
-            common.cloud(points.values, _classes_of(report, side), ax,
-                         _told(report, side, step, 1, cloud, f"iteration {step}\n"))
+            common.cloud(
+                points.values, _classes_of(report, side), ax, _told(report, side, step, 1, cloud, f"iteration {step}\n")
+            )
     common.class_legend(figure, classes)
     return figure
 
@@ -115,8 +135,11 @@ def first_layer(report: Report, classes: Sequence[str]) -> Figure:
 @closed_on_error
 def feature_clouds(report: Report, classes: Sequence[str]) -> Figure:
     """Features of five layers in the plane, before and after training (Xie & Lai, fig. 6)."""
-    rows = [(side, each.iteration.item(), each.values) for side, curve in report.sides("tsne_features").items()
-            for each in curve]
+    rows = [
+        (side, each.iteration.item(), each.values)
+        for side, curve in report.sides("tsne_features").items()
+        for each in curve
+    ]
     figure, axes = plt.subplots(len(rows), 5, figsize=(9.5, 2 * len(rows)))
     for n, (line, (side, step, points)) in enumerate(zip(axes, rows, strict=True)):
         for i, ax in enumerate(line):
@@ -137,8 +160,9 @@ def decoder_pictures(report: Report, strips: np.ndarray) -> Figure:
     """
     blocks = {side: curve.values for side, curve in report.sides("pictures").items()} | {THIS_RUN: strips}
     widths = [block.shape[1] for block in blocks.values()]
-    figure, axes = plt.subplots(len(STRIPS), len(blocks), squeeze=False, width_ratios=widths,
-                                figsize=(11, 0.7 + 70 / sum(widths)))
+    figure, axes = plt.subplots(
+        len(STRIPS), len(blocks), squeeze=False, width_ratios=widths, figsize=(11, 0.7 + 70 / sum(widths))
+    )
     for column, (side, block) in zip(axes.T, blocks.items(), strict=True):
         for ax, word, strip in zip(column, STRIPS.values(), block, strict=True):
             colours = "gray_r" if word == "image" else "RdBu_r"
@@ -197,8 +221,9 @@ def contrasts(report: Report) -> Figure:
         for ax, where in zip(line, curve.mark.values, strict=True):
             for how, style in zip(curve.adjustment.values, looks, strict=True):
                 rows = curve.sel(mark=where, adjustment=how)
-                common.intervals({DRAWN[row.picture.item()]: row.values for row in rows}, ax, color=common.INK,
-                                 label=how, **style)
+                common.intervals(
+                    {DRAWN[row.picture.item()]: row.values for row in rows}, ax, color=common.INK, label=how, **style
+                )
             ax.set(xlabel="contrast [standard deviations]", title=f"{where} · {side}")
             ax.label_outer()
     axes[0, 0].legend(fontsize="x-small", loc="lower right")
@@ -241,13 +266,20 @@ def _classes_of(report: Report, side: str, cloud: str = "targets") -> DataArray:
 # claim -> what is measured, and what the control is, in the figure of all claims
 _SAYS = {
     "19": ("targets' silhouette beyond random labels'", ""),
-    "20": ("rise with the layer", "random labels"), "20b": ("… beyond random labels", ""),
+    "20": ("rise with the layer", "random labels"),
+    "20b": ("… beyond random labels", ""),
     "21": ("gain of low layers by iteration 100", "random labels"),
-    "22": ("silhouettes of z₁, õ₁ apart", "at the start"), "22b": ("z₁ laid out like õ₁", "pixels"),
-    "23": ("untrained features' k-NN", "pixels"), "23b": ("… no better than pixels", "pixels"),
-    "24": ("−z̃₀ like its image (cosine)", "wrong label"), "24b": ("… guided", "wrong label"),
-    "25": ("unguided picture like class mean", "guided"), "25b": ("… like others of its class", "guided"),
-    "26": ("brighter at crossings", "wrong label"), "26b": ("… more than unguided", "unguided")}
+    "22": ("silhouettes of z₁, õ₁ apart", "at the start"),
+    "22b": ("z₁ laid out like õ₁", "pixels"),
+    "23": ("untrained features' k-NN", "pixels"),
+    "23b": ("… no better than pixels", "pixels"),
+    "24": ("−z̃₀ like its image (cosine)", "wrong label"),
+    "24b": ("… guided", "wrong label"),
+    "25": ("unguided picture like class mean", "guided"),
+    "25b": ("… like others of its class", "guided"),
+    "26": ("brighter at crossings", "wrong label"),
+    "26b": ("… more than unguided", "unguided"),
+}
 
 
 @closed_on_error

@@ -17,8 +17,11 @@ from layerlib import Inspection
 LENS_COLOURS = dict(zip(LENSES, KIND_COLOURS, strict=True))
 LENS_MARKS = dict(zip(LENSES, "osD^v", strict=True))
 NETWORK_LOOKS = {"MLP": (INK, "o"), "plain CNN": (DATA_COLOURS[1], "s"), "residual CNN": (DATA_COLOURS[0], "^")}
-WAYS = {"layers": "over the layers,\nat the end", "steps": "over the steps,\nwithin a layer",
-        "rest": "beyond what layers\nand steps add"}
+WAYS = {
+    "layers": "over the layers,\nat the end",
+    "steps": "over the steps,\nwithin a layer",
+    "rest": "beyond what layers\nand steps add",
+}
 
 
 @closed_on_error
@@ -30,8 +33,9 @@ def maps(readings: DataArray) -> Figure:
     readings : dims network, seed, lens, step, layer
     """
     mean = readings.mean("seed")
-    figure, axes = plt.subplots(mean.sizes["network"], len(LENSES), figsize=(8.8, 0.5 + 1.8 * mean.sizes["network"]),
-                                sharex=True, sharey=True)
+    figure, axes = plt.subplots(
+        mean.sizes["network"], len(LENSES), figsize=(8.8, 0.5 + 1.8 * mean.sizes["network"]), sharex=True, sharey=True
+    )
     for column, lens in zip(axes.T, LENSES, strict=True):
         read = mean.sel(lens=lens)
         for ax, each in zip(column, read, strict=True):
@@ -151,8 +155,14 @@ def times(when: np.ndarray, last: float, ax: Axes) -> Axes:
         y = np.arange(1, layers + 1)
         middle = np.where(known, np.expm1(np.log1p(each).mean(0)), np.nan)
         ax.plot(middle, y, LENS_MARKS[lens] + "-", color=LENS_COLOURS[lens], label=lens, markersize=5, linewidth=1.4)
-        ax.fill_betweenx(y, np.where(known, each.min(0), np.nan), np.where(known, each.max(0), np.nan),
-                         color=LENS_COLOURS[lens], alpha=0.15, linewidth=0)
+        ax.fill_betweenx(
+            y,
+            np.where(known, each.min(0), np.nan),
+            np.where(known, each.max(0), np.nan),
+            color=LENS_COLOURS[lens],
+            alpha=0.15,
+            linewidth=0,
+        )
     ax.set_xscale("symlog", linthresh=1)
     ax.set_xlim(-0.25, last * 1.3)
     ax.xaxis.set_minor_locator(NullLocator())

@@ -8,15 +8,7 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from layerbook.figures._drawing import closed_on_error
-from layerbook.figures.common import (
-    BASELINE_COLOUR,
-    DATA_COLOURS,
-    INK,
-    KIND_COLOURS,
-    depth_colours,
-    evenly,
-    spread,
-)
+from layerbook.figures.common import BASELINE_COLOUR, DATA_COLOURS, INK, KIND_COLOURS, depth_colours, evenly, spread
 from layerbook.figures.distribution_panels import costs, label_bars, scene, stacked_shares
 from layerbook.report import THIS_RUN, Report
 
@@ -124,8 +116,15 @@ def steadiness(report: Report) -> Figure:
     for (side, curve), ax in zip(sides.items(), axes[0], strict=True):
         for each, dash in zip(curve.sel(place="tap 1"), ("-", "-", "--", "--"), strict=True):
             kind = each.kind.item()
-            spread(np.arange(each.shape[1]) / 2, each.values, ax, kind, marker="", linestyle=dash,
-                   color=KIND_COLOURS["batch" in kind or kind == "both"])
+            spread(
+                np.arange(each.shape[1]) / 2,
+                each.values,
+                ax,
+                kind,
+                marker="",
+                linestyle=dash,
+                color=KIND_COLOURS["batch" in kind or kind == "both"],
+            )
         ax.set(title=side, xlabel="epochs", ylabel="W at tap 1, uniform")
         ax.legend(fontsize=8)
     return figure
@@ -148,14 +147,20 @@ def students(report: Report) -> Figure:
 def kinds(report: Report) -> Figure:
     """Shares of easy, hard and confused samples, and how many of each are right."""
     sides = report.sides("kinds")
-    figure, axes = plt.subplots(len(sides), 2, figsize=(8.5, 1.9 * len(sides) + 0.4), squeeze=False,
-                                width_ratios=[1.4, 1])
+    figure, axes = plt.subplots(
+        len(sides), 2, figsize=(8.5, 1.9 * len(sides) + 0.4), squeeze=False, width_ratios=[1.4, 1]
+    )
     for (left, right), (side, shares) in zip(axes, sides.items(), strict=True):
         names, rights = shares.kind.values, report.sides("kinds_right")[side]
         stacked_shares(shares.values, names, list(NETWORKS), left, KIND_COLOURS).set_title(side)
         for i, (name, colour) in enumerate(zip(NETWORKS, DATA_COLOURS, strict=True)):
-            right.barh(np.arange(len(names)) + 0.2 * (2 * i - 1), 100 * rights.sel(network=name), height=0.36,
-                       label=name, color=colour)
+            right.barh(
+                np.arange(len(names)) + 0.2 * (2 * i - 1),
+                100 * rights.sel(network=name),
+                height=0.36,
+                label=name,
+                color=colour,
+            )
         right.set_yticks(range(len(names)), names)
         right.set(xlabel="exactly right [%]", xlim=(0, 100), ylim=(len(names) - 0.5, -0.5), title=side)
         right.legend(fontsize=8)
@@ -164,8 +169,15 @@ def kinds(report: Report) -> Figure:
 
 
 @closed_on_error
-def examples(images: Tensor, found: Mapping[str, int], distance: np.ndarray, told: Tensor, truth: Tensor,
-             classes: Sequence[str], bounds: Sequence[float]) -> Figure:
+def examples(
+    images: Tensor,
+    found: Mapping[str, int],
+    distance: np.ndarray,
+    told: Tensor,
+    truth: Tensor,
+    classes: Sequence[str],
+    bounds: Sequence[float],
+) -> Figure:
     """A sample of each kind: the picture, its label distribution at one tap, its distance by tap (Cao et al., fig. 9).
 
     Parameters
@@ -176,8 +188,9 @@ def examples(images: Tensor, found: Mapping[str, int], distance: np.ndarray, tol
     told, truth : label distributions, shapes (taps, N, K) and (N, K)
     bounds : of w, between the kinds
     """
-    figure, axes = plt.subplots(len(found), 3, figsize=(8.2, 1.75 * len(found)), squeeze=False,
-                                width_ratios=[0.6, 1.5, 1.2])
+    figure, axes = plt.subplots(
+        len(found), 3, figsize=(8.2, 1.75 * len(found)), squeeze=False, width_ratios=[0.6, 1.5, 1.2]
+    )
     for (kind, i), row in zip(found.items(), axes, strict=True):
         tap = int(distance[:, i].argmin()) if kind == "confused" else len(distance) - 1
         scene(images[i], row[0], kind)
@@ -196,6 +209,8 @@ def pairs(report: Report, name: str, height: float, **shared: bool) -> tuple[Fig
     """A row a side, a panel a network: the figure, and (network, side, curve, axes) of each."""
     sides = report.sides(f"{name}_resnet18")
     figure, axes = plt.subplots(len(sides), 2, figsize=(8.5, height * len(sides)), squeeze=False, **shared)
-    return figure, [(label, side, report.sides(f"{name}_{key}")[side], ax)
-                    for row, side in zip(axes, sides, strict=True)
-                    for (label, key), ax in zip(NETWORKS.items(), row, strict=True)]
+    return figure, [
+        (label, side, report.sides(f"{name}_{key}")[side], ax)
+        for row, side in zip(axes, sides, strict=True)
+        for (label, key), ax in zip(NETWORKS.items(), row, strict=True)
+    ]

@@ -32,8 +32,13 @@ def draw(board: Scoreboard, sides: Sequence[str], axes: Sequence[Axes]) -> None:
             smaller = counts[outcome].sum(axis=1).to_numpy() - at_size
             for widths, hatch in ((at_size, ""), (smaller, SMALLER)):
                 bars = ax.barh(counts.index, widths, left=left, color=colour, edgecolor="white", hatch=hatch)
-                texts = ax.bar_label(bars, [f"{n} {MARKS[outcome]}" if n else "" for n in widths], label_type="center",
-                                     color="black", fontsize="small")
+                texts = ax.bar_label(
+                    bars,
+                    [f"{n} {MARKS[outcome]}" if n else "" for n in widths],
+                    label_type="center",
+                    color="black",
+                    fontsize="small",
+                )
                 for text in texts:
                     text.set_bbox({"facecolor": colour, "edgecolor": "none", "pad": 1})
                 left = left + widths

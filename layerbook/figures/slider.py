@@ -60,18 +60,29 @@ def slider(frames: Sequence[bytes], labels: Sequence[str], alt: str, what: str =
     >>> slider([png(before), png(after)], ["iteration 0", "iteration 100"], "Features in the plane", "iteration")
     """
     if not frames or len(frames) != len(labels):
-        raise ValueError(f"frames, labels: expected one label per frame and at least one, got {len(frames)} frames "
-                         f"and {len(labels)} labels")
+        raise ValueError(
+            f"frames, labels: expected one label per frame and at least one, got {len(frames)} frames "
+            f"and {len(labels)} labels"
+        )
     for i, frame in enumerate(frames):
         if not bytes(frame).startswith(b"\x89PNG\r\n"):
             raise ValueError(f"frames: expected PNG files, frame {i} begins {bytes(frame)[:8]!r}")
     addresses = ["data:image/png;base64," + base64.b64encode(frame).decode() for frame in frames]
     alts = [f"{alt}: {label}" for label in labels]
     name = hashlib.sha256("".join([*addresses, *alts]).encode()).hexdigest()[:12]  # its own, and the same in every run
-    return HTML(_PAGE.format(
-        name=f"slider-{name}", picture=addresses[-1], alt=html.escape(alts[-1]), last=len(frames) - 1,
-        what=html.escape(what), label=html.escape(labels[-1]), frames=json.dumps(addresses), labels=_script(labels),
-        alts=_script(alts)))
+    return HTML(
+        _PAGE.format(
+            name=f"slider-{name}",
+            picture=addresses[-1],
+            alt=html.escape(alts[-1]),
+            last=len(frames) - 1,
+            what=html.escape(what),
+            label=html.escape(labels[-1]),
+            frames=json.dumps(addresses),
+            labels=_script(labels),
+            alts=_script(alts),
+        )
+    )
 
 
 def _script(words: Sequence[str]) -> str:

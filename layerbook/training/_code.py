@@ -45,8 +45,10 @@ def _check_unchanged(code: types.CodeType) -> None:
     with contextlib.suppress(OSError):  # a notebook's cell has no file
         written = os.stat(code.co_filename).st_mtime
         if written > STARTED and code not in _codes_in(code.co_filename, written):
-            raise ValueError(f"store: {code.co_filename} was changed after it had been imported: begin anew, so that "
-                             "the training is kept under the name of the code that ran")
+            raise ValueError(
+                f"store: {code.co_filename} was changed after it had been imported: begin anew, so that "
+                "the training is kept under the name of the code that ran"
+            )
 
 
 @functools.lru_cache(maxsize=64)

@@ -24,8 +24,20 @@ OWN = ("layerlib", "layerbook")
 # known by their names alone: which versions of them trained is told beside the weights
 NAMED = ("torch", "torchvision", "numpy", "scipy", "builtins")
 STANDARD = sysconfig.get_path("stdlib")
-PLAIN = (type(None), bool, int, float, complex, str, bytes, torch.dtype, torch.layout, torch.memory_format,
-         slice, type(Ellipsis))
+PLAIN = (
+    type(None),
+    bool,
+    int,
+    float,
+    complex,
+    str,
+    bytes,
+    torch.dtype,
+    torch.layout,
+    torch.memory_format,
+    slice,
+    type(Ellipsis),
+)
 INTERNAL = frozenset(vars(nn.Module()))  # what every module has: its tensors and children, hooks, mode
 MAKING = frozenset(("__init__", "__post_init__", "__new__"))
 SHOWING = frozenset(("__repr__", "__str__", "extra_repr"))
@@ -87,9 +99,12 @@ class Describer:
         self._first[id(module)] = name
         plain = {key: each for key, each in sorted(vars(module).items()) if key not in INTERNAL}
         tensors = module._parameters | module._buffers
-        return (self.kind(type(module)), self.value(plain, attributes=True),
-                [self.value(hook) for kind in HOOKS for hook in getattr(module, kind).values()],
-                [(key, self._array(each)) for key, each in tensors.items() if each is not None])
+        return (
+            self.kind(type(module)),
+            self.value(plain, attributes=True),
+            [self.value(hook) for kind in HOOKS for hook in getattr(module, kind).values()],
+            [(key, self._array(each)) for key, each in tensors.items() if each is not None],
+        )
 
     def _array(self, value: Tensor | np.ndarray) -> tuple:
         kind = ()
@@ -133,8 +148,11 @@ class Describer:
         bases = [base(each) for each in cls.__bases__]
         if _installed(cls):
             return "class", f"{cls.__module__}.{cls.__qualname__}", own_code(cls), bases
-        members = [(name, self.value(_within(each))) for name, each in sorted(vars(cls).items())
-                   if name not in without and _counts(name, each)]
+        members = [
+            (name, self.value(_within(each)))
+            for name, each in sorted(vars(cls).items())
+            if name not in without and _counts(name, each)
+        ]
         return "class", cls.__qualname__, members, bases
 
     def _function(self, function: object) -> tuple:
@@ -173,8 +191,9 @@ def _installed(definition: object) -> bool:
 def _named(definition: object) -> bool:
     """Whether it is Python's or PyTorch's; a reader's module may have the name of one of Python's."""
     top, file = _top(definition), _file(definition)
-    return top in NAMED or (top in sys.stdlib_module_names and (
-        not file or (file.startswith(STANDARD) and not _installed(definition))))
+    return top in NAMED or (
+        top in sys.stdlib_module_names and (not file or (file.startswith(STANDARD) and not _installed(definition)))
+    )
 
 
 def _cells(function: types.FunctionType) -> list:

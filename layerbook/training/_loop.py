@@ -45,8 +45,13 @@ class Run:
         self.best_error = torch.where(better, self.errors[-1], self.best_error)
         self.best_epoch = self.best_epoch.where(~better, self.epoch)
         now = self.network.stacked_state()
-        self.best = now if self.best is None else {
-            name: torch.where(better.view(-1, *[1] * (t.ndim - 1)), t, self.best[name]) for name, t in now.items()}
+        self.best = (
+            now
+            if self.best is None
+            else {
+                name: torch.where(better.view(-1, *[1] * (t.ndim - 1)), t, self.best[name]) for name, t in now.items()
+            }
+        )
 
     def finish(self) -> None:
         """Leave every network at its best epoch, where there was one to choose by."""
@@ -63,7 +68,7 @@ def one_epoch(run: Run, train: Split, validation: Split | None, loss: Callable[[
     total = torch.zeros(network.size, dtype=torch.float64, device=device)
     order = torch.stack([torch.randperm(len(train), generator=g) for g in run.orders]).to(device)
     steps = settings.steps
-    batches = order.split(settings.batch_size, dim=1)[:steps and steps - run.step]
+    batches = order.split(settings.batch_size, dim=1)[: steps and steps - run.step]
     for rows in batches:
         x = as_input(train.images[rows.flatten()], dtype).unflatten(0, rows.shape)
         if noise:

@@ -42,8 +42,10 @@ class Kept:
             return None
         digest = hashlib.sha256(memoryview(content)[HEADER:]).digest()
         if content[:HEADER] != MARK + digest:
-            raise ValueError(f"store: {self.path} is damaged, it is not what was written there: "
-                             "delete it, and what it held is trained again")
+            raise ValueError(
+                f"store: {self.path} is damaged, it is not what was written there: "
+                "delete it, and what it held is trained again"
+            )
         return torch.load(io.BytesIO(memoryview(content)[HEADER:]), map_location=device, weights_only=True)
 
     def write(self, kept: dict) -> None:
@@ -121,8 +123,9 @@ class Store:
             with tempfile.TemporaryFile(dir=self.folder):
                 pass
         except OSError as error:
-            raise ValueError(f"store: expected a folder to write to, got {str(self.folder)!r}: "
-                             f"{error.strerror}") from None
+            raise ValueError(
+                f"store: expected a folder to write to, got {str(self.folder)!r}: {error.strerror}"
+            ) from None
         self._code = self._code or code_state()
 
     def _finished(self, name: str) -> Kept:

@@ -48,8 +48,14 @@ class History:
     reached: Tensor | None = None
 
 
-def train_network(network: Single | Stacked, seeds: Sequence[int], train: Split | Callable[[int], Split],
-                  validation: Split | None, settings: Settings, unfinished: Kept | None = None) -> History:
+def train_network(
+    network: Single | Stacked,
+    seeds: Sequence[int],
+    train: Split | Callable[[int], Split],
+    validation: Split | None,
+    settings: Settings,
+    unfinished: Kept | None = None,
+) -> History:
     """Train in place, as `layerbook.training.fit.fit` says; a long run is kept in ``unfinished``, and resumed there."""
     device = network.parameters[0].device
     fresh = train if callable(train) else None
@@ -69,8 +75,9 @@ def train_network(network: Single | Stacked, seeds: Sequence[int], train: Split 
         started = last = time.monotonic()
         before = run.seconds
         quiet = settings.progress is None or bool(os.environ.get("CI") or os.environ.get("TQDM_DISABLE"))
-        with tqdm(total=epochs, initial=run.epoch, desc=settings.progress, disable=quiet, unit="epoch",
-                  leave=False) as bar:
+        with tqdm(
+            total=epochs, initial=run.epoch, desc=settings.progress, disable=quiet, unit="epoch", leave=False
+        ) as bar:
             while run.epoch < epochs and not (followed and followed.done()):
                 if fresh and run.epoch:
                     data = fresh(run.epoch + 1).to(device)
@@ -92,24 +99,34 @@ def _epoch(run: Run, data: Split, validation: Split | None, loss: Callable) -> N
     except ValueError as error:
         if "more than 1 value per channel" not in str(error):
             raise
-        raise ValueError(f"batch_size: batch normalisation needs at least two samples a batch, and {len(data)} in "
-                         f"batches of {run.settings.batch_size} leave one for the last: take another") from None
+        raise ValueError(
+            f"batch_size: batch normalisation needs at least two samples a batch, and {len(data)} in "
+            f"batches of {run.settings.batch_size} leave one for the last: take another"
+        ) from None
     except RuntimeError as error:
         if "randomness" not in str(error):
             raise
-        raise ValueError("make_model: expected networks without dropout or other chance, which would draw otherwise "
-                         "side by side than one by one: train each with fit") from None
+        raise ValueError(
+            "make_model: expected networks without dropout or other chance, which would draw otherwise "
+            "side by side than one by one: train each with fit"
+        ) from None
     if not run.losses[-1].isfinite().all():
-        raise ValueError(f"loss: not finite in epoch {run.epoch} ({run.losses[-1].tolist()}); "
-                         "lower the learning rate of optimizer")
+        raise ValueError(
+            f"loss: not finite in epoch {run.epoch} ({run.losses[-1].tolist()}); lower the learning rate of optimizer"
+        )
 
 
 def _history(run: Run, followed: Followed | None) -> History:
     empty = torch.empty(run.network.size, 0, dtype=torch.float64)
     chosen = torch.full_like(run.best_epoch, run.epoch) if run.best is None else run.best_epoch
     kept = {step: {name: t.cpu() for name, t in state.items()} for step, state in run.kept.items()}
-    history = History(torch.stack(run.losses, 1).cpu(), torch.stack(run.errors, 1).cpu() if run.errors else empty,
-                      chosen.cpu(), kept, run.seconds)
+    history = History(
+        torch.stack(run.losses, 1).cpu(),
+        torch.stack(run.errors, 1).cpu() if run.errors else empty,
+        chosen.cpu(),
+        kept,
+        run.seconds,
+    )
     if followed:
         history.measured, history.reached = torch.stack(followed.measured, 1).cpu(), (followed.epoch > 0).cpu()
         history.best_epoch = history.best_epoch.where(~history.reached, followed.epoch.cpu())
@@ -119,10 +136,14 @@ def _history(run: Run, followed: Followed | None) -> History:
 def _state(run: Run, followed: Followed | None) -> dict:
     """All of a run that is needed to go on from there."""
     state = {name: getattr(run, name) for name in _PLAIN} | {
-        "network": run.network.stacked_state(), "update": run.update.state_dict(),
-        "rate": run.rate and run.rate.state_dict(), "orders": [g.get_state() for g in run.orders],
-        "random": _random_state(), "callbacks": [c.state_dict() for c in run.settings.callbacks],
-        "followed": followed and followed.state_dict()}
+        "network": run.network.stacked_state(),
+        "update": run.update.state_dict(),
+        "rate": run.rate and run.rate.state_dict(),
+        "orders": [g.get_state() for g in run.orders],
+        "random": _random_state(),
+        "callbacks": [c.state_dict() for c in run.settings.callbacks],
+        "followed": followed and followed.state_dict(),
+    }
     if run.rate:
         state["rate"].pop("lr_lambdas")
     return state
@@ -149,8 +170,9 @@ def _epochs(settings: Settings, train: Split) -> int:
     each = steps_per_epoch(train, settings.batch_size)
     steps = settings.epochs * each if settings.steps is None else settings.steps
     if settings.snapshots and settings.snapshots[-1] > steps:
-        raise ValueError(f"snapshots: expected steps from 0 to {steps}, the last of the training, "
-                         f"got {settings.snapshots[-1]}")
+        raise ValueError(
+            f"snapshots: expected steps from 0 to {steps}, the last of the training, got {settings.snapshots[-1]}"
+        )
     return -(-steps // each)
 
 
@@ -161,8 +183,10 @@ def _check_kinds(train: Split, validation: Split | None, settings: Settings) -> 
         kinds = ("multi-hot labels", "class numbers") if several else ("class numbers", "multi-hot labels")
         raise ValueError(f"validation: expected {kinds[0]}, as of train, got {kinds[1]}")
     if several and settings.loss is mse:
-        raise ValueError("loss: mse, the default, compares with one class number a sample; "
-                         "take binary_cross_entropy for multi-hot labels")
+        raise ValueError(
+            "loss: mse, the default, compares with one class number a sample; "
+            "take binary_cross_entropy for multi-hot labels"
+        )
     if not several and settings.loss is binary_cross_entropy:
         raise ValueError("loss: binary_cross_entropy expects multi-hot labels, got class numbers: take cross_entropy")
     for split in (train, validation):
@@ -179,8 +203,10 @@ def _checked_loss(settings: Settings, train: Split, validation: Split | None) ->
             _check_labels(unchecked.pop(0), logits.shape[-1])
         losses = settings.loss(logits, labels)
         if losses.shape != labels.shape[:1]:
-            raise ValueError(f"loss: expected one number per sample, shape ({len(labels)},), got "
-                             f"{tuple(losses.shape)}; without reduction, as in F.cross_entropy(…, reduction='none')")
+            raise ValueError(
+                f"loss: expected one number per sample, shape ({len(labels)},), got "
+                f"{tuple(losses.shape)}; without reduction, as in F.cross_entropy(…, reduction='none')"
+            )
         return losses
 
     return loss
@@ -188,8 +214,9 @@ def _checked_loss(settings: Settings, train: Split, validation: Split | None) ->
 
 def _check_labels(labels: Tensor, outputs: int) -> None:
     if labels.ndim == 1 and int(labels.max()) >= outputs:
-        raise ValueError(f"labels: expected class numbers below {outputs}, the number of outputs, "
-                         f"got {int(labels.max())}")
+        raise ValueError(
+            f"labels: expected class numbers below {outputs}, the number of outputs, got {int(labels.max())}"
+        )
     if labels.ndim == 2 and labels.shape[1] != outputs:
         raise ValueError(f"labels: expected {outputs} columns, one per output, got {labels.shape[1]}")
 

@@ -89,8 +89,16 @@ class WithClassifier(nn.Module):
     torch.Size([5, 2, 20])
     """
 
-    def __init__(self, model: nn.Module, name: str, classes: int, example: Tensor, auxiliary: bool, pool: int = 1,
-                 teacher: nn.Module | None = None):
+    def __init__(
+        self,
+        model: nn.Module,
+        name: str,
+        classes: int,
+        example: Tensor,
+        auxiliary: bool,
+        pool: int = 1,
+        teacher: nn.Module | None = None,
+    ):
         super().__init__()
         self.model, self.name, self.auxiliary, self.pool = model, name, auxiliary, whole_number("pool", pool)
         self._widths = widths_of(model)

@@ -26,9 +26,27 @@ from layerlib._checks import first_parameter, whole_number
 from layerlib._forward import as_input, modes_kept, pick_device
 from layerlib.data.splits import Split
 
-__all__ = ["ADAM", "History", "OneCycle", "Settings", "Settled", "Store", "TrainAccuracy", "Trained", "Until",
-           "as_input", "binary_cross_entropy", "cross_entropy", "error_rate", "fit", "fit_ensemble", "modes_kept",
-           "mse", "pick_device", "steps_per_epoch"]
+__all__ = [
+    "ADAM",
+    "History",
+    "OneCycle",
+    "Settings",
+    "Settled",
+    "Store",
+    "TrainAccuracy",
+    "Trained",
+    "Until",
+    "as_input",
+    "binary_cross_entropy",
+    "cross_entropy",
+    "error_rate",
+    "fit",
+    "fit_ensemble",
+    "modes_kept",
+    "mse",
+    "pick_device",
+    "steps_per_epoch",
+]
 
 
 @dataclass
@@ -43,9 +61,16 @@ class Trained:
         return unstack(self.models, self.history.snapshots[step])
 
 
-def fit(model: nn.Module, train: Split | Callable[[int], Split], validation: Split | None = None, *,
-        seed: int = 0, store: Store | str | Path | None = None, device: str | torch.device = "auto",
-        **settings) -> History:
+def fit(
+    model: nn.Module,
+    train: Split | Callable[[int], Split],
+    validation: Split | None = None,
+    *,
+    seed: int = 0,
+    store: Store | str | Path | None = None,
+    device: str | torch.device = "auto",
+    **settings,
+) -> History:
     """Train ``model`` in place; with a validation split, leave it at the epoch with the smallest validation error.
 
     Parameters
@@ -86,15 +111,23 @@ def fit(model: nn.Module, train: Split | Callable[[int], Split], validation: Spl
         state, history = _stored(network, [model], [seed], train, validation, store, asked)
         network.load(state)
     names = model.state_dict().keys()
-    kept = {step: {name: t[0] for name, t in taken.items() if name in names}
-            for step, taken in history.snapshots.items()}
+    kept = {
+        step: {name: t[0] for name, t in taken.items() if name in names} for step, taken in history.snapshots.items()
+    }
     until = [each if each is None else each[0] for each in (history.measured, history.reached)]
     return History(history.loss[0], history.validation_error[0], history.best_epoch[0], kept, history.seconds, *until)
 
 
-def fit_ensemble(make_model: Callable[[], nn.Module], seeds: Sequence[int], train: Split | Callable[[int], Split],
-                 validation: Split | None = None, *, store: Store | str | Path | None = None,
-                 device: str | torch.device = "auto", **settings) -> Trained:
+def fit_ensemble(
+    make_model: Callable[[], nn.Module],
+    seeds: Sequence[int],
+    train: Split | Callable[[int], Split],
+    validation: Split | None = None,
+    *,
+    store: Store | str | Path | None = None,
+    device: str | torch.device = "auto",
+    **settings,
+) -> Trained:
     """Train one network per seed, side by side in one batched pass: the same networks as ``fit`` gives one by one.
 
     ``make_model()`` is called once per seed, with torch's generator seeded by it. Settings are those of ``fit``
@@ -122,8 +155,15 @@ def error_rate(model: nn.Module, split: Split, batch_size: int = 2000) -> float:
         return errors(Single(model), split.to(first_parameter(model).device), batch_size)[0].item()
 
 
-def _stored(network: Single | Stacked, members: Sequence[nn.Module], seeds: Sequence[int], train, validation,
-            store: Store | str | Path | None, settings: Settings) -> tuple[State, History]:
+def _stored(
+    network: Single | Stacked,
+    members: Sequence[nn.Module],
+    seeds: Sequence[int],
+    train,
+    validation,
+    store: Store | str | Path | None,
+    settings: Settings,
+) -> tuple[State, History]:
     """Train, or read a finished run back; the weights and what was reported."""
     seeds = [whole_number("seeds", seed, None) for seed in seeds]
     validation = validation and validation.to(network.parameters[0].device)
@@ -136,8 +176,11 @@ def _stored(network: Single | Stacked, members: Sequence[nn.Module], seeds: Sequ
     if kept is None:
         store.prepare()
         history = train_network(network, seeds, train, validation, settings, store.unfinished(name))
-        kept = {"state": network.stacked_state(), "history": vars(history),
-                "callbacks": [callback.state_dict() for callback in settings.callbacks]}
+        kept = {
+            "state": network.stacked_state(),
+            "history": vars(history),
+            "callbacks": [callback.state_dict() for callback in settings.callbacks],
+        }
         store.write(name, kept, network.parameters[0].device, history.seconds)
     else:
         for callback, state in zip(settings.callbacks, kept["callbacks"], strict=True):

@@ -21,9 +21,14 @@ def origin(code: Mapping, device: str, seconds: float) -> dict:
     -------
     dict with ``commit``, ``dirty``, ``device``, ``versions``, ``date`` (UTC) and ``seconds``
     """
-    return {"commit": code["commit"], "dirty": code["dirty"], "device": device_name({"device": device}),
-            "versions": versions(), "date": datetime.now(UTC).isoformat(timespec="seconds"),
-            "seconds": round(seconds, 1)}
+    return {
+        "commit": code["commit"],
+        "dirty": code["dirty"],
+        "device": device_name({"device": device}),
+        "versions": versions(),
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        "seconds": round(seconds, 1),
+    }
 
 
 def summarised(origins: Iterable[Mapping]) -> list[dict]:
@@ -41,9 +46,16 @@ def summarised(origins: Iterable[Mapping]) -> list[dict]:
     groups: dict[str, list[Mapping]] = {}
     for each in sorted(origins, key=lambda each: each["date"]):
         groups.setdefault(repr([each[name] for name in _SAME]), []).append(each)
-    return [{name: group[0][name] for name in _SAME} | {
-        "trainings": len(group), "seconds": round(sum(each["seconds"] for each in group), 1),
-        "first": group[0]["date"], "last": group[-1]["date"]} for group in groups.values()]
+    return [
+        {name: group[0][name] for name in _SAME}
+        | {
+            "trainings": len(group),
+            "seconds": round(sum(each["seconds"] for each in group), 1),
+            "first": group[0]["date"],
+            "last": group[-1]["date"],
+        }
+        for group in groups.values()
+    ]
 
 
 def trained_by(entries: Sequence[Mapping]) -> str:
@@ -54,8 +66,10 @@ def trained_by(entries: Sequence[Mapping]) -> str:
 def _entry(entry: Mapping) -> str:
     first, last = entry["first"][:10], entry["last"][:10]
     count = f"{entry['trainings']} training{'s' * (entry['trainings'] > 1)}"
-    return (f"{at_commit(entry)} on {entry['device']} in {duration(entry['seconds'])} "
-            f"({count}, {first if first == last else f'{first} to {last}'})")
+    return (
+        f"{at_commit(entry)} on {entry['device']} in {duration(entry['seconds'])} "
+        f"({count}, {first if first == last else f'{first} to {last}'})"
+    )
 
 
 def at_commit(code: Mapping) -> str:

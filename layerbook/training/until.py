@@ -100,7 +100,7 @@ class Settled(Until):
     def reached(self, course: Tensor) -> Tensor:
         if course.shape[1] <= self.patience:
             return torch.zeros(len(course), dtype=torch.bool, device=course.device)
-        before, lately = course[:, :-self.patience], course[:, -self.patience:]
+        before, lately = course[:, : -self.patience], course[:, -self.patience :]
         return before.amin(1) - lately.amin(1) <= self.tolerance
 
 
@@ -125,8 +125,13 @@ class Followed:
         running = self.epoch == 0
         self.measured.append(self.rule.measure(network, train, validation, loss))
         now = network.stacked_state()
-        self.kept = now if self.kept is None else {
-            name: torch.where(running.view(-1, *[1] * (t.ndim - 1)), t, self.kept[name]) for name, t in now.items()}
+        self.kept = (
+            now
+            if self.kept is None
+            else {
+                name: torch.where(running.view(-1, *[1] * (t.ndim - 1)), t, self.kept[name]) for name, t in now.items()
+            }
+        )
         reached = self.rule.reached(torch.stack(self.measured, 1))
         self.epoch = self.epoch.where(~(running & reached), len(self.measured))
 

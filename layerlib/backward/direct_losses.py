@@ -156,5 +156,6 @@ def _beside(layer: nn.Module, tensor: Tensor) -> Tensor:
 
 def _same_shape(target: Tensor, z: Tensor) -> None:
     if target.shape != z.shape:
-        raise ValueError(f"target: expected shape {tuple(z.shape)}, that of the layer's output, "
-                         f"got {tuple(target.shape)}")
+        raise ValueError(
+            f"target: expected shape {tuple(z.shape)}, that of the layer's output, got {tuple(target.shape)}"
+        )

@@ -18,17 +18,51 @@ from layerlib.backward.direct_losses import alignment, decoded, direct_loss_bp, 
 from layerlib.backward.targets import propagate, targets
 from layerlib.layers._names import bare
 
-__all__ = ["alignment", "bp_image", "decoded", "direct_loss_bp", "direct_loss_fp", "gradient_gaps", "guided_bp_image",
-           "propagate", "targets"]
+__all__ = [
+    "alignment",
+    "bp_image",
+    "decoded",
+    "direct_loss_bp",
+    "direct_loss_fp",
+    "gradient_gaps",
+    "guided_bp_image",
+    "propagate",
+    "targets",
+]
 
-GUIDED = ("celu", "elu", "expit", "gelu", "hardsigmoid", "hardswish", "hardtanh", "leaky_relu", "log_sigmoid",
-          "logsigmoid", "mish", "prelu", "relu", "relu6", "rrelu", "selu", "sigmoid", "silu", "softplus", "softsign",
-          "special_expit", "tanh", "tanhshrink", "threshold")
+GUIDED = (
+    "celu",
+    "elu",
+    "expit",
+    "gelu",
+    "hardsigmoid",
+    "hardswish",
+    "hardtanh",
+    "leaky_relu",
+    "log_sigmoid",
+    "logsigmoid",
+    "mish",
+    "prelu",
+    "relu",
+    "relu6",
+    "rrelu",
+    "selu",
+    "sigmoid",
+    "silu",
+    "softplus",
+    "softsign",
+    "special_expit",
+    "tanh",
+    "tanhshrink",
+    "threshold",
+)
 # steps, as autograd names them, by which an activation can be written by hand or that bend more than one entry
-BENDING = re.compile(r"Abs|Atan\w*|Celu|Clamp\w*|CopySlices|Cosh?|Elu|Erfc?|Exp2?|Expm1|Gelu|Glu|Hard\w+|IndexPut\w*|"
-                     r"LeakyRelu\w*|Log\w*|Masked\w+|Maximum|Minimum|Mish|Pow|Prelu\w*|Reciprocal|Relu\w*|Rrelu\w*|"
-                     r"R?sqrt|Scaled\w+|Sigmoid|Sign|Silu|Sinh?|Soft\w+|Sqrt|Tanh?|Threshold|Where|Xlog\w+|"
-                     r"\w*(?:Rnn|Lstm|Gru)\w*")
+BENDING = re.compile(
+    r"Abs|Atan\w*|Celu|Clamp\w*|CopySlices|Cosh?|Elu|Erfc?|Exp2?|Expm1|Gelu|Glu|Hard\w+|IndexPut\w*|"
+    r"LeakyRelu\w*|Log\w*|Masked\w+|Maximum|Minimum|Mish|Pow|Prelu\w*|Reciprocal|Relu\w*|Rrelu\w*|"
+    r"R?sqrt|Scaled\w+|Sigmoid|Sign|Silu|Sinh?|Soft\w+|Sqrt|Tanh?|Threshold|Where|Xlog\w+|"
+    r"\w*(?:Rnn|Lstm|Gru)\w*"
+)
 MERGING = ("Add", "Sub", "Cat", "Stack")
 
 
@@ -166,9 +200,12 @@ def _relu_guide(gradient: Tensor) -> Tensor:
 def _sign_guide(z: Tensor, version: int):
     def keep(gradient: Tensor) -> Tensor:
         if z._version != version:
-            raise ValueError("model: the input of an activation was overwritten in place after it ran; write that step "
-                             "without in-place")
+            raise ValueError(
+                "model: the input of an activation was overwritten in place after it ran; write that step "
+                "without in-place"
+            )
         return gradient * (gradient.sign() == z.sign())
+
     return keep
 
 
@@ -214,12 +251,18 @@ def _culprit(model: nn.Module, entry: Tensor) -> str:
         def hook(module: nn.Module, args: tuple, output: Tensor | tuple) -> None:
             output = output[0] if isinstance(output, tuple) else output
             if not found and isinstance(output, Tensor) and (step := _unguided(output, origin, guide.steps)):
-                found.append(f"model: {name!r} ({type(module).__name__}) uses {step.lower()}, which cannot be guided; "
-                             "change it to an element-wise activation such as nn.ReLU(), F.gelu or torch.sigmoid")
+                found.append(
+                    f"model: {name!r} ({type(module).__name__}) uses {step.lower()}, which cannot be guided; "
+                    "change it to an element-wise activation such as nn.ReLU(), F.gelu or torch.sigmoid"
+                )
+
         return hook
 
-    handles = [module.register_forward_hook(look(name)) for name, module in model.named_modules()
-               if not isinstance(module, torch.jit.ScriptModule)]
+    handles = [
+        module.register_forward_hook(look(name))
+        for name, module in model.named_modules()
+        if not isinstance(module, torch.jit.ScriptModule)
+    ]
     try:
         with Guide() as guide:
             model(entry)

@@ -49,17 +49,21 @@ def separation_of_each(features: Tensor, labels: Tensor, neighbours: int = 5) ->
     kept : bool, shape (N,), which samples these are
     """
     if labels.dtype != torch.int64 or labels.shape != features.shape[:1]:
-        raise ValueError(f"labels: expected int64 of shape ({len(features)},), one label per row of features, "
-                         f"got {labels.dtype} {tuple(labels.shape)}")
+        raise ValueError(
+            f"labels: expected int64 of shape ({len(features)},), one label per row of features, "
+            f"got {labels.dtype} {tuple(labels.shape)}"
+        )
     units, kept = directions(features)
     units = units[kept]
     classes, labels = labels.to(features.device)[kept].unique(return_inverse=True)
     if not 1 <= neighbours < len(units):
-        raise ValueError(f"neighbours: expected 1 to {len(units) - 1}, as {len(units)} samples have a direction, "
-                         f"got {neighbours}")
+        raise ValueError(
+            f"neighbours: expected 1 to {len(units) - 1}, as {len(units)} samples have a direction, got {neighbours}"
+        )
     if not 2 <= len(classes) < len(units):
-        raise ValueError(f"labels: expected 2 to {len(units) - 1} classes among {len(units)} samples, "
-                         f"got {len(classes)}")
+        raise ValueError(
+            f"labels: expected 2 to {len(units) - 1} classes among {len(units)} samples, got {len(classes)}"
+        )
     member = torch.nn.functional.one_hot(labels).to(units)
     similar = units if features.dtype == torch.float64 else units.float()
     return _knn_right(similar, labels, len(classes), neighbours), _silhouettes(units, labels, member), kept
@@ -85,8 +89,9 @@ def directions(features: Tensor) -> tuple[Tensor, Tensor]:
         if features have fewer than two dimensions or are not finite floating-point numbers
     """
     if features.ndim < 2 or not features.is_floating_point():
-        raise ValueError(f"features: expected floating point of shape (N, …), got {features.dtype} "
-                         f"{tuple(features.shape)}")
+        raise ValueError(
+            f"features: expected floating point of shape (N, …), got {features.dtype} {tuple(features.shape)}"
+        )
     rows = features.detach().flatten(1).double()
     if not rows.isfinite().all():
         raise ValueError(f"features: {int((~rows.isfinite()).sum())} of {rows.numel()} values are not finite")

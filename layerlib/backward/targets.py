@@ -72,8 +72,9 @@ def targets(model: nn.Module, x: Tensor, y: Tensor, names: Iterable[str] | None 
     return {name: each.target for name, each in propagate(model, x, y, names).items()}
 
 
-def propagate(model: nn.Module, x: Tensor, y: Tensor, names: Iterable[str] | None = None,
-              order: Tensor | None = None) -> dict[str, LayerPass]:
+def propagate(
+    model: nn.Module, x: Tensor, y: Tensor, names: Iterable[str] | None = None, order: Tensor | None = None
+) -> dict[str, LayerPass]:
     """Inputs o_{l-1}, pre-activations z_l and targets õ_l of every layer, from the same pass as ``targets``.
 
     Parameters, checks and errors are those of ``targets``; and
@@ -104,17 +105,23 @@ def propagate(model: nn.Module, x: Tensor, y: Tensor, names: Iterable[str] | Non
     missed = [name for name, target in zip(calls, reached, strict=True) if target is None]
     missed += [] if names is None else [name for name in names if name not in calls]
     if missed or not calls:
-        raise ValueError(f"model: the loss does not reach {missed or 'any layer'} by back-propagation: the layer did "
-                         "not run, or was cut off by detach or no_grad, or its output was not used; name the others "
-                         "in names")
-    return {name: LayerPass(call.module, call.entry.detach(), call.output.detach(), target)
-            for (name, call), target in zip(calls.items(), reached, strict=True)}
+        raise ValueError(
+            f"model: the loss does not reach {missed or 'any layer'} by back-propagation: the layer did "
+            "not run, or was cut off by detach or no_grad, or its output was not used; name the others "
+            "in names"
+        )
+    return {
+        name: LayerPass(call.module, call.entry.detach(), call.output.detach(), target)
+        for (name, call), target in zip(calls.items(), reached, strict=True)
+    }
 
 
 def _permutation(order: Tensor, samples: int) -> Tensor:
     if order.shape != (samples,) or not torch.equal(order.sort().values.cpu(), torch.arange(samples)):
-        raise ValueError(f"order: expected a permutation of 0 to {samples - 1}, one number per sample of x, got "
-                         f"{order.dtype} {tuple(order.shape)}")
+        raise ValueError(
+            f"order: expected a permutation of 0 to {samples - 1}, one number per sample of x, got "
+            f"{order.dtype} {tuple(order.shape)}"
+        )
     return order
 
 
@@ -125,8 +132,10 @@ def _check_calls(calls: Mapping[str, Call], samples: int) -> None:
             got = tuple(z.shape) if isinstance(z, Tensor) else type(z).__name__
             raise ValueError(f"model: expected layer {name!r} to put out ({samples}, …), got {got}")
         if call.overwritten:
-            raise ValueError(f"model: the input of layer {name!r} was overwritten in place after the layer ran; write "
-                             "that step without in-place")
+            raise ValueError(
+                f"model: the input of layer {name!r} was overwritten in place after the layer ran; write "
+                "that step without in-place"
+            )
 
 
 def _layers(model: nn.Module, names: Iterable[str] | None) -> dict[str, nn.Module]:
@@ -135,7 +144,9 @@ def _layers(model: nn.Module, names: Iterable[str] | None) -> dict[str, nn.Modul
     found = {}
     for name, module, loose in weighted_layers(model):
         if loose:
-            raise ValueError(f"model: {name!r} ({type(module).__name__}) holds weights {loose} outside linear and "
-                             "convolution layers; say in names which layers are wanted (any module may be named)")
+            raise ValueError(
+                f"model: {name!r} ({type(module).__name__}) holds weights {loose} outside linear and "
+                "convolution layers; say in names which layers are wanted (any module may be named)"
+            )
         found[name] = module
     return found

@@ -20,8 +20,9 @@ def split_labels(batch: object) -> tuple[tuple | Mapping, Tensor | np.ndarray]:
     if isinstance(batch, Mapping):
         found = [key for key in LABEL_KEYS if key in batch]
         if not found:
-            raise ValueError(f"data: expected labels under {', '.join(LABEL_KEYS)} of each batch, got "
-                             f"{sorted(map(str, batch))}")
+            raise ValueError(
+                f"data: expected labels under {', '.join(LABEL_KEYS)} of each batch, got {sorted(map(str, batch))}"
+            )
         rest, labels = {key: value for key, value in batch.items() if key != found[0]}, batch[found[0]]
     elif isinstance(batch, tuple | list) and len(batch) > 1:
         rest, labels = tuple(batch[:-1]), batch[-1]
@@ -49,8 +50,10 @@ def joined_labels(parts: Sequence[Tensor | np.ndarray]) -> Tensor:
         return torch.from_numpy(np.unique(np.concatenate(parts), return_inverse=True)[1].astype(np.int64))
     labels = [part if isinstance(part, Tensor) else torch.from_numpy(np.ascontiguousarray(part)) for part in parts]
     if len({part.shape[1:] for part in labels}) > 1 or labels[0].ndim > 2:
-        raise ValueError(f"data: expected one label a sample, got shape {tuple(labels[0].shape)}, one for each of its "
-                         "pixels or tokens")
+        raise ValueError(
+            f"data: expected one label a sample, got shape {tuple(labels[0].shape)}, one for each of its "
+            "pixels or tokens"
+        )
     whole = torch.cat(labels)
     whole = whole[:, 0] if whole.ndim == 2 and whole.shape[1] == 1 else whole
     if whole.is_floating_point() and not torch.equal(whole, whole.round()):
@@ -60,8 +63,10 @@ def joined_labels(parts: Sequence[Tensor | np.ndarray]) -> Tensor:
             raise ValueError(f"data: expected class numbers from 0 up as labels, got {int(smallest)}")
         return whole.long()
     if not ((whole == 0) | (whole == 1)).all():
-        raise ValueError("data: expected one label a sample, or a row of zeros and ones, got shape "
-                         f"{tuple(whole.shape)} with {whole.max().item():g}, one for each of its tokens")
+        raise ValueError(
+            "data: expected one label a sample, or a row of zeros and ones, got shape "
+            f"{tuple(whole.shape)} with {whole.max().item():g}, one for each of its tokens"
+        )
     return whole.float()
 
 

@@ -14,8 +14,19 @@ from torch import Tensor
 from layerlib.data.splits import Data, Split, class_count, images_of, labels_of
 
 # what NumPy, zipfile, Pillow and torchvision raise for files that are missing, damaged, or declare more than there is
-UNREADABLE = (ValueError, OSError, EOFError, RuntimeError, TypeError, KeyError, AssertionError, SyntaxError,
-              MemoryError, zipfile.BadZipFile, zlib.error)
+UNREADABLE = (
+    ValueError,
+    OSError,
+    EOFError,
+    RuntimeError,
+    TypeError,
+    KeyError,
+    AssertionError,
+    SyntaxError,
+    MemoryError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
 
 
 def from_npz(path: Path) -> Data | Split:
@@ -42,8 +53,10 @@ def from_npz(path: Path) -> Data | Split:
         raise ValueError(f"{path}: truncated, or not a .npz of plain arrays ({str(error) or repr(error)})") from error
     for each in keys.values():
         if missing := [key for key in each if key not in arrays]:
-            raise ValueError(f"{path}: expected arrays x_train, y_train, x_test, y_test; {missing} missing, got "
-                             f"{present}; of one split alone, x and y")
+            raise ValueError(
+                f"{path}: expected arrays x_train, y_train, x_test, y_test; {missing} missing, got "
+                f"{present}; of one split alone, x and y"
+            )
     with _naming(path):
         names = _names(arrays, keys)
         pieces = [(_images(arrays, each), _labels(arrays[each[-1]], each[-1], names)) for each in keys.values()]
@@ -105,6 +118,7 @@ def _images(arrays: dict[str, np.ndarray], keys: tuple[str, ...]) -> Tensor:
         pieces = [stream[a:b] for a, b in pairwise(offsets.tolist())]
         pictures = np.stack([np.asarray(Image.open(io.BytesIO(piece)).convert("RGB")) for piece in pieces])
     except (*UNREADABLE, Image.DecompressionBombError) as error:
-        raise ValueError(f"{keys[0]}: expected JPEG pictures of one size from each of {keys[1]} to the next "
-                         f"({error})") from error
+        raise ValueError(
+            f"{keys[0]}: expected JPEG pictures of one size from each of {keys[1]} to the next ({error})"
+        ) from error
     return images_of(pictures, keys[0])

@@ -28,8 +28,9 @@ def classes_in(folder: Path) -> tuple[list[str], list[tuple[Path, int]]]:
     classes = sorted(path.name for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
     found = [(path, i) for i, name in enumerate(classes) for path in _files(folder / name)]
     if without := [name for i, name in enumerate(classes) if i not in {each for _, each in found}]:
-        raise FileNotFoundError(f"{folder}: expected pictures {', '.join(SUFFIXES)} of every class, got none of "
-                                f"{without[0]!r}")
+        raise FileNotFoundError(
+            f"{folder}: expected pictures {', '.join(SUFFIXES)} of every class, got none of {without[0]!r}"
+        )
     if not classes:
         raise FileNotFoundError(f"{folder}: expected a folder of pictures for each class, got none")
     return classes, found
@@ -44,8 +45,9 @@ def _files(folder: Path) -> Iterator[Path]:
             inner.clear()
             continue
         seen.add(real)
-        yield from (Path(base, name) for name in sorted(names)
-                    if name.lower().endswith(SUFFIXES) and not name.startswith("."))
+        yield from (
+            Path(base, name) for name in sorted(names) if name.lower().endswith(SUFFIXES) and not name.startswith(".")
+        )
 
 
 def pictures(paths: Sequence[str | Path], size: int) -> Tensor:

@@ -35,8 +35,10 @@ class Given:
 
     def ready(self, like: Tensor) -> Given:
         """On the device of ``like``, floats in its precision, and pictures of bytes as numbers in [0, 1]."""
-        return Given({key: _ready(value, like) for key, value in self.given.items()},
-                    None if self.mask is None else self.mask.to(like.device))
+        return Given(
+            {key: _ready(value, like) for key, value in self.given.items()},
+            None if self.mask is None else self.mask.to(like.device),
+        )
 
     def run(self, model: nn.Module) -> object:
         positions = sorted(key for key in self.given if isinstance(key, int))
@@ -48,8 +50,10 @@ class Given:
 
     def shape(self) -> str:
         """What one sample is, in words."""
-        return " and ".join(f"{str(value.dtype).removeprefix('torch.')} of shape {tuple(value.shape[1:])}"
-                            for value in self.tensors().values())
+        return " and ".join(
+            f"{str(value.dtype).removeprefix('torch.')} of shape {tuple(value.shape[1:])}"
+            for value in self.tensors().values()
+        )
 
 
 @dataclass(frozen=True)
@@ -119,8 +123,10 @@ def _alike(calls: list[Given]) -> list[list[Given]]:
 
 
 def _form(call: Given) -> list:
-    return [(key, value.shape[1:], value.dtype, value.device) if per_sample(value) else (key, id(value))
-            for key, value in call.given.items()] + [None if call.mask is None else call.mask.shape[1:]]
+    return [
+        (key, value.shape[1:], value.dtype, value.device) if per_sample(value) else (key, id(value))
+        for key, value in call.given.items()
+    ] + [None if call.mask is None else call.mask.shape[1:]]
 
 
 def _merged(calls: list[Given], memory: float) -> Given:

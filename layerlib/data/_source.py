@@ -16,8 +16,14 @@ from layerlib.data.splits import Split
 AT_A_TIME = 256  # samples of a dataset, or of what lies in memory where ``input`` has to be called on it
 
 
-def gather(data: object, model: nn.Module, *, input: Callable | None = None,
-           mask: str | Tensor | np.ndarray | Callable | None = None, memory: float = 2e9) -> Samples:
+def gather(
+    data: object,
+    model: nn.Module,
+    *,
+    input: Callable | None = None,
+    mask: str | Tensor | np.ndarray | Callable | None = None,
+    memory: float = 2e9,
+) -> Samples:
     """Go through a source of labelled samples once, and keep them.
 
     Parameters
@@ -68,14 +74,20 @@ def _batches(data: Any, called: bool) -> Iterable:
         return DataLoader(data, batch_size=AT_A_TIME)
     if isinstance(data, (str, bytes)) or _array(data) or not isinstance(data, Iterable):
         got = f"{type(data).__name__} {tuple(data.shape)}" if hasattr(data, "shape") else type(data).__name__
-        raise ValueError("data: expected a Split, (x, y), a Dataset, a DataLoader or batches of samples with their "
-                         f"labels, got {got}")
+        raise ValueError(
+            "data: expected a Split, (x, y), a Dataset, a DataLoader or batches of samples with their "
+            f"labels, got {got}"
+        )
     return data
 
 
 def _is_pair(data: object) -> bool:
-    return isinstance(data, tuple | list) and len(data) > 1 and _array(data[-1]) and all(
-        _array(each) or isinstance(each, Mapping) for each in data)
+    return (
+        isinstance(data, tuple | list)
+        and len(data) > 1
+        and _array(data[-1])
+        and all(_array(each) or isinstance(each, Mapping) for each in data)
+    )
 
 
 def _array(value: object) -> bool:
@@ -90,15 +102,18 @@ def _cut(batch: Mapping | tuple | list) -> Iterator:
         if isinstance(batch, Mapping):
             yield {key: value[some] for key, value in batch.items()}
         else:
-            yield tuple({key: value[some] for key, value in each.items()} if isinstance(each, Mapping) else each[some]
-                        for each in batch)
+            yield tuple(
+                {key: value[some] for key, value in each.items()} if isinstance(each, Mapping) else each[some]
+                for each in batch
+            )
 
 
 def _argument_names(model: nn.Module) -> tuple[set[str], bool]:
     """The names of what ``forward`` takes, and whether it takes any other."""
     parameters = inspect.signature(model.forward).parameters.values()
     return {each.name for each in parameters if each.kind in (each.POSITIONAL_OR_KEYWORD, each.KEYWORD_ONLY)}, any(
-        each.kind is each.VAR_KEYWORD for each in parameters)
+        each.kind is each.VAR_KEYWORD for each in parameters
+    )
 
 
 def _given(inputs: tuple | Mapping, names: tuple[set[str], bool]) -> dict[int | str, object]:
@@ -109,8 +124,10 @@ def _given(inputs: tuple | Mapping, names: tuple[set[str], bool]) -> dict[int | 
     if not known and (names[1] or len(inputs) == 1):  # of any name, or nothing else that could be meant
         known = inputs if names[1] else {0: next(iter(inputs.values()))}
     if not known:
-        raise ValueError(f"data: expected keys that forward names, {sorted(names[0])}, got {sorted(map(str, inputs))}; "
-                         "say with input what the network is called with")
+        raise ValueError(
+            f"data: expected keys that forward names, {sorted(names[0])}, got {sorted(map(str, inputs))}; "
+            "say with input what the network is called with"
+        )
     return _converted(known)
 
 

@@ -11,10 +11,32 @@ from torch import Tensor
 from layerlib.data._pictures import classes_in, pictures
 from layerlib.data.splits import Data, Split
 
-VOC_CLASSES = ("aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow", "diningtable",
-               "dog", "horse", "motorbike", "person", "pottedplant", "sheep", "sofa", "train", "tvmonitor")
-COCO_FILES = ("annotations/instances_{0}.json and the pictures {0}/*.jpg, from annotations_trainval2014.zip and "
-              "{0}.zip of cocodataset.org")
+VOC_CLASSES = (
+    "aeroplane",
+    "bicycle",
+    "bird",
+    "boat",
+    "bottle",
+    "bus",
+    "car",
+    "cat",
+    "chair",
+    "cow",
+    "diningtable",
+    "dog",
+    "horse",
+    "motorbike",
+    "person",
+    "pottedplant",
+    "sheep",
+    "sofa",
+    "train",
+    "tvmonitor",
+)
+COCO_FILES = (
+    "annotations/instances_{0}.json and the pictures {0}/*.jpg, from annotations_trainval2014.zip and "
+    "{0}.zip of cocodataset.org"
+)
 TRAIN_PER_CLASS, TEST_PER_CLASS = 96, 4
 
 
@@ -51,7 +73,8 @@ def voc2007(root: Path, size: int) -> Data:
         except (RuntimeError, OSError) as error:
             raise FileNotFoundError(
                 f"voc2007: {image_set} not found in {root} and not to be downloaded ({error}); put VOCtrainval and "
-                f"VOCtest of 2007, unpacked, into {root / 'VOCdevkit' / 'VOC2007'}") from error
+                f"VOCtest of 2007, unpacked, into {root / 'VOCdevkit' / 'VOC2007'}"
+            ) from error
         # a blank line in the list stands for no picture
         pairs = zip(found.images, map(Path, found.annotations), strict=True)
         listed = [(image, path) for image, path in pairs if path.name != ".xml"]
@@ -119,21 +142,27 @@ def imagenet_folder(root: Path, size: int) -> Data:
         if there is no ``train``, or a class in it has no picture
     """
     if not (root / "train").is_dir():
-        raise FileNotFoundError(f"imagenet-folder: no train in {root}; put pictures into {root / 'train'}/<class>/, "
-                                f"and those to test with into {root / 'val'}/<class>/")
+        raise FileNotFoundError(
+            f"imagenet-folder: no train in {root}; put pictures into {root / 'train'}/<class>/, "
+            f"and those to test with into {root / 'val'}/<class>/"
+        )
     classes, train = classes_in(root / "train")
     whole, first = train, TRAIN_PER_CLASS
     if (root / "val").is_dir():
         others, whole = classes_in(root / "val")
         first = 0
         if others != classes:
-            raise ValueError(f"imagenet-folder: expected in val the {len(classes)} classes of train, got "
-                             f"{len(others)}, different {sorted({*others} ^ {*classes})[:5]}")
+            raise ValueError(
+                f"imagenet-folder: expected in val the {len(classes)} classes of train, got "
+                f"{len(others)}, different {sorted({*others} ^ {*classes})[:5]}"
+            )
     test = _ranked(whole, first, first + TEST_PER_CLASS)
     few = sorted({*range(len(classes))} - {label for _, label in test})
     if few:
-        raise ValueError(f"imagenet-folder: expected more than {first} pictures a class in train where there is no "
-                         f"val, got no more of class {classes[few[0]]!r}")
+        raise ValueError(
+            f"imagenet-folder: expected more than {first} pictures a class in train where there is no "
+            f"val, got no more of class {classes[few[0]]!r}"
+        )
     return Data(*(_labelled(chosen, size) for chosen in (_ranked(train, 0, TRAIN_PER_CLASS), test)), tuple(classes))  # type: ignore[arg-type, call-arg]
 
 

@@ -19,8 +19,10 @@ from layerlib.data.splits import Data, Split
 EMBEDDED = ("mnist-mini", "fashion-mini", "cifar10-mini")
 WHOLE = {"mnist": "MNIST", "fashion_mnist": "FashionMNIST", "cifar10": "CIFAR10"}
 # of each set of scenes: the sets of its digits and of its articles, pictures to train and to test
-SCENES = {"scenes-mini": ("mnist-mini", "fashion-mini", 10_000, 2_000),
-          "scenes": ("mnist", "fashion_mnist", 50_000, 10_000)}
+SCENES = {
+    "scenes-mini": ("mnist-mini", "fashion-mini", 10_000, 2_000),
+    "scenes": ("mnist", "fashion_mnist", 50_000, 10_000),
+}
 FOLDERS = {"voc2007": voc2007, "coco": coco, "imagenet-folder": imagenet_folder}
 
 
@@ -76,8 +78,9 @@ def load(name: str | Path, root: str | Path | None = None, size: int | None = No
         return from_npz(Path(name))
     known = [*EMBEDDED, *SCENES, *WHOLE, *FOLDERS]
     hint = did_you_mean(str(name).lower(), known)
-    raise ValueError(f"name: unknown data set {str(name)!r}{hint and f' ({hint})'}; expected one of {known} or a path "
-                     "ending in .npz")
+    raise ValueError(
+        f"name: unknown data set {str(name)!r}{hint and f' ({hint})'}; expected one of {known} or a path ending in .npz"
+    )
 
 
 def _folder(root: str | Path | None) -> Path:
@@ -133,8 +136,9 @@ def label_vectors(names: Iterable[str]) -> Tensor:
     for name in names:
         if name not in row:
             hint = did_you_mean(str(name), row)
-            raise ValueError(f"names: no vector of {name!r}{hint and f' ({hint})'}; expected class names of VOC, COCO "
-                             "or the scenes")
+            raise ValueError(
+                f"names: no vector of {name!r}{hint and f' ({hint})'}; expected class names of VOC, COCO or the scenes"
+            )
     return vectors[torch.tensor([row[name] for name in names], dtype=torch.int64)]
 
 
@@ -142,8 +146,11 @@ def _scenes(name: str, root: str | Path | None) -> Data:
     digits, articles, train, test = SCENES[name]
     digits, articles = load(digits, root), load(articles, root)
     # seeds that are no number of an epoch of fresh scenes
-    return Data(make_scenes(digits.train, articles.train, train, seed=10**6),
-                make_scenes(digits.test, articles.test, test, seed=10**6 + 1), digits.classes + articles.classes)
+    return Data(
+        make_scenes(digits.train, articles.train, train, seed=10**6),
+        make_scenes(digits.test, articles.test, test, seed=10**6 + 1),
+        digits.classes + articles.classes,
+    )
 
 
 def _from_torchvision(name: str, root: Path) -> Data:
@@ -162,8 +169,10 @@ def _from_torchvision(name: str, root: Path) -> Data:
         return Data(*splits, tuple(str(c).split(" - ")[0] for c in parts[0].classes))  # type: ignore[arg-type, call-arg]
     except UNREADABLE as error:
         if dotted := sorted(path.name for path in (root / folder).glob("*.idx?-ubyte")):
-            raise ValueError(f"{name}: expected {dotted[0].replace('.', '-')} in {root / folder}, got {dotted[0]}: "
-                             "write a dash for the dot in the names of all four files") from error
+            raise ValueError(
+                f"{name}: expected {dotted[0].replace('.', '-')} in {root / folder}, got {dotted[0]}: "
+                "write a dash for the dot in the names of all four files"
+            ) from error
         if len(list((root / folder).glob("*-ubyte"))) == 4:
             raise ValueError(f"{name}: a file in {root / folder} is truncated or damaged ({error!r})") from error
         raise FileNotFoundError(

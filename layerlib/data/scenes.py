@@ -11,8 +11,7 @@ CLASSES_PER_SOURCE = 10
 BATCH = 1024  # pictures at once: bounds the memory, and the indices stay in the cache
 
 
-def make_scenes(digits: Split, articles: Split, count: int, seed: int, size: int = 64,
-                most: int = 5) -> Split:
+def make_scenes(digits: Split, articles: Split, count: int, seed: int, size: int = 64, most: int = 5) -> Split:
     """Pictures of 1 to ``most`` objects, each a digit or an article, at random places; the brighter pixel wins.
 
     The number of objects is uniform, each is a digit or an article by a fair coin, then any sample of its split,
@@ -49,7 +48,7 @@ def make_scenes(digits: Split, articles: Split, count: int, seed: int, size: int
     labels = torch.zeros(count, 2 * CLASSES_PER_SOURCE, device=device)
     for start in range(0, count, BATCH):
         for i in range(most):
-            row = start + (objects[start:start + BATCH] > i).nonzero()[:, 0]
+            row = start + (objects[start : start + BATCH] > i).nonzero()[:, 0]
             corner = row * size * size + top[row, i] * size + left[row, i]
             place = (corner[:, None] + window.flatten()).flatten()
             pasted = sources[source[row, i]].flatten()
@@ -58,8 +57,7 @@ def make_scenes(digits: Split, articles: Split, count: int, seed: int, size: int
     return Split(images.view(count, 1, size, size), labels)
 
 
-def fresh_scenes(digits: Split, articles: Split, count: int, size: int = 64,
-                 most: int = 5) -> Callable[[int], Split]:
+def fresh_scenes(digits: Split, articles: Split, count: int, size: int = 64, most: int = 5) -> Callable[[int], Split]:
     """A training set that is another one in every epoch: a function from the epoch's number to its pictures.
 
     Parameters
@@ -97,11 +95,14 @@ def _check(digits: Split, articles: Split, count: int, size: int, most: int) -> 
         if shape[0] != 1 or shape != tuple(digits.images.shape[1:]):
             raise ValueError(f"{name}: expected grey pictures (1, h, w) of the shape of digits, got {shape}")
         if split.labels.ndim != 1 or split.labels.max() >= CLASSES_PER_SOURCE:
-            raise ValueError(f"{name}: expected class numbers 0 to 9, got labels {tuple(split.labels.shape)} up to "
-                             f"{split.labels.max().item():g}")
+            raise ValueError(
+                f"{name}: expected class numbers 0 to 9, got labels {tuple(split.labels.shape)} up to "
+                f"{split.labels.max().item():g}"
+            )
     if articles.images.device != digits.images.device:
-        raise ValueError(f"articles: expected on the device of digits, {digits.images.device}, "
-                         f"got {articles.images.device}")
+        raise ValueError(
+            f"articles: expected on the device of digits, {digits.images.device}, got {articles.images.device}"
+        )
     if count < 1:
         raise ValueError(f"count: expected at least 1 picture, got {count}")
     if most < 1:

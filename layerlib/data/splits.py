@@ -33,9 +33,7 @@ class Split:
         for name in ("images", "labels"):
             object.__setattr__(self, name, _tensor(getattr(self, name), name))
         if self.images.dtype != torch.uint8 or self.images.ndim != 4:
-            raise ValueError(
-                f"images: expected uint8 (N, C, H, W), got {self.images.dtype} {tuple(self.images.shape)}"
-            )
+            raise ValueError(f"images: expected uint8 (N, C, H, W), got {self.images.dtype} {tuple(self.images.shape)}")
         if len(self.images) == 0:
             raise ValueError("images: expected at least one image, got none")
         class_numbers = self.labels.dtype == torch.int64 and self.labels.ndim == 1
@@ -155,8 +153,10 @@ def _tensor(value: Tensor | np.ndarray, name: str) -> Tensor:
 def images_of(x: np.ndarray, name: str) -> Tensor:
     """Images uint8, shape (N, H, W), (N, C, H, W) or (N, H, W, C) with 1 or 3 channels, as (N, C, H, W)."""
     if x.dtype != np.uint8 or x.ndim not in (3, 4) or (x.ndim == 4 and not {x.shape[1], x.shape[3]} & {1, 3}):
-        raise ValueError(f"{name}: expected uint8 images (N, H, W), (N, C, H, W) or (N, H, W, C) with 1 or 3 "
-                         f"channels, got {x.dtype} {x.shape}")
+        raise ValueError(
+            f"{name}: expected uint8 images (N, H, W), (N, C, H, W) or (N, H, W, C) with 1 or 3 "
+            f"channels, got {x.dtype} {x.shape}"
+        )
     if x.ndim == 3:
         x = x[:, None]
     return _tensor(x if x.shape[1] in (1, 3) else x.transpose(0, 3, 1, 2), name)
@@ -190,8 +190,10 @@ class Data:
         train, test = (tuple(part.images.shape[1:]) for part in (self.train, self.test))
         if train != test:
             raise ValueError(f"test: expected images of the shape of those of train, {train}, got {test}")
-        train, test = (f"float32 (N, {part.labels.shape[1]})" if part.labels.ndim == 2 else "int64 (N,)"
-                       for part in (self.train, self.test))
+        train, test = (
+            f"float32 (N, {part.labels.shape[1]})" if part.labels.ndim == 2 else "int64 (N,)"
+            for part in (self.train, self.test)
+        )
         if train != test:
             raise ValueError(f"test: expected labels of the kind of those of train, {train}, got {test}")
         count = class_count(self.train, self.test)

@@ -91,8 +91,11 @@ class EarlyExit(nn.Module):
         x = x.to(next(self.model.parameters(), x).device)
         walk = fx.Interpreter(self.model, graph=self._graph)
         # a segment needs the output of the tap before, and parameters that the forward reads by itself
-        fixed = {node: node.args[0] if node.op == "placeholder" else walk.run_node(node)
-                 for node in self._graph.nodes if _is_fixed(node)}
+        fixed = {
+            node: node.args[0] if node.op == "placeholder" else walk.run_node(node)
+            for node in self._graph.nodes
+            if _is_fixed(node)
+        }
         kept, rows = x, torch.arange(len(x), device=x.device)
         left: list[tuple[Tensor, Tensor, Tensor]] = []
         with evaluating(self):
@@ -119,8 +122,10 @@ class EarlyExit(nn.Module):
             return torch.ones(len(probabilities), dtype=torch.bool, device=probabilities.device)
         leaves = self.rule(probabilities)
         if leaves.dtype != torch.bool or leaves.shape != probabilities.shape[:1]:
-            raise ValueError(f"rule: expected it to give bool, shape {tuple(probabilities.shape[:1])}, "
-                             f"got {leaves.dtype} {tuple(leaves.shape)}")
+            raise ValueError(
+                f"rule: expected it to give bool, shape {tuple(probabilities.shape[:1])}, "
+                f"got {leaves.dtype} {tuple(leaves.shape)}"
+            )
         return leaves
 
 
@@ -148,12 +153,15 @@ def _segments(model: nn.Module, names: tuple[str, ...]) -> tuple[fx.Graph, list[
             defaults = {given.name: given.default for given in inputs if given.default is not given.empty}
             graph = _UpToTaps(names).trace(model, concrete_args=defaults or None)
         except Exception as error:
-            raise ValueError(f"model: torch.fx cannot follow the forward of {type(model).__name__} between its taps "
-                             f"({error})") from error
+            raise ValueError(
+                f"model: torch.fx cannot follow the forward of {type(model).__name__} between its taps ({error})"
+            ) from error
     nodes = [node for node in graph.nodes if not _is_fixed(node) and node.op != "output"]
     if [node.op for node in nodes].count("placeholder") != 1:
-        raise ValueError(f"model: expected a forward of one input without a default, "
-                         f"got {[node.target for node in graph.nodes if node.op == 'placeholder']}")
+        raise ValueError(
+            f"model: expected a forward of one input without a default, "
+            f"got {[node.target for node in graph.nodes if node.op == 'placeholder']}"
+        )
     at = [[i for i, node in enumerate(nodes) if node.op == "call_module" and node.target == name] for name in names]
     for name, runs in zip(names, at, strict=True):
         if len(runs) != 1:
@@ -164,26 +172,36 @@ def _segments(model: nn.Module, names: tuple[str, ...]) -> tuple[fx.Graph, list[
     for name, place in zip(names[:-1], places[:-1], strict=True):
         _check_cut(nodes[:place], set(nodes[place + 1 : places[-1] + 1]), name)
     starts = [0, *places[:-1]]
-    return graph, [(nodes[start], nodes[start + 1 : place + 1], name)
-                   for start, place, name in zip(starts, places, names, strict=True)]
+    return graph, [
+        (nodes[start], nodes[start + 1 : place + 1], name)
+        for start, place, name in zip(starts, places, names, strict=True)
+    ]
 
 
 def _check_hooks(model: nn.Module, names: Sequence[str]) -> None:
     """Raise if the root, or a module that contains a tap, has forward hooks, which a traced graph does not run."""
     around = {"", *(tap.rsplit(".", i)[0] for tap in names for i in range(1, tap.count(".") + 1))}
-    hooked = [name for name in around for module in [model.get_submodule(name)]
-              if module._forward_pre_hooks or module._forward_hooks]
+    hooked = [
+        name
+        for name in around
+        for module in [model.get_submodule(name)]
+        if module._forward_pre_hooks or module._forward_hooks
+    ]
     if hooked:
-        raise ValueError("model: expected no forward hooks on modules that contain a tap, where they would not run, "
-                         f"got some on {hooked[0] or type(model).__name__!r}; make them layers of the network")
+        raise ValueError(
+            "model: expected no forward hooks on modules that contain a tap, where they would not run, "
+            f"got some on {hooked[0] or type(model).__name__!r}; make them layers of the network"
+        )
 
 
 def _check_cut(before: list[fx.Node], after: set[fx.Node], name: str) -> None:
     """Raise if the nodes ``after`` tap ``name`` need, besides its output, what ran ``before`` it."""
     needed = [node.name for node in before if after.intersection(node.users)]
     if needed:
-        raise ValueError(f"names: after tap {name!r} the network needs more than its output ({', '.join(needed)}); "
-                         "choose a tap whose output is all that goes on, such as the whole block around it")
+        raise ValueError(
+            f"names: after tap {name!r} the network needs more than its output ({', '.join(needed)}); "
+            "choose a tap whose output is all that goes on, such as the whole block around it"
+        )
 
 
 def _is_fixed(node: fx.Node) -> bool:

@@ -27,8 +27,9 @@ def hot(labels: Tensor, predictions: Tensor) -> Tensor:
     """Which labels are positive, on the device of the predictions; ValueError unless each is 0 or 1, (N, K) as they."""
     labels = as_tensor("labels", labels)
     if predictions.ndim < 2 or labels.shape != predictions.shape[-2:]:
-        raise ValueError(f"labels: expected the shape (N, K) of predictions {tuple(predictions.shape)}, "
-                         f"got {tuple(labels.shape)}")
+        raise ValueError(
+            f"labels: expected the shape (N, K) of predictions {tuple(predictions.shape)}, got {tuple(labels.shape)}"
+        )
     labels = labels.to(predictions.device)
     positive = labels == 1
     if not (positive | (labels == 0)).all():
@@ -47,8 +48,10 @@ def targets_of(name: str, value: Tensor, samples: int, classes: int, soft: bool 
             raise ValueError(f"{name}: expected class numbers 0 to {classes - 1}, got {low} to {high}")
         return F.one_hot(value.long(), classes)
     if tuple(value.shape) != (samples, classes):
-        raise ValueError(f"{name}: expected shape {(samples, classes)}, or class numbers, int64 {(samples,)}, "
-                         f"got {value.dtype} {tuple(value.shape)}")
+        raise ValueError(
+            f"{name}: expected shape {(samples, classes)}, or class numbers, int64 {(samples,)}, "
+            f"got {value.dtype} {tuple(value.shape)}"
+        )
     value = value.float() if value.dtype == torch.bool else value
     low, high = (end.item() for end in value.aminmax()) if samples else (0, 1)
     if not 0 <= low <= high <= 1:

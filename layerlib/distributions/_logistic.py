@@ -63,15 +63,25 @@ def logistic_regression(features: Tensor, targets: Tensor, penalty: float) -> tu
         found.grad[:, :-1] += penalty / samples * found[:, :-1]
         return cross_entropy + penalty / samples / 2 * found[:, :-1].square().sum()
 
-    search = torch.optim.LBFGS([found], max_iter=ITERATIONS, max_eval=2 * ITERATIONS, tolerance_grad=SETTLED,
-                               tolerance_change=0.0, history_size=20, line_search_fn="strong_wolfe")
+    search = torch.optim.LBFGS(
+        [found],
+        max_iter=ITERATIONS,
+        max_eval=2 * ITERATIONS,
+        tolerance_grad=SETTLED,
+        tolerance_change=0.0,
+        history_size=20,
+        line_search_fn="strong_wolfe",
+    )
     search.step(objective)
     objective()
     if not math.isfinite(steepest := found.grad.abs().max().item()):
         raise ValueError("features: expected finite numbers, or of less different sizes: the regression is not finite")
     if steepest > UNSETTLED:
-        warnings.warn(f"logistic regression has not settled: a derivative of {steepest:.1g} is left; raise penalty "
-                      f"from {penalty}", stacklevel=3)
+        warnings.warn(
+            f"logistic regression has not settled: a derivative of {steepest:.1g} is left; raise penalty "
+            f"from {penalty}",
+            stacklevel=3,
+        )
     weight = found[:, :-1] / spread
     return weight.to(features.dtype), (found[:, -1] - weight @ centre.double()).to(features.dtype), losses
 

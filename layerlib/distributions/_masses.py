@@ -23,27 +23,34 @@ def _rows_of(name: str, rows: Tensor) -> Tensor:
     """Label distributions as a tensor; ValueError where they are none."""
     rows = as_tensor(name, rows)
     if rows.dtype not in TOLERANCE or rows.ndim < 1 or rows.shape[-1] == 0:
-        raise ValueError(f"{name}: expected a float32 or float64 tensor of shape (..., K), "
-                         f"got {rows.dtype} {tuple(rows.shape)}")
+        raise ValueError(
+            f"{name}: expected a float32 or float64 tensor of shape (..., K), got {rows.dtype} {tuple(rows.shape)}"
+        )
     check_masses(name, rows)
     off = (rows.sum(-1, dtype=torch.float64) - 1).abs()
     if (off > TOLERANCE[rows.dtype]).any():
-        raise ValueError(f"{name}: expected rows of sum 1, got {int((off > TOLERANCE[rows.dtype]).sum())} of "
-                         f"{off.numel()} off by up to {off.max():.2g}; see label_distribution")
+        raise ValueError(
+            f"{name}: expected rows of sum 1, got {int((off > TOLERANCE[rows.dtype]).sum())} of "
+            f"{off.numel()} off by up to {off.max():.2g}; see label_distribution"
+        )
     return rows
 
 
 def check_masses(name: str, mass: Tensor) -> None:
     wrong = ~mass.isfinite() | (mass < 0)
     if wrong.any():
-        raise ValueError(f"{name}: expected finite numbers of at least 0, got {mass[wrong][0]:.4g} "
-                         f"and {int(wrong.sum()) - 1} more like it")
+        raise ValueError(
+            f"{name}: expected finite numbers of at least 0, got {mass[wrong][0]:.4g} "
+            f"and {int(wrong.sum()) - 1} more like it"
+        )
 
 
 def costs_of(cost: Tensor, classes: int) -> Tensor:
     cost = as_tensor("cost", cost)
     if cost.shape != (classes, classes) or cost.is_complex():
-        raise ValueError(f"cost: expected real numbers of shape ({classes}, {classes}), one for each pair of labels, "
-                         f"got {tuple(cost.shape)} {cost.dtype}")
+        raise ValueError(
+            f"cost: expected real numbers of shape ({classes}, {classes}), one for each pair of labels, "
+            f"got {tuple(cost.shape)} {cost.dtype}"
+        )
     check_masses("cost", cost)
     return cost.detach().double()

@@ -16,8 +16,9 @@ from layerlib.layers.capture import passes
 class Taps:
     """Layers of a network that are read, as of ``LayerProbes``, whose parameters and errors these are."""
 
-    def __init__(self, model: nn.Module, names: Sequence[str], classes: int, pool: int,
-                 heads: Mapping[str, str] | None):
+    def __init__(
+        self, model: nn.Module, names: Sequence[str], classes: int, pool: int, heads: Mapping[str, str] | None
+    ):
         self.pool = whole_number("pool", pool)
         self._layers, self.heads = named_layers(model, names), dict(heads or {})
         self.names = tuple(self._layers)
@@ -42,8 +43,10 @@ class Taps:
             with evaluating(head):
                 return head(pooled)
         except RuntimeError as error:
-            raise ValueError("heads: expected layers of the network that read the means of their taps, got "
-                             f"{self.heads[name]!r} for {name!r}, of {pooled.shape[1]} channels") from error
+            raise ValueError(
+                "heads: expected layers of the network that read the means of their taps, got "
+                f"{self.heads[name]!r} for {name!r}, of {pooled.shape[1]} channels"
+            ) from error
 
     @torch.inference_mode(False)
     @torch.no_grad()
@@ -55,14 +58,17 @@ class Taps:
                 own[self.names[-1]] = outputs[self.names[-1]]
             for name, answer in own.items():
                 if answer.shape[1:] != (self.classes,):
-                    raise ValueError(f"classes: expected {tuple(answer.shape[1:])}, what the network puts out"
-                                     f"{f' at {name!r}' if name in self.heads else ''}, got {self.classes}")
+                    raise ValueError(
+                        f"classes: expected {tuple(answer.shape[1:])}, what the network puts out"
+                        f"{f' at {name!r}' if name in self.heads else ''}, got {self.classes}"
+                    )
             each = [self.pooled(name, x) for name, x in outputs.items() if name not in own]
             yield each, torch.stack([own[name] for name in self.names if name in own]) if own else None
 
 
-def _outputs(model: nn.Module, names: Sequence[str], images: Tensor,
-             batch_size: int) -> Iterator[tuple[dict[str, Tensor], bool]]:
+def _outputs(
+    model: nn.Module, names: Sequence[str], images: Tensor, batch_size: int
+) -> Iterator[tuple[dict[str, Tensor], bool]]:
     """Run ``model`` in evaluation mode on ``images``, uint8 (N, C, H, W), and read what its taps put out.
 
     Yields
@@ -80,6 +86,8 @@ def _outputs(model: nn.Module, names: Sequence[str], images: Tensor,
         outputs = {name: seen[name] for name in names}
         for name, x in outputs.items():
             if not x.is_floating_point() or x.ndim < 2 or len(x) != samples:
-                raise ValueError(f"names: expected layers that put out floats, a row for each of {samples} images, "
-                                 f"got {x.dtype} {tuple(x.shape)} from {name!r}")
+                raise ValueError(
+                    f"names: expected layers that put out floats, a row for each of {samples} images, "
+                    f"got {x.dtype} {tuple(x.shape)} from {name!r}"
+                )
         yield outputs, outputs[names[-1]] is final

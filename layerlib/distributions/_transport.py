@@ -61,8 +61,9 @@ def _two_labels(p: Tensor, q: Tensor, cost: Tensor) -> Tensor:
     return ((available - moved) * stay + moved * move).sum(-1)
 
 
-def entropic(p: Tensor, q: Tensor, cost: Tensor, epsilon: float, max_iterations: int, tolerance: float
-             ) -> tuple[Tensor, Tensor]:
+def entropic(
+    p: Tensor, q: Tensor, cost: Tensor, epsilon: float, max_iterations: int, tolerance: float
+) -> tuple[Tensor, Tensor]:
     """⟨T, C⟩ of the coupling with least ⟨T, C⟩ - ε H(T) (Cao et al. 2022, eq. 3), by Sinkhorn's iterations.
 
     u ← p / (exp(-C/ε) v), v ← q / (exp(-C/ε)ᵀ u): with one cost for all, a half step of all rows is one matrix
@@ -90,8 +91,10 @@ def entropic(p: Tensor, q: Tensor, cost: Tensor, epsilon: float, max_iterations:
     logarithms = 2 * float(cost.max()) / epsilon > LARGEST_EXPONENT
     problem = (_Logarithms if logarithms else _Scalings)(cost, epsilon)
     size = max(1, CHUNK // (p.shape[1] * (mass.shape[1] if logarithms else 1)))
-    parts = [_iterate(problem, *rows, max_iterations, tolerance)
-             for rows in zip(p.split(size), mass.split(size), labels.split(size), strict=True)]
+    parts = [
+        _iterate(problem, *rows, max_iterations, tolerance)
+        for rows in zip(p.split(size), mass.split(size), labels.split(size), strict=True)
+    ]
     distance, error = zip(*parts, strict=True)
     return torch.cat(distance), torch.cat(error)
 
@@ -155,8 +158,9 @@ class _Logarithms(_Scalings):
         return x + share.log()
 
 
-def _iterate(problem: _Scalings, p: Tensor, q: Tensor, labels: Tensor, max_iterations: int, tolerance: float
-             ) -> tuple[Tensor, Tensor]:
+def _iterate(
+    problem: _Scalings, p: Tensor, q: Tensor, labels: Tensor, max_iterations: int, tolerance: float
+) -> tuple[Tensor, Tensor]:
     """Sinkhorn's iterations, looking at the error after the first and every few; the rounded cost and the error."""
     # a look at the error waits for a GPU, which takes longer than many iterations
     every = 4 if p.device.type == "cpu" else 32

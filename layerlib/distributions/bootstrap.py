@@ -20,8 +20,9 @@ class Difference(NamedTuple):
     high: float
 
 
-def paired_bootstrap(first: Tensor, second: Tensor, labels: Tensor, resamples: int = 1000,
-                     seed: int = 0) -> dict[str, Difference]:
+def paired_bootstrap(
+    first: Tensor, second: Tensor, labels: Tensor, resamples: int = 1000, seed: int = 0
+) -> dict[str, Difference]:
     """How much better ``first`` scores than ``second``, with 95 % percentile intervals over resampled test sets.
 
     Both are scored on the same rows, drawn with replacement. A class without positives in a draw is left out of

@@ -49,8 +49,10 @@ def label_distribution(scores: Tensor) -> Tensor:
     mass = _about_one(mass, -1)  # the largest scores would overflow where they add
     total = mass.sum(-1, keepdim=True)
     if (total == 0).any():
-        raise ValueError(f"scores: {int((total == 0).sum())} of {total.numel()} rows hold no score above 0; "
-                         "leave samples without labels out, and count them")
+        raise ValueError(
+            f"scores: {int((total == 0).sum())} of {total.numel()} rows hold no score above 0; "
+            "leave samples without labels out, and count them"
+        )
     return (mass / total).to(torch.float64 if scores.dtype == torch.float64 else torch.float32)
 
 
@@ -79,8 +81,10 @@ def label_cost(labels: int | Tensor) -> Tensor:
         return 1 - torch.eye(int(labels), dtype=torch.float64)
     labels = as_tensor("labels", labels)
     if labels.ndim != 2 or not labels.numel() or not labels.is_floating_point() or not labels.isfinite().all():
-        raise ValueError("labels: expected finite float vectors of shape (K, D), "
-                         f"got {labels.dtype} {tuple(labels.shape)}, {int((~labels.isfinite()).sum())} not finite")
+        raise ValueError(
+            "labels: expected finite float vectors of shape (K, D), "
+            f"got {labels.dtype} {tuple(labels.shape)}, {int((~labels.isfinite()).sum())} not finite"
+        )
     vectors = _about_one(labels.detach().double(), (0, 1))  # squares would overflow, or vanish
     # by differences: equal vectors cost exactly 0
     squared = torch.cdist(vectors, vectors, compute_mode="donot_use_mm_for_euclid_dist") ** 2
@@ -129,8 +133,9 @@ class Entropic(NamedTuple):
     error: Tensor
 
 
-def sinkhorn(p: Tensor, q: Tensor, cost: Tensor, epsilon: float = 0.01, max_iterations: int = 1000,
-             tolerance: float = 1e-6) -> Entropic:
+def sinkhorn(
+    p: Tensor, q: Tensor, cost: Tensor, epsilon: float = 0.01, max_iterations: int = 1000, tolerance: float = 1e-6
+) -> Entropic:
     """Entropic transport of each row, its plan rounded to the marginals, and how far it was from them.
 
     min ⟨T, C⟩ - ε H(T) (Cao et al. 2022, eq. 3, whose 1/α is ε here, as in their code). Iterations end at
@@ -161,8 +166,10 @@ def sinkhorn(p: Tensor, q: Tensor, cost: Tensor, epsilon: float = 0.01, max_iter
 
     def solve(p: Tensor, q: Tensor, cost: Tensor) -> tuple[Tensor, Tensor]:
         if (largest := float(cost.max())) > FINEST * epsilon:
-            raise ValueError(f"epsilon: expected at least {largest / FINEST:.3g}, the largest cost divided by "
-                             f"{FINEST:.0e}, got {epsilon:.3g}; below, wasserstein is as near")
+            raise ValueError(
+                f"epsilon: expected at least {largest / FINEST:.3g}, the largest cost divided by "
+                f"{FINEST:.0e}, got {epsilon:.3g}; below, wasserstein is as near"
+            )
         return transport.entropic(p, q, cost, epsilon, max_iterations, tolerance)
 
     return Entropic(*_transport(solve, p, q, cost))

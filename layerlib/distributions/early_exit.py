@@ -10,8 +10,19 @@ from layerlib.distributions._exiting import EarlyExit
 from layerlib.distributions._labels import hot, probabilities_of
 from layerlib.distributions._rules import Confident, ConfidentRatio, confidence, confident_ratio, least
 
-__all__ = ["Confident", "ConfidentRatio", "EarlyExit", "at_exit", "calibrated", "confidence", "confident_ratio",
-           "exit_layers", "first_exit", "mean_at_exit", "temperatures"]
+__all__ = [
+    "Confident",
+    "ConfidentRatio",
+    "EarlyExit",
+    "at_exit",
+    "calibrated",
+    "confidence",
+    "confident_ratio",
+    "exit_layers",
+    "first_exit",
+    "mean_at_exit",
+    "temperatures",
+]
 
 COLDEST, HOTTEST = 0.01, 100.0
 
@@ -80,11 +91,14 @@ def at_exit(values: Tensor, layers: Tensor) -> Tensor:
     if values.ndim < 2:
         raise ValueError(f"values: expected shape (L, N, ...), got {tuple(values.shape)}")
     if layers.shape != values.shape[1:2] or layers.dtype != torch.int64:
-        raise ValueError(f"layers: expected int64 of shape {tuple(values.shape[1:2])}, one a sample, "
-                         f"got {layers.dtype} {tuple(layers.shape)}")
+        raise ValueError(
+            f"layers: expected int64 of shape {tuple(values.shape[1:2])}, one a sample, "
+            f"got {layers.dtype} {tuple(layers.shape)}"
+        )
     if len(layers) and not 0 <= int(layers.min()) <= int(layers.max()) < len(values):
-        raise ValueError(f"layers: expected numbers 0 to {len(values) - 1}, got {int(layers.min())} to "
-                         f"{int(layers.max())}")
+        raise ValueError(
+            f"layers: expected numbers 0 to {len(values) - 1}, got {int(layers.min())} to {int(layers.max())}"
+        )
     return values[layers.to(values.device), torch.arange(len(layers), device=values.device)]
 
 
@@ -113,8 +127,10 @@ def mean_at_exit(scores: Tensor, thresholds: Tensor, values: Tensor) -> Tensor:
     scores, values = as_tensor("scores", scores), as_tensor("values", values)
     thresholds = as_tensor("thresholds", thresholds, torch.float64)
     if scores.ndim < 2 or not scores.is_floating_point() or 0 in scores.shape[-2:]:
-        raise ValueError("scores: expected floats of shape (..., L, N) with layers and samples, "
-                         f"got {scores.dtype} {tuple(scores.shape)}")
+        raise ValueError(
+            "scores: expected floats of shape (..., L, N) with layers and samples, "
+            f"got {scores.dtype} {tuple(scores.shape)}"
+        )
     layers, samples = scores.shape[-2:]
     if thresholds.ndim != 1 or thresholds.isnan().any():
         raise ValueError(f"thresholds: expected shape (R,) without NaN, got {tuple(thresholds.shape)}")
@@ -154,8 +170,9 @@ def temperatures(probabilities: Tensor, labels: Tensor) -> Tensor:
     """
     probabilities = probabilities_of(probabilities, layers=True)
     logits, labels = _logits(probabilities), hot(labels, probabilities).to(probabilities.dtype)
-    coldest, hottest = (torch.full((len(logits),), end, dtype=torch.float64, device=logits.device).log()
-                        for end in (COLDEST, HOTTEST))
+    coldest, hottest = (
+        torch.full((len(logits),), end, dtype=torch.float64, device=logits.device).log() for end in (COLDEST, HOTTEST)
+    )
     for _ in range(50):
         middle = (coldest + hottest) / 2
         scaled = logits * (-middle).exp()[:, None, None].to(logits.dtype)
@@ -169,8 +186,10 @@ def calibrated(probabilities: Tensor, temperature: Tensor) -> Tensor:
     """Probabilities (L, N, K) with each layer's logits divided by its temperature (L,)."""
     probabilities, temperature = probabilities_of(probabilities, layers=True), as_tensor("temperature", temperature)
     if temperature.shape != probabilities.shape[:1] or not bool(((temperature > 0) & temperature.isfinite()).all()):
-        raise ValueError(f"temperature: expected finite values > 0, shape {tuple(probabilities.shape[:1])}, "
-                         f"one a layer, got {tuple(temperature.shape)}")
+        raise ValueError(
+            f"temperature: expected finite values > 0, shape {tuple(probabilities.shape[:1])}, "
+            f"one a layer, got {tuple(temperature.shape)}"
+        )
     return (_logits(probabilities) / temperature[:, None, None].to(probabilities)).sigmoid()
 
 

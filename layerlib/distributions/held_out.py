@@ -14,8 +14,9 @@ from layerlib.distributions.scores import exact_match
 THRESHOLDS = torch.linspace(0.5, 1, 50, dtype=torch.float64)
 
 
-def best_rule(probabilities: Tensor, labels: Tensor, s2: Tensor = THRESHOLDS, rho: Tensor = THRESHOLDS
-              ) -> ConfidentRatio:
+def best_rule(
+    probabilities: Tensor, labels: Tensor, s2: Tensor = THRESHOLDS, rho: Tensor = THRESHOLDS
+) -> ConfidentRatio:
     """The thresholds of algorithm 3 with the most exact matches; of equal ones the last, where fewest leave early.
 
     Parameters
@@ -68,9 +69,17 @@ class ExitTrial:
     gains: dict[str, Difference]
 
 
-def exit_against_best_layer(probabilities: Tensor, labels: Tensor, chosen: Tensor, judged: Tensor, *,
-                            s2: Tensor = THRESHOLDS, rho: Tensor = THRESHOLDS, resamples: int = 1000,
-                            seed: int = 0) -> ExitTrial:
+def exit_against_best_layer(
+    probabilities: Tensor,
+    labels: Tensor,
+    chosen: Tensor,
+    judged: Tensor,
+    *,
+    s2: Tensor = THRESHOLDS,
+    rho: Tensor = THRESHOLDS,
+    resamples: int = 1000,
+    seed: int = 0,
+) -> ExitTrial:
     """Whether it pays that each sample leaves where it is sure: against all leaving at the one best layer.
 
     Thresholds and layer are chosen on the same held-out samples, by the same measure, exact matches. Against the last

@@ -58,8 +58,14 @@ class LinearProbes:
         self.bias: Tensor | None = None
 
     @torch.inference_mode(False)
-    def fit(self, features: Tensor | Features, targets: Tensor | None = None, *, penalty: float = 1.0,
-            progress: str | None = None) -> Tensor:
+    def fit(
+        self,
+        features: Tensor | Features,
+        targets: Tensor | None = None,
+        *,
+        penalty: float = 1.0,
+        progress: str | None = None,
+    ) -> Tensor:
         """Take every probe to its optimum, that of logistic regression, each class against all others.
 
         It is where Σ binary cross-entropy + ½ penalty ‖w‖² is least, w being the weights of features brought to mean 0
@@ -96,10 +102,21 @@ class LinearProbes:
 
     @torch.inference_mode(False)
     @torch.enable_grad()
-    def train(self, features: Tensor | Features, targets: Tensor | None = None, *, epochs: int = 100,
-              batch_size: int = 128, rate: float = 0.01, momentum: float = 0.9, weight_decay: float = 1e-4,
-              loss: Callable[[Tensor, Tensor], Tensor] = binary_cross_entropy, seed: int = 0,
-              callbacks: Iterable[Callable] = (), progress: str | None = None) -> Tensor:
+    def train(
+        self,
+        features: Tensor | Features,
+        targets: Tensor | None = None,
+        *,
+        epochs: int = 100,
+        batch_size: int = 128,
+        rate: float = 0.01,
+        momentum: float = 0.9,
+        weight_decay: float = 1e-4,
+        loss: Callable[[Tensor, Tensor], Tensor] = binary_cross_entropy,
+        seed: int = 0,
+        callbacks: Iterable[Callable] = (),
+        progress: str | None = None,
+    ) -> Tensor:
         """Train all probes in one pass, step by step, as the paper does: the defaults are its schedule.
 
         After it probes of small features are still far from what ``fit`` gives.
@@ -171,8 +188,10 @@ class LinearProbes:
         pooled = as_features(features).pooled
         found, expected = tuple(pooled.shape[::2]), tuple(self.weight.shape[::2])
         if found != expected:
-            raise ValueError(f"features: expected {expected[0]} probes with up to {expected[1]} features, as in "
-                             f"training, got {found[0]} with up to {found[1]}")
+            raise ValueError(
+                f"features: expected {expected[0]} probes with up to {expected[1]} features, as in "
+                f"training, got {found[0]} with up to {found[1]}"
+            )
         # piece by piece, for features that are in a file and larger than the memory of a GPU
         pieces = [_linear(piece.to(self.weight.device), self.weight, self.bias) for piece in pooled.split(PIECE, 1)]  # type: ignore[arg-type]
         logits = torch.cat(pieces, 1)
@@ -228,8 +247,14 @@ def _check_finite(losses: Sequence[Tensor], first: int, rate: float) -> Tensor:
     return found
 
 
-def _epoch(features: Features, targets: Tensor, batches: Iterable[Tensor], parameters: Sequence[Tensor],
-           update: torch.optim.Optimizer, loss: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
+def _epoch(
+    features: Features,
+    targets: Tensor,
+    batches: Iterable[Tensor],
+    parameters: Sequence[Tensor],
+    update: torch.optim.Optimizer,
+    loss: Callable[[Tensor, Tensor], Tensor],
+) -> Tensor:
     """A step for each of ``batches``, the numbers of its samples; the mean loss of each probe, float64."""
     weight, bias = parameters
     total = torch.zeros(len(weight), dtype=torch.float64, device=weight.device)

@@ -50,8 +50,14 @@ class LayerProbes:
     torch.Size([10, 2000, 20])
     """
 
-    def __init__(self, model: nn.Module, names: Sequence[str], classes: int, pool: int = 1,
-                 heads: Mapping[str, str] | None = None):
+    def __init__(
+        self,
+        model: nn.Module,
+        names: Sequence[str],
+        classes: int,
+        pool: int = 1,
+        heads: Mapping[str, str] | None = None,
+    ):
         self.linear, self._taps = LinearProbes(classes), Taps(model, names, classes, pool, heads)
         self.model, self.names, self.classes, self.pool = model, self._taps.names, classes, pool
 
@@ -65,8 +71,9 @@ class LayerProbes:
         """Of all probes, shape (probes, K)."""
         return self.linear.bias
 
-    def features(self, split: Split, batch_size: int = 500, memory: float = 2e9,
-                 progress: str | None = None) -> Features:
+    def features(
+        self, split: Split, batch_size: int = 500, memory: float = 2e9, progress: str | None = None
+    ) -> Features:
         """Run the network once over ``split`` and keep what the taps gave, pooled, on the device of the network.
 
         That takes probes x N x F numbers of the network's precision: 10,000 pictures on the nine inner taps of a
@@ -97,8 +104,14 @@ class LayerProbes:
         own = torch.cat(answers, 1) if answers else None
         return Features(pooled, own, split.labels.to(pooled.device), sizes, parameter.device)  # type: ignore[arg-type]
 
-    def fit(self, split: Split | Features, targets: Tensor | None = None, *, penalty: float = 1.0,
-            progress: str | None = None) -> Tensor:
+    def fit(
+        self,
+        split: Split | Features,
+        targets: Tensor | None = None,
+        *,
+        penalty: float = 1.0,
+        progress: str | None = None,
+    ) -> Tensor:
         """Take every probe to its optimum, that of logistic regression; the network is not changed.
 
         Parameters
@@ -119,8 +132,15 @@ class LayerProbes:
         """
         return self.linear.fit(*self._given(split, targets, progress), penalty=penalty, progress=progress)
 
-    def train(self, split: Split | Features, targets: Tensor | None = None, *, callbacks: Iterable[Callable] = (),
-              progress: str | None = None, **schedule) -> Tensor:
+    def train(
+        self,
+        split: Split | Features,
+        targets: Tensor | None = None,
+        *,
+        callbacks: Iterable[Callable] = (),
+        progress: str | None = None,
+        **schedule,
+    ) -> Tensor:
         """Train all probes in one pass, step by step, as the paper does; the network is not changed.
 
         Parameters

@@ -75,8 +75,10 @@ class RidgeReadout:
         values, vectors = _decomposed(gram)
         mean = targets.mean(0)
         turned = vectors.T @ (targets - mean)
-        errors = [_off(part, values, vectors, turned).square().mean((0, 2))
-                  for part in penalties.split(max(1, NUMBERS_AT_ONCE // targets.numel()))]
+        errors = [
+            _off(part, values, vectors, turned).square().mean((0, 2))
+            for part in penalties.split(max(1, NUMBERS_AT_ONCE // targets.numel()))
+        ]
         best = penalties[torch.cat(errors).argmin()]
         left_out = targets - _off(best[None], values, vectors, turned)[:, 0]
         return cls(best.item(), vectors @ (turned / (values + best)[:, None]), mean, left_out)
@@ -88,8 +90,10 @@ class RidgeReadout:
         """
         products = as_tensor("products", products)
         if products.ndim != 2 or products.shape[1] != len(self.weight) or not products.is_floating_point():
-            raise ValueError(f"products: expected floats of shape (M, {len(self.weight)}), a column for each fitted "
-                             f"sample, got {products.dtype} {tuple(products.shape)}")
+            raise ValueError(
+                f"products: expected floats of shape (M, {len(self.weight)}), a column for each fitted "
+                f"sample, got {products.dtype} {tuple(products.shape)}"
+            )
         return self.mean + products.to(self.weight) @ self.weight
 
     def probabilities(self, products: Tensor) -> Tensor:
@@ -124,8 +128,10 @@ def grams(blocks: Iterable[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
         shapes = tuple(fitted.shape), tuple(judged.shape)
         fits = gram is None or products.shape == (shapes[1][0], shapes[0][0])
         if not (fitted.ndim == judged.ndim == 2 and shapes[0][1] == shapes[1][1] and fits):
-            raise ValueError("blocks: expected features (N, f) and (M, f) of the same samples in each, "
-                             f"got {shapes} in block {number}")
+            raise ValueError(
+                "blocks: expected features (N, f) and (M, f) of the same samples in each, "
+                f"got {shapes} in block {number}"
+            )
         if gram is None:
             _check_number("blocks", len(fitted))
             gram = torch.zeros(len(fitted), len(fitted), dtype=torch.float64, device=fitted.device)
@@ -151,8 +157,9 @@ def flat_blocks(fitted: Tensor, judged: Tensor, size: int = FEATURES_AT_ONCE) ->
 def _gram_of(gram: Tensor) -> Tensor:
     gram = as_tensor("gram", gram)
     if gram.ndim != 2 or gram.shape[0] != gram.shape[1] or len(gram) < 2 or not gram.is_floating_point():
-        raise ValueError(f"gram: expected floats of shape (N, N) with at least two samples, got {gram.dtype} "
-                         f"{tuple(gram.shape)}")
+        raise ValueError(
+            f"gram: expected floats of shape (N, N) with at least two samples, got {gram.dtype} {tuple(gram.shape)}"
+        )
     _check_number("gram", len(gram))
     if not gram.isfinite().all():
         raise ValueError("gram: expected finite numbers")

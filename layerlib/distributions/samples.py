@@ -46,8 +46,9 @@ def largest_share(shares: Tensor) -> int | None:
     """
     earlier = as_tensor("shares", shares)
     if earlier.ndim != 1 or not earlier.is_floating_point() or not (earlier >= 0).all():
-        raise ValueError(f"shares: expected floats of at least 0, shape (L,), got {earlier.dtype} "
-                         f"{tuple(earlier.shape)}")
+        raise ValueError(
+            f"shares: expected floats of at least 0, shape (L,), got {earlier.dtype} {tuple(earlier.shape)}"
+        )
     earlier = earlier[:-1]
     return int(earlier.argmax()) if earlier.any() else None
 
@@ -122,19 +123,24 @@ def difficulty_by_thirds(distances: Tensor, baseline: Tensor, rise: float = 0.2)
     if not w.shape[1]:
         raise ValueError("distances: expected at least one sample, got none")
     middle, last = w[2 * len(w) // 3].double(), w[-1].double()
-    return _kinds(easy=middle <= middle.quantile(1 / 3), hard=last > last.quantile(2 / 3),
-                  confused=w[-1] - w.amin(0) >= rise)
+    return _kinds(
+        easy=middle <= middle.quantile(1 / 3), hard=last > last.quantile(2 / 3), confused=w[-1] - w.amin(0) >= rise
+    )
 
 
 def _relative(distances: Tensor, baseline: Tensor) -> Tensor:
     """Distances (L, N) in units of the baseline; ValueError unless both are as they must be."""
     distances, baseline = as_tensor("distances", distances), as_tensor("baseline", baseline)
     if distances.ndim != 2 or len(distances) < 3 or not bool((distances >= 0).all()):
-        raise ValueError(f"distances: expected values >= 0, shape (L, N) with L >= 3, got {tuple(distances.shape)} "
-                         f"with {int((~(distances >= 0)).sum())} values that are negative or NaN")
+        raise ValueError(
+            f"distances: expected values >= 0, shape (L, N) with L >= 3, got {tuple(distances.shape)} "
+            f"with {int((~(distances >= 0)).sum())} values that are negative or NaN"
+        )
     if baseline.shape not in ((), distances.shape[1:]) or not bool(((baseline > 0) & baseline.isfinite()).all()):
-        raise ValueError(f"baseline: expected finite values > 0, shape {tuple(distances.shape[1:])} or (), "
-                         f"got {tuple(baseline.shape)}")
+        raise ValueError(
+            f"baseline: expected finite values > 0, shape {tuple(distances.shape[1:])} or (), "
+            f"got {tuple(baseline.shape)}"
+        )
     return distances / baseline.to(distances.device)
 
 

@@ -84,9 +84,11 @@ def f1_scores(predicted: Tensor, labels: Tensor) -> dict[str, float]:
     truth, chosen = hot(labels, predicted).cpu().numpy(), predicted.cpu().numpy()
     precision, recall, f1, _ = precision_recall_fscore_support(truth, chosen, average=None, zero_division=0)
     both = precision.mean() + recall.mean()
-    return {"cf1": float(2 * precision.mean() * recall.mean() / both) if both else 0.0,
-            "of1": float(f1_score(truth, chosen, average="micro", zero_division=0)),
-            "class_f1": float(f1.mean())}
+    return {
+        "cf1": float(2 * precision.mean() * recall.mean() / both) if both else 0.0,
+        "of1": float(f1_score(truth, chosen, average="micro", zero_division=0)),
+        "class_f1": float(f1.mean()),
+    }
 
 
 def average_precision(probabilities: Tensor, labels: Tensor) -> Tensor:
@@ -111,8 +113,9 @@ def average_precision(probabilities: Tensor, labels: Tensor) -> Tensor:
     present = truth.any(0)
     precision = torch.full(present.shape, torch.nan, dtype=torch.float64)
     if present.any():
-        found = average_precision_score(truth[:, present].cpu().numpy(),
-                                        probabilities[:, present].double().cpu().numpy(), average=None)
+        found = average_precision_score(
+            truth[:, present].cpu().numpy(), probabilities[:, present].double().cpu().numpy(), average=None
+        )
         precision[present.cpu()] = torch.as_tensor(found, dtype=torch.float64)
     return precision.to(probabilities.device)
 
@@ -147,8 +150,9 @@ def pair(probabilities: Tensor, labels: Tensor, name: str = "probabilities") -> 
     """Probabilities, and which labels are positive; ValueError where there is nothing to score."""
     probabilities = probabilities_of(probabilities, name)
     if probabilities.ndim != 2 or probabilities.shape[1] < 2 or not len(probabilities):
-        raise ValueError(f"{name}: expected shape (N, K) with samples and at least two classes, "
-                         f"got {tuple(probabilities.shape)}")
+        raise ValueError(
+            f"{name}: expected shape (N, K) with samples and at least two classes, got {tuple(probabilities.shape)}"
+        )
     positive = hot(labels, probabilities)
     if not positive.any():
         raise ValueError("labels: expected at least one positive, got none")

@@ -64,8 +64,7 @@ def filter_change(before: Tensor, after: Tensor, threshold: float) -> FilterChan
     """
     for name, weight in (("before", before), ("after", after)):
         if weight.ndim < 2 or not weight.is_floating_point() or not weight.numel():
-            raise ValueError(f"{name}: expected float (filters, channels, …), got {weight.dtype} "
-                             f"{tuple(weight.shape)}")
+            raise ValueError(f"{name}: expected float (filters, channels, …), got {weight.dtype} {tuple(weight.shape)}")
         if not weight.isfinite().all():
             raise ValueError(f"{name}: expected finite weights, got NaN or infinity")
     if before.shape != after.shape:

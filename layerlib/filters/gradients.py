@@ -76,7 +76,7 @@ def gradient_sizes(model: nn.Module, names: str | Sequence[str], batch: Split, s
         last = {call.name: call for call in calls.values()}
         weights = [layer.weight for layer in layers.values()]
         found = torch.autograd.grad(loss, [*(last[name].output for name in layers), *weights])
-    errors, gradients = found[: len(layers)], found[len(layers):]
+    errors, gradients = found[: len(layers)], found[len(layers) :]
     return GradientSizes(_sizes([last[name].entry for name in layers]), _sizes(errors), _sizes(gradients) / len(batch))
 
 

@@ -58,8 +58,13 @@ class FilterTracker:
     _copy: dict[str, Tensor]
     _sums: dict[str, Tensor]
 
-    def __init__(self, model: nn.Module, names: str | Sequence[str], every: int = 10,
-                 threshold: Threshold | Mapping[str, Threshold] = 2e-4):
+    def __init__(
+        self,
+        model: nn.Module,
+        names: str | Sequence[str],
+        every: int = 10,
+        threshold: Threshold | Mapping[str, Threshold] = 2e-4,
+    ):
         self.names = names_of(names)
         if not self.names or len(set(self.names)) < len(self.names):
             raise ValueError(f"names: expected at least one layer, each once, got {list(self.names)}")
@@ -74,8 +79,9 @@ class FilterTracker:
         self._parameters = {name: each._parameters.get("weight") for name, each in self._layers.items()}
         for name, weight in self._weights().items():
             if weight.ndim < 2:
-                raise ValueError(f"names: expected weights (filters, channels, …), got {tuple(weight.shape)} of "
-                                 f"{name!r}")
+                raise ValueError(
+                    f"names: expected weights (filters, channels, …), got {tuple(weight.shape)} of {name!r}"
+                )
         self._restart()
 
     def __repr__(self) -> str:
@@ -156,10 +162,17 @@ class FilterTracker:
     def state_dict(self) -> dict[str, Any]:
         """What a resumed run needs, as tensors, numbers and names: ``torch.save`` it with the model."""
         rows = torch.stack(self._rows) if self._rows else torch.empty(0)
-        return {"names": list(self.names), "thresholds": list(self._thresholds), "every": self.every,
-                "step": self._step, "copied_at": self._copied_at, "steps": list(self._steps), "rows": rows,
-                "copy": {name: tensor.clone() for name, tensor in self._copy.items()},
-                "sums": {name: tensor.clone() for name, tensor in self._sums.items()}}
+        return {
+            "names": list(self.names),
+            "thresholds": list(self._thresholds),
+            "every": self.every,
+            "step": self._step,
+            "copied_at": self._copied_at,
+            "steps": list(self._steps),
+            "rows": rows,
+            "copy": {name: tensor.clone() for name, tensor in self._copy.items()},
+            "sums": {name: tensor.clone() for name, tensor in self._sums.items()},
+        }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Go on from where another tracker was.
@@ -180,11 +193,14 @@ class FilterTracker:
         weights = self._weights()
         for name, weight in weights.items():
             if state["copy"][name].shape != weight.shape:
-                raise ValueError(f"state: expected {name!r} of shape {tuple(weight.shape)}, got "
-                                 f"{tuple(state['copy'][name].shape)}")
+                raise ValueError(
+                    f"state: expected {name!r} of shape {tuple(weight.shape)}, got {tuple(state['copy'][name].shape)}"
+                )
         self._step, self._copied_at, self._steps = state["step"], state["copied_at"], list(state["steps"])
-        self._copy, self._sums = ({name: state[key][name].to(weight.device, copy=True)
-                                   for name, weight in weights.items()} for key in ("copy", "sums"))
+        self._copy, self._sums = (
+            {name: state[key][name].to(weight.device, copy=True) for name, weight in weights.items()}
+            for key in ("copy", "sums")
+        )
         self._rows = list(state["rows"].to(next(iter(self._sums.values())).device).unbind())
 
     def _restart(self) -> None:
@@ -192,8 +208,10 @@ class FilterTracker:
         self._steps, self._rows = [], []
         weights = self._weights()
         self._copy = {name: weight.clone() for name, weight in weights.items()}
-        self._sums = {name: torch.zeros(1 + len(self._thresholds), len(weight), dtype=torch.float64,
-                                        device=weight.device) for name, weight in weights.items()}
+        self._sums = {
+            name: torch.zeros(1 + len(self._thresholds), len(weight), dtype=torch.float64, device=weight.device)
+            for name, weight in weights.items()
+        }
 
     @torch.no_grad()
     def _weights(self) -> dict[str, Tensor]:
@@ -202,8 +220,10 @@ class FilterTracker:
     def _check(self, model: nn.Module | None) -> None:
         for name, module in self._layers.items():
             if module._parameters.get("weight") is not self._parameters[name]:
-                raise ValueError(f"model: the weight of {name!r} was replaced by another parameter; copy into the "
-                                 "weight instead, or make a new tracker")
+                raise ValueError(
+                    f"model: the weight of {name!r} was replaced by another parameter; copy into the "
+                    "weight instead, or make a new tracker"
+                )
         if model is not None and not set(self._layers.values()) <= set(model.modules()):
             raise ValueError(f"model: expected the one whose layers are tracked, got another {type(model).__name__}")
 

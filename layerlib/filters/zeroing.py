@@ -44,8 +44,9 @@ def zeroed(model: nn.Module, name: str, filters: Sequence[int] | Tensor, also: S
     counts = [len(weight_of(each, label)) for each, label in zip(layers, names, strict=True)]
     for count, label in zip(counts, names, strict=True):
         if count != counts[0]:
-            raise ValueError(f"also: expected {counts[0]} channels, as {name!r} has filters, got {label!r} with "
-                             f"{count}")
+            raise ValueError(
+                f"also: expected {counts[0]} channels, as {name!r} has filters, got {label!r} with {count}"
+            )
     rows = _rows(filters, counts[0])
     with ExitStack() as zeros:
         zeros.enter_context(alone(model))
@@ -56,8 +57,15 @@ def zeroed(model: nn.Module, name: str, filters: Sequence[int] | Tensor, also: S
 
 
 @torch.no_grad()
-def accuracy_without(model: nn.Module, name: str, choices: Sequence[Sequence[int] | Tensor], split: Split,
-                     also: Sequence[str] = (), best: Sequence[int] = (1, 5), batch_size: int = 1000) -> Tensor:
+def accuracy_without(
+    model: nn.Module,
+    name: str,
+    choices: Sequence[Sequence[int] | Tensor],
+    split: Split,
+    also: Sequence[str] = (),
+    best: Sequence[int] = (1, 5),
+    batch_size: int = 1000,
+) -> Tensor:
     """Accuracy while filters of layer ``name`` are zero, for each of several choices of them; in evaluation mode.
 
     Parameters
@@ -106,6 +114,7 @@ def _rows(filters: Sequence[int] | Tensor, count: int) -> Tensor:
         return rows.nonzero()[:, 0]
     whole = not rows.is_floating_point() and rows.dtype != torch.bool and rows.ndim == 1
     if not whole or (rows.numel() and not 0 <= int(rows.min()) <= int(rows.max()) < count):
-        raise ValueError(f"filters: expected whole numbers from 0 to {count - 1}, or bool of shape ({count},), "
-                         f"got {filters}")
+        raise ValueError(
+            f"filters: expected whole numbers from 0 to {count - 1}, or bool of shape ({count},), got {filters}"
+        )
     return rows.long()

@@ -39,8 +39,9 @@ def instruments_of(instruments: str | Iterable[str] | None) -> tuple[str, ...]:
     for name in asked:
         if name not in INSTRUMENTS:
             hint = did_you_mean(str(name), INSTRUMENTS)
-            raise ValueError(f"instruments: expected some of {', '.join(INSTRUMENTS)}, got {name!r}"
-                             f"{hint and f' ({hint})'}")
+            raise ValueError(
+                f"instruments: expected some of {', '.join(INSTRUMENTS)}, got {name!r}{hint and f' ({hint})'}"
+            )
     if not asked:
         raise ValueError(f"instruments: expected some of {', '.join(INSTRUMENTS)}, got none")
     return tuple(name for name in INSTRUMENTS if name in asked)
@@ -76,7 +77,7 @@ def numbered(fitted: Tensor, judged: Tensor) -> tuple[Tensor, Tensor, int]:
     present, numbers = torch.cat([fitted, judged]).unique(return_inverse=True)
     if len(present) < 2:
         raise ValueError(f"data: expected at least two classes, got only class {present.tolist()}")
-    return numbers[: len(fitted)], numbers[len(fitted):], len(present)
+    return numbers[: len(fitted)], numbers[len(fitted) :], len(present)
 
 
 def earlier_weights(before: nn.Module | Mapping[str, Tensor] | None) -> Mapping[str, Tensor] | None:
@@ -90,8 +91,9 @@ def earlier_weights(before: nn.Module | Mapping[str, Tensor] | None) -> Mapping[
     if before is None or isinstance(before, Mapping):
         return before
     if not isinstance(before, nn.Module):
-        raise ValueError("before: expected the network at an earlier moment or its state_dict(), "
-                         f"got {kind_of(before)}")
+        raise ValueError(
+            f"before: expected the network at an earlier moment or its state_dict(), got {kind_of(before)}"
+        )
     return bare(before).state_dict()
 
 

@@ -15,10 +15,17 @@ if TYPE_CHECKING:
     from layerlib.inspection.compare import Comparison
 
 # one of each instrument's, and what it is called
-SHOWN = {"distance": "distance\nto the target", "entropy": "entropy of\npatterns", "hamming": "Hamming,\nin / between",
-         "combined": "accuracy of\nnodes", "target_silhouette": "silhouette\nof targets",
-         "feature_silhouette": "silhouette\nof outputs", "effective_rank": "effective\nrank", "cka": "CKA\nto before",
-         "relative_change": "relative\nchange"}
+SHOWN = {
+    "distance": "distance\nto the target",
+    "entropy": "entropy of\npatterns",
+    "hamming": "Hamming,\nin / between",
+    "combined": "accuracy of\nnodes",
+    "target_silhouette": "silhouette\nof targets",
+    "feature_silhouette": "silhouette\nof outputs",
+    "effective_rank": "effective\nrank",
+    "cka": "CKA\nto before",
+    "relative_change": "relative\nchange",
+}
 
 
 def figure(comparison: Comparison) -> Figure:
@@ -32,8 +39,13 @@ def figure(comparison: Comparison) -> Figure:
     plt.switch_backend(plt.get_backend())
     with plt.rc_context():
         use_style()
-        whole, axes = plt.subplots(len(found), 1, sharex=True, squeeze=False,
-                                   figsize=(width, 1.15 * len(found) + 0.5 + 0.075 * max(map(len, comparison.layers))))
+        whole, axes = plt.subplots(
+            len(found),
+            1,
+            sharex=True,
+            squeeze=False,
+            figsize=(width, 1.15 * len(found) + 0.5 + 0.075 * max(map(len, comparison.layers))),
+        )
         for ax, (quantity, (one, other, (low, high))) in zip(axes[:, 0], found.items(), strict=True):
             difference = (other - one).numpy()
             ax.axhline(0, color="0.5", linewidth=0.8, zorder=0)

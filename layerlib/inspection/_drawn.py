@@ -23,8 +23,9 @@ def first_of_each(samples: Samples, judged: Tensor) -> list[int]:
     return [int(rows[(labels == each).nonzero()[0, 0]]) for each in labels.unique()[:PICTURES]]
 
 
-def drawn(model: nn.Module, samples: Samples, judged: Tensor, like: Tensor, output: Callable | None,
-          untold: str | None) -> tuple[Tensor | None, Tensor | None, str | None]:
+def drawn(
+    model: nn.Module, samples: Samples, judged: Tensor, like: Tensor, output: Callable | None, untold: str | None
+) -> tuple[Tensor | None, Tensor | None, str | None]:
     """Images, what guided-bp-DNN draws for them, and why it does not; None for what are no pictures."""
     try:
         rows = first_of_each(samples, judged)

@@ -106,16 +106,18 @@ class _Panel:
         absent = [label for quantity, (label, *_) in looks.items() if np.isnan(values[quantity]).all()]
         if absent:
             text = f"{' and '.join(absent)} not read: {_reason(self.inspection, instrument)}"
-            self.ax.set_title(textwrap.shorten(text, 130, placeholder=" …"), fontsize="xx-small", loc="left", pad=3,
-                              parse_math=False)
+            self.ax.set_title(
+                textwrap.shorten(text, 130, placeholder=" …"), fontsize="xx-small", loc="left", pad=3, parse_math=False
+            )
         return True
 
     def _null(self, quantity: str, colour: object, scale: float, label: str | None) -> None:
         null = scale * self.of(self.inspection.nulls, quantity)
         low, high = scale * interval(self.inspection.null_draws[quantity][self.shown]).numpy()
         low, high = (np.where(np.isnan(end), null, end) for end in (low, high))
-        self.ax.fill_between(range(len(self.shown)), low, high, color=NULL, alpha=0.6, linewidth=0, zorder=0.5,
-                             label=label)
+        self.ax.fill_between(
+            range(len(self.shown)), low, high, color=NULL, alpha=0.6, linewidth=0, zorder=0.5, label=label
+        )
         self.ax.plot(null, color=colour, linewidth=0.8, linestyle=(0, (2, 2)), zorder=0.6)
 
 
@@ -148,8 +150,7 @@ def _nodes(panel: _Panel) -> None:
 
 
 def _silhouette(panel: _Panel) -> None:
-    looks = {"target_silhouette": ("targets", TARGETS, "o"),
-             "feature_silhouette": ("outputs", OUTPUTS, "D")}
+    looks = {"target_silhouette": ("targets", TARGETS, "o"), "feature_silhouette": ("outputs", OUTPUTS, "D")}
     if panel.lines("targets", looks):
         panel.ax.axhline(0, color="0.7", linewidth=0.8, zorder=0)
     panel.ax.set_ylabel("silhouette")
@@ -173,8 +174,15 @@ def _change(panel: _Panel) -> None:
 
 
 PANELS: tuple[tuple[str, Callable[[_Panel], None]], ...] = (
-    ("distribution", _distance), ("patterns", _perplexity), ("patterns", _hamming), ("nodes", _nodes),
-    ("targets", _silhouette), ("rank", _rank), ("cka", _cka), ("filters", _change))
+    ("distribution", _distance),
+    ("patterns", _perplexity),
+    ("patterns", _hamming),
+    ("nodes", _nodes),
+    ("targets", _silhouette),
+    ("rank", _rank),
+    ("cka", _cka),
+    ("filters", _change),
+)
 
 
 def _shown(inspection: Inspection) -> tuple[list[int], list[int]]:
@@ -188,7 +196,8 @@ def _shown(inspection: Inspection) -> tuple[list[int], list[int]]:
 def _worth(inspection: Inspection, instrument: str) -> bool:
     """Whether a panel has something to say: what an earlier moment is needed for has not, without one."""
     return instrument not in ("cka", "filters") or any(
-        inspection.values[quantity].isfinite().any() for quantity in QUANTITIES[instrument])
+        inspection.values[quantity].isfinite().any() for quantity in QUANTITIES[instrument]
+    )
 
 
 def _line(inspection: Inspection, unread: list[int]) -> str:
@@ -203,8 +212,9 @@ def _pictures(inspection: Inspection, axes: np.ndarray) -> None:
     images = _spread(images.double()) if images.is_floating_point() else images / 255
     beside = np.pad(images.numpy(), ((0, 0), (0, 0), (0, 0), (1, 1)), constant_values=1)
     row = np.moveaxis(np.concatenate(beside, -1), 0, -1)
-    axes[0].imshow(row[..., :3] if row.shape[-1] >= 3 else row[..., 0], cmap="gray", vmin=0, vmax=1,
-                   interpolation="nearest")
+    axes[0].imshow(
+        row[..., :3] if row.shape[-1] >= 3 else row[..., 0], cmap="gray", vmin=0, vmax=1, interpolation="nearest"
+    )
     bare(axes[0], "images")
     if inspection.pictures is None:
         axes[1].set_axis_off()
@@ -236,9 +246,18 @@ def _reason(inspection: Inspection, instrument: str) -> str:
 
 
 def _say(ax: Axes, text: str) -> None:
-    ax.text(0.5, 0.5, textwrap.fill(text, 90), transform=ax.transAxes, ha="center", va="center", fontsize="x-small",
-            color="0.35", parse_math=False)
+    ax.text(
+        0.5,
+        0.5,
+        textwrap.fill(text, 90),
+        transform=ax.transAxes,
+        ha="center",
+        va="center",
+        fontsize="x-small",
+        color="0.35",
+        parse_math=False,
+    )
 
 
 def _short(name: str) -> str:
-    return name if len(name) <= LONGEST else f"…{name[-LONGEST + 1:]}"
+    return name if len(name) <= LONGEST else f"…{name[-LONGEST + 1 :]}"

@@ -19,22 +19,43 @@ if TYPE_CHECKING:
 
 FORMAT = 1
 BY_QUANTITY = ("values", "nulls", "draws", "null_draws")
-DAMAGED = (ValueError, OSError, EOFError, RuntimeError, TypeError, KeyError, AttributeError, MemoryError,
-           zipfile.BadZipFile, zlib.error)
+DAMAGED = (
+    ValueError,
+    OSError,
+    EOFError,
+    RuntimeError,
+    TypeError,
+    KeyError,
+    AttributeError,
+    MemoryError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
 
 
 def save(inspection: Inspection, path: Path) -> None:
     """See ``Inspection.save``."""
-    arrays = {f"{part}/{quantity}": values.numpy() for part in BY_QUANTITY
-              for quantity, values in getattr(inspection, part).items()}
-    arrays |= {name: getattr(inspection, name).numpy() for name in ("images", "pictures")
-               if getattr(inspection, name) is not None}
+    arrays = {
+        f"{part}/{quantity}": values.numpy()
+        for part in BY_QUANTITY
+        for quantity, values in getattr(inspection, part).items()
+    }
+    arrays |= {
+        name: getattr(inspection, name).numpy()
+        for name in ("images", "pictures")
+        if getattr(inspection, name) is not None
+    }
     arrays["accuracy"] = np.float64(inspection.accuracy)
     if inspection.accuracy.draws is not None:
         arrays["accuracy_draws"] = inspection.accuracy.draws.numpy()
-    said = {"format": FORMAT, "layers": inspection.layers, "read_at": inspection.read_at,
-            "reasons": [[*key, reason] for key, reason in inspection.reasons.items()],
-            "baseline": inspection.baseline, "about": inspection.about}
+    said = {
+        "format": FORMAT,
+        "layers": inspection.layers,
+        "read_at": inspection.read_at,
+        "reasons": [[*key, reason] for key, reason in inspection.reasons.items()],
+        "baseline": inspection.baseline,
+        "about": inspection.about,
+    }
     arrays["said"] = np.frombuffer(json.dumps(said).encode(), np.uint8)
     with replacing(path) as beside, beside.open("wb") as file:
         np.savez_compressed(file, **arrays)
@@ -52,13 +73,28 @@ def load(path: Path) -> Inspection:
         said = json.loads(arrays["said"].tobytes())
         if said["format"] != FORMAT:
             raise ValueError(f"expected format {FORMAT}, got {said['format']}")
-        parts = {part: {key.split("/", 1)[1]: torch.from_numpy(array) for key, array in arrays.items()
-                        if key.startswith(f"{part}/")} for part in BY_QUANTITY}
-        drawn = {name: torch.from_numpy(arrays[name]) if name in arrays else None
-                 for name in ("images", "pictures", "accuracy_draws")}
+        parts = {
+            part: {
+                key.split("/", 1)[1]: torch.from_numpy(array)
+                for key, array in arrays.items()
+                if key.startswith(f"{part}/")
+            }
+            for part in BY_QUANTITY
+        }
+        drawn = {
+            name: torch.from_numpy(arrays[name]) if name in arrays else None
+            for name in ("images", "pictures", "accuracy_draws")
+        }
         accuracy = Estimate(float(arrays["accuracy"]), drawn.pop("accuracy_draws"))
-        return Inspection(tuple(said["layers"]), tuple(said["read_at"]), **parts,
-                          reasons={(layer, instrument): reason for layer, instrument, reason in said["reasons"]},
-                          baseline=said["baseline"], accuracy=accuracy, **drawn, about=said["about"])
+        return Inspection(
+            tuple(said["layers"]),
+            tuple(said["read_at"]),
+            **parts,
+            reasons={(layer, instrument): reason for layer, instrument, reason in said["reasons"]},
+            baseline=said["baseline"],
+            accuracy=accuracy,
+            **drawn,
+            about=said["about"],
+        )
     except DAMAGED as error:
         raise ValueError(f"{path}: damaged, or not an inspection as Inspection.save writes it ({error})") from error

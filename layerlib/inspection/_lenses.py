@@ -48,12 +48,20 @@ def guess(fitted: Tensor, judged: Tensor, classes: int) -> dict[str, float]:
     """Distance and accuracy of always predicting how frequent each class is; labels as of ``distribution``."""
     frequency = multi_hot(fitted, classes).mean(0)
     scores = frequency.expand(len(judged), classes)
-    return {"distance": _distances(scores[None], judged, classes)[0].mean().item(),
-            "accuracy": 1 - wrong(scores.logit(), judged).double().mean().item()}
+    return {
+        "distance": _distances(scores[None], judged, classes)[0].mean().item(),
+        "accuracy": 1 - wrong(scores.logit(), judged).double().mean().item(),
+    }
 
 
-def distribution(fitted: Sequence[Tensor], labels: Tensor, judged: Sequence[Tensor], truth: Tensor, classes: int,
-                 resampling: Resampling | None = None) -> list[Numbers]:
+def distribution(
+    fitted: Sequence[Tensor],
+    labels: Tensor,
+    judged: Sequence[Tensor],
+    truth: Tensor,
+    classes: int,
+    resampling: Resampling | None = None,
+) -> list[Numbers]:
     """Linear probes of all layers: ``distance`` to the target and ``probe_accuracy`` of each layer.
 
     Channels are brought to mean 0 and, together, a mean squared norm of 1, so that one rate of learning suits all.
@@ -74,8 +82,9 @@ def distribution(fitted: Sequence[Tensor], labels: Tensor, judged: Sequence[Tens
     return [found[i] for i in range(len(fitted))]
 
 
-def ridge(gram: Tensor, products: Tensor, labels: Tensor, truth: Tensor, classes: int,
-          resampling: Resampling | None = None) -> Numbers:
+def ridge(
+    gram: Tensor, products: Tensor, labels: Tensor, truth: Tensor, classes: int, resampling: Resampling | None = None
+) -> Numbers:
     """The same of a ridge regression on one layer's entries, of which it takes the ``grams``."""
     probe = RidgeReadout.fit(gram, labels, classes)
     scores, shares = probe.predict(products), probe.probabilities(products)
@@ -83,8 +92,9 @@ def ridge(gram: Tensor, products: Tensor, labels: Tensor, truth: Tensor, classes
     return _told(shares[None], (scores - 0.5)[None], truth, classes, resampling)[0]
 
 
-def patterns(z: Tensor, labels: Tensor, classes: int, pooled: bool = False,
-             resampling: Resampling | None = None) -> Numbers:
+def patterns(
+    z: Tensor, labels: Tensor, classes: int, pooled: bool = False, resampling: Resampling | None = None
+) -> Numbers:
     """Layer ``perplexity``, mean over classes; its ``entropy``, mean over classes of ln P / ln N_c; and ``hamming``.
 
     ``hamming`` is the mean Hamming distance of the patterns of two samples of one class, by that of two of different
@@ -116,15 +126,23 @@ def patterns(z: Tensor, labels: Tensor, classes: int, pooled: bool = False,
     draws: list[Tensor | None] = [None] * 3
     if resampling is not None:
         logs = resampling.class_means(surprisals(on, labels, classes), labels, classes)
-        spread = graded if not between[0].any() else (
-            resampling.ratio(*within) / resampling.ratio(*between)).clamp(min=0)
+        spread = (
+            graded if not between[0].any() else (resampling.ratio(*within) / resampling.ratio(*between)).clamp(min=0)
+        )
         draws = [logs.exp().nanmean(1), (logs / cap)[:, several].nanmean(1), spread.expand(len(logs))]
     values = perplexity.nanmean(), (perplexity.log() / cap)[several].mean(), graded
     return _named("patterns", [value.item() for value in values], draws)
 
 
-def nodes(fitted: Tensor, labels: Tensor, judged: Tensor, truth: Tensor, classes: int,
-          resampling: Resampling | None = None, memory: float = math.inf) -> Numbers:
+def nodes(
+    fitted: Tensor,
+    labels: Tensor,
+    judged: Tensor,
+    truth: Tensor,
+    classes: int,
+    resampling: Resampling | None = None,
+    memory: float = math.inf,
+) -> Numbers:
     """Accuracy of the node systems, fitted on one part and judged on the other."""
     guesses = log_posteriors(fitted, labels.to(fitted.device), judged, classes, memory).argmax(2)
     right = (guesses == truth.to(guesses.device)).double()
@@ -144,16 +162,26 @@ def separated(values: Tensor, labels: Tensor, what: str, resampling: Resampling 
     kept = directions(values)[1]
     known, present = int(kept.sum()), len(labels[kept].unique())
     if known <= NEIGHBOURS:
-        raise ValueError(f"its {what}s are other than 0 for only {known} of {len(kept)} samples, too few for "
-                         f"{NEIGHBOURS} neighbours")
+        raise ValueError(
+            f"its {what}s are other than 0 for only {known} of {len(kept)} samples, too few for {NEIGHBOURS} neighbours"
+        )
     if not 2 <= present < known:
-        raise ValueError(f"its {what}s other than 0 are of {present} classes for {known} samples, where two classes "
-                         "and two samples of one are needed")
+        raise ValueError(
+            f"its {what}s other than 0 are of {present} classes for {known} samples, where two classes "
+            "and two samples of one are needed"
+        )
     right, silhouettes, kept = separation_of_each(values, labels, NEIGHBOURS)
-    draws = [None] * 2 if resampling is None else resampling.mean(
-        torch.stack([silhouettes, right.double()], 1), kept.nonzero()[:, 0].to(resampling.counts.device)).unbind(1)
-    return {f"{what}_silhouette": Estimate(silhouettes.mean().item(), draws[0]),
-            f"{what}_accuracy": Estimate(int(right.sum()) / len(right), draws[1])}
+    draws = (
+        [None] * 2
+        if resampling is None
+        else resampling.mean(
+            torch.stack([silhouettes, right.double()], 1), kept.nonzero()[:, 0].to(resampling.counts.device)
+        ).unbind(1)
+    )
+    return {
+        f"{what}_silhouette": Estimate(silhouettes.mean().item(), draws[0]),
+        f"{what}_accuracy": Estimate(int(right.sum()) / len(right), draws[1]),
+    }
 
 
 def filters(before: Mapping[str, Tensor], layer: nn.Module, name: str, seed: int = 0) -> Numbers:
@@ -180,11 +208,14 @@ def filters(before: Mapping[str, Tensor], layer: nn.Module, name: str, seed: int
         raise ValueError("its weights, or those in before, are not finite")
     found = filter_change(old, new, threshold=1.0)
     change, size = found.per_weight, old.double().square().mean()
-    drawn = Resampling(len(new), seed, new.device).mean(torch.stack(
-        [found.per_filter, old.double().square().sum(1)], 1) / old.shape[1])
+    drawn = Resampling(len(new), seed, new.device).mean(
+        torch.stack([found.per_filter, old.double().square().sum(1)], 1) / old.shape[1]
+    )
     relative = (change / size).sqrt().item() if size else torch.nan
-    return {"change": Estimate(change.item(), drawn[:, 0]),
-            "relative_change": Estimate(relative, (drawn[:, 0] / drawn[:, 1]).sqrt())}
+    return {
+        "change": Estimate(change.item(), drawn[:, 0]),
+        "relative_change": Estimate(relative, (drawn[:, 0] / drawn[:, 1]).sqrt()),
+    }
 
 
 def multi_hot(labels: Tensor, classes: int) -> Tensor:
@@ -193,8 +224,10 @@ def multi_hot(labels: Tensor, classes: int) -> Tensor:
 
 
 def _named(instrument: str, values: Sequence[float], draws: Sequence[Tensor | None]) -> Numbers:
-    return {quantity: Estimate(value, drawn)
-            for quantity, value, drawn in zip(QUANTITIES[instrument], values, draws, strict=True)}
+    return {
+        quantity: Estimate(value, drawn)
+        for quantity, value, drawn in zip(QUANTITIES[instrument], values, draws, strict=True)
+    }
 
 
 def _told(scores: Tensor, logits: Tensor, truth: Tensor, classes: int, resampling: Resampling | None) -> list[Numbers]:
@@ -202,9 +235,16 @@ def _told(scores: Tensor, logits: Tensor, truth: Tensor, classes: int, resamplin
     distances, missed = _distances(scores, truth, classes), wrong(logits, truth.to(logits.device)).double()
     known = _known(truth)
     rows = None if known is None else known.nonzero()[:, 0]
-    draws = [(None, None)] * len(scores) if resampling is None else [
-        (far, right) for far, right in zip(resampling.mean(distances.T, rows).unbind(1),
-                                           (1 - resampling.mean(missed.T)).unbind(1), strict=True)]
+    draws = (
+        [(None, None)] * len(scores)
+        if resampling is None
+        else [
+            (far, right)
+            for far, right in zip(
+                resampling.mean(distances.T, rows).unbind(1), (1 - resampling.mean(missed.T)).unbind(1), strict=True
+            )
+        ]
+    )
     values = zip(distances.mean(1).tolist(), (1 - missed.mean(1)).tolist(), strict=True)
     return [_named("distribution", row, drawn) for row, drawn in zip(values, draws, strict=True)]
 
@@ -227,8 +267,7 @@ def _scale(x: Tensor) -> tuple[Tensor, Tensor]:
     return x.mean(0), torch.where(spread > 0, spread, 1)
 
 
-def _probed(fitted: Sequence[Tensor], labels: Tensor, judged: Sequence[Tensor], truth: Tensor,
-            classes: int) -> Tensor:
+def _probed(fitted: Sequence[Tensor], labels: Tensor, judged: Sequence[Tensor], truth: Tensor, classes: int) -> Tensor:
     """Logits of a probe on each of the readings, (L, M, K), trained on the ``fitted`` ones."""
     centres, spreads = zip(*map(_scale, fitted), strict=True)
     seen, new = (_side_by_side(part, centres, spreads, known) for part, known in ((fitted, labels), (judged, truth)))
@@ -237,8 +276,9 @@ def _probed(fitted: Sequence[Tensor], labels: Tensor, judged: Sequence[Tensor], 
     return probes.logits(new)
 
 
-def _side_by_side(readings: Sequence[Tensor], centres: Sequence[Tensor], spreads: Sequence[Tensor],
-                  labels: Tensor) -> Features:
+def _side_by_side(
+    readings: Sequence[Tensor], centres: Sequence[Tensor], spreads: Sequence[Tensor], labels: Tensor
+) -> Features:
     sizes = tuple(x.shape[1] for x in readings)
     pooled = room((len(readings), len(readings[0]), max(sizes)), readings[0], MEMORY)
     fill(pooled, [(x - centre) / spread for x, centre, spread in zip(readings, centres, spreads, strict=True)])

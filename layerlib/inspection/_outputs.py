@@ -23,8 +23,10 @@ def logits_of(final: object, samples: int, output: Callable | None = None) -> ob
     try:
         found = final if output is None else output(final)
     except Exception as error:  # whatever the reader's function raises
-        raise ValueError(f"output: expected a function from what the network puts out, a {type(final).__name__}, to "
-                         f"its logits, got from it {in_short(error)}") from error
+        raise ValueError(
+            f"output: expected a function from what the network puts out, a {type(final).__name__}, to "
+            f"its logits, got from it {in_short(error)}"
+        ) from error
     for _ in range(2):  # a tuple may hold what holds them
         if isinstance(found, Tensor):
             break
@@ -34,8 +36,12 @@ def logits_of(final: object, samples: int, output: Callable | None = None) -> ob
             found = found["logits"]
         elif isinstance(found, tuple | list) and found:
             found = found[0]
-    if not isinstance(found, Tensor) or not found.is_floating_point() or len(found.shape) not in (1, 2) \
-            or len(found) != samples:
+    if (
+        not isinstance(found, Tensor)
+        or not found.is_floating_point()
+        or len(found.shape) not in (1, 2)
+        or len(found) != samples
+    ):
         return NotLogits(f"{tuple(found.shape)}" if isinstance(found, Tensor) else f"a {type(found).__name__}")
     return found[:, None] if found.ndim == 1 else found
 
@@ -54,6 +60,7 @@ def needed(found: object, samples: int) -> Tensor:
 @contextmanager
 def putting_out_logits(model: nn.Module, output: Callable | None) -> Iterator[None]:
     """Within the context the network puts out its logits and nothing else."""
+
     def instead(module: nn.Module, args: tuple, kwargs: dict, final: object) -> Tensor:
         samples = len(next(iter((*args, *kwargs.values()))))
         return needed(logits_of(final, samples, output), samples)

@@ -55,14 +55,17 @@ def _one(z: Tensor, mask: Tensor | None, position: str) -> Tensor:
     if mask is None:
         return z[:, :, 0 if position == "first" else -1]
     numbers = torch.arange(mask.shape[1], device=z.device)
-    place = (numbers.where(mask, mask.shape[1]).amin(1) if position == "first" else numbers.where(mask, -1).amax(1))
+    place = numbers.where(mask, mask.shape[1]).amin(1) if position == "first" else numbers.where(mask, -1).amax(1)
     return z.gather(2, place[:, None, None].expand(-1, z.shape[1], 1))[..., 0]
 
 
 def _grid(z: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor]:
     sides = z.shape[2:]
-    cells = [min(CELLS**2, sides[0])] if len(sides) == 1 else [1] * (len(sides) - 2) + [
-        min(CELLS, side) for side in sides[-2:]]
+    cells = (
+        [min(CELLS**2, sides[0])]
+        if len(sides) == 1
+        else [1] * (len(sides) - 2) + [min(CELLS, side) for side in sides[-2:]]
+    )
     average = (F.adaptive_avg_pool1d, F.adaptive_avg_pool2d, F.adaptive_avg_pool3d)[len(sides) - 1]
     largest = (F.adaptive_max_pool1d, F.adaptive_max_pool2d, F.adaptive_max_pool3d)[len(sides) - 1]
     if mask is None:

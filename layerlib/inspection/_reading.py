@@ -83,8 +83,11 @@ class Reader:
 
     def run(self, given: Given) -> object:
         """What the network puts out for these samples, logits in place of what holds them."""
-        model = self.model if self.weights is None else (
-            lambda *args, **named: torch.func.functional_call(self.model, self.weights, args, named))
+        model = (
+            self.model
+            if self.weights is None
+            else (lambda *args, **named: torch.func.functional_call(self.model, self.weights, args, named))
+        )
         return logits_of(given.run(model), len(given), self.output)
 
     def rows(self, z: Tensor, module: nn.Module, widths: Widths, given: Given) -> tuple[Tensor, Tensor]:
@@ -94,8 +97,9 @@ class Reader:
         return self.pooling(placed, whole and in_a_row(z, module, widths), given.mask)
 
 
-def read(reader: Reader, samples: Samples, wanted: Tensor, labels: Tensor | None = None,
-         errors: Errors | None = None) -> Readings:
+def read(
+    reader: Reader, samples: Samples, wanted: Tensor, labels: Tensor | None = None, errors: Errors | None = None
+) -> Readings:
     """Run the network once over the ``wanted`` samples, in evaluation mode, forward and, for the targets, back.
 
     Under the mean, a channel's target is, up to a factor, that of a number added to the channel everywhere. Of outputs
@@ -115,8 +119,10 @@ def read(reader: Reader, samples: Samples, wanted: Tensor, labels: Tensor | None
     """
     watched, widths = reader.watched, widths_of(reader.model)
     count, start = int(wanted.sum()), 0
-    kept = {kind: _Rows(count, reader.memory / (8 * max(len(reader.places), 1)))
-            for kind in ("outputs", "peaks", "targets", "others")}
+    kept = {
+        kind: _Rows(count, reader.memory / (8 * max(len(reader.places), 1)))
+        for kind in ("outputs", "peaks", "targets", "others")
+    }
     logits, untold, windows = [], None, {}
     with differentiating(reader.model):
         for given in samples.batches(wanted, reader.batch_size, reader.like):
@@ -149,14 +155,21 @@ class _Rows:
         if layer not in self.rows:
             self.rows[layer] = room((self.count, values.shape[1]), values, self.memory)
         if self.rows[layer].shape[1] != values.shape[1]:
-            raise ValueError(f"data: expected as many places in every batch to read layer {layer!r} by them, got "
-                             f"{self.rows[layer].shape[1]} and {values.shape[1]} numbers a sample; read their mean")
+            raise ValueError(
+                f"data: expected as many places in every batch to read layer {layer!r} by them, got "
+                f"{self.rows[layer].shape[1]} and {values.shape[1]} numbers a sample; read their mean"
+            )
         self.rows[layer][place] = values
 
 
-def _pass(reader: Reader, given: Given, watched: Mapping[str, nn.Module], windows: dict[str, int],
-          labels: Tensor | None, others: Tensor | None
-          ) -> tuple[dict[str, Call], object, tuple[dict, dict], str | None]:
+def _pass(
+    reader: Reader,
+    given: Given,
+    watched: Mapping[str, nn.Module],
+    windows: dict[str, int],
+    labels: Tensor | None,
+    others: Tensor | None,
+) -> tuple[dict[str, Call], object, tuple[dict, dict], str | None]:
     """One batch forward and, where there are labels, back: calls, what comes out, targets of both, and why none.
 
     ``windows`` are the rows a sample of each place, as the first batch has them.
@@ -180,20 +193,27 @@ def _pass(reader: Reader, given: Given, watched: Mapping[str, nn.Module], window
     return calls, final, ({}, {}), why
 
 
-def _back(logits: object, labels: Tensor, others: Tensor | None,
-          outputs: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+def _back(
+    logits: object, labels: Tensor, others: Tensor | None, outputs: Mapping[str, Tensor]
+) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
     """∂ℓ/∂z of every sample for each of the ``outputs`` that the loss reaches, for its own error and for another's."""
     logits = needed(logits, len(labels))
     labels = labels.to(logits.device)
     if int(labels.max()) >= logits.shape[1]:
-        raise ValueError(f"data: expected class numbers below {logits.shape[1]}, the number of the network's outputs, "
-                         f"got {int(labels.max())}")
+        raise ValueError(
+            f"data: expected class numbers below {logits.shape[1]}, the number of the network's outputs, "
+            f"got {int(labels.max())}"
+        )
     y = check_logits(logits, labels)
     # what was made within no_grad has no step to go back
     known = {name: z for name, z in outputs.items() if z.requires_grad and logits.requires_grad}
     seeds = [label_error(logits.detach(), y)] + ([] if others is None else [others.to(logits)])
-    reached = [torch.autograd.grad(logits, list(known.values()), seed, retain_graph=seed is not seeds[-1],
-                                   allow_unused=True) if known else () for seed in seeds]
+    reached = [
+        torch.autograd.grad(logits, list(known.values()), seed, retain_graph=seed is not seeds[-1], allow_unused=True)
+        if known
+        else ()
+        for seed in seeds
+    ]
     told = [{name: target for name, target in zip(known, each, strict=True) if target is not None} for each in reached]
     return told[0], told[1] if len(told) > 1 else {}
 
@@ -204,5 +224,7 @@ def _check(calls: Mapping[str, Call], places: Mapping[str, str], samples: int, w
             raise ValueError(f"model: layer {place!r} ran for the first samples and not for others")
         if not calls[place].readable(samples, windows.setdefault(place, calls[place].windows(samples))):
             got = getattr(calls[place].output, "shape", type(calls[place].output).__name__)
-            raise ValueError(f"model: expected layer {place!r} to put out ({samples}, …) for {samples} samples, "
-                             f"got {got}; name the others in layers")
+            raise ValueError(
+                f"model: expected layer {place!r} to put out ({samples}, …) for {samples} samples, "
+                f"got {got}; name the others in layers"
+            )

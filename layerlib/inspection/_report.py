@@ -28,10 +28,12 @@ def in_three_lines(inspection: Inspection) -> str:
     about, right = inspection.about, inspection.accuracy
     told = "accuracy not known" if math.isnan(right) else f"accuracy {right:.3g}"
     lost = "; ".join(_lost(inspection)) or "nothing"
-    return (f"{about['network']}: {told} on {about['judged']} samples of {about['classes']} classes, "
-            f"{len(inspection.layers)} layers read by {about['read']}\n"
-            f"baseline: accuracy {inspection.baseline['accuracy']:.3g}, distance {inspection.baseline['distance']:.3g} "
-            f"from the frequencies of the classes alone\nnot read: {lost}")
+    return (
+        f"{about['network']}: {told} on {about['judged']} samples of {about['classes']} classes, "
+        f"{len(inspection.layers)} layers read by {about['read']}\n"
+        f"baseline: accuracy {inspection.baseline['accuracy']:.3g}, distance {inspection.baseline['distance']:.3g} "
+        f"from the frequencies of the classes alone\nnot read: {lost}"
+    )
 
 
 def _lost(inspection: Inspection) -> list[str]:
@@ -42,8 +44,12 @@ def _lost(inspection: Inspection) -> list[str]:
         instruments += [] if instrument in instruments else [instrument]
         layers += [] if layer in layers else [layer]
     every = len(inspection.layers)
-    return [_listed(instruments) + ("" if layers == ["input"] or len(layers) >= every else f" of {len(layers)} layers")
-            + f" ({textwrap.shorten(reason, 60, placeholder=' …')})" for reason, (instruments, layers) in found.items()]
+    return [
+        _listed(instruments)
+        + ("" if layers == ["input"] or len(layers) >= every else f" of {len(layers)} layers")
+        + f" ({textwrap.shorten(reason, 60, placeholder=' …')})"
+        for reason, (instruments, layers) in found.items()
+    ]
 
 
 def table(inspection: Inspection) -> pd.DataFrame:
@@ -77,16 +83,31 @@ def page(inspection: Inspection, path: str | Path | None) -> str:
     inspection.figure().savefig(drawn, format="png", dpi=110)
     picture = base64.b64encode(drawn.getvalue()).decode()
     head, *rest = (html.escape(line) for line in in_three_lines(inspection).split("\n"))
-    about = "".join(f"<tr><td>{html.escape(str(key))}</td><td>{html.escape(str(value))}</td></tr>"
-                    for key, value in inspection.about.items())
+    about = "".join(
+        f"<tr><td>{html.escape(str(key))}</td><td>{html.escape(str(value))}</td></tr>"
+        for key, value in inspection.about.items()
+    )
     frame = inspection.to_frame().to_html(float_format="{:.4g}".format, na_rep="–", index=False, border=0)
-    text = "\n".join([
-        "<!doctype html>", '<html lang="en">', '<head><meta charset="utf-8">', f"<title>{head}</title>",
-        f"<style>{STYLE}</style></head>", f"<body><h1>{head}</h1>", *(f"<p>{line}</p>" for line in rest),
-        f'<p class="wide"><img alt="Every instrument, layer by layer; the numbers are in the table below." '
-        f'src="data:image/png;base64,{picture}"></p>',
-        "<h2>Values</h2>", table_and_notes(inspection), "<h2>With intervals and nulls</h2>",
-        f'<div class="wide">{frame}</div>', "<h2>What was read</h2>", f"<table>{about}</table>", "</body></html>"])
+    text = "\n".join(
+        [
+            "<!doctype html>",
+            '<html lang="en">',
+            '<head><meta charset="utf-8">',
+            f"<title>{head}</title>",
+            f"<style>{STYLE}</style></head>",
+            f"<body><h1>{head}</h1>",
+            *(f"<p>{line}</p>" for line in rest),
+            f'<p class="wide"><img alt="Every instrument, layer by layer; the numbers are in the table below." '
+            f'src="data:image/png;base64,{picture}"></p>',
+            "<h2>Values</h2>",
+            table_and_notes(inspection),
+            "<h2>With intervals and nulls</h2>",
+            f'<div class="wide">{frame}</div>',
+            "<h2>What was read</h2>",
+            f"<table>{about}</table>",
+            "</body></html>",
+        ]
+    )
     if path is not None:
         with replacing(Path(path)) as beside:
             beside.write_text(text, encoding="utf-8")

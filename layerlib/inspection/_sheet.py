@@ -12,8 +12,10 @@ from layerlib._checks import in_short
 from layerlib.inspection._intervals import DRAWS, Estimate, interval
 from layerlib.inspection._lenses import QUANTITIES
 
-OF_NAN = {"filters": "its weights were all 0 before: no change is relative to them",
-          "patterns": "the samples judged are all of one class, and no two of different ones"}
+OF_NAN = {
+    "filters": "its weights were all 0 before: no change is relative to them",
+    "patterns": "the samples judged are all of one class, and no two of different ones",
+}
 
 
 class Sheet:
@@ -29,10 +31,13 @@ class Sheet:
         self.layers, self.asked = layers, tuple(asked)
         self.reasons: dict[tuple[str, str], str] = {}
         quantities = [quantity for instrument in self.asked for quantity in QUANTITIES.get(instrument, ())]
-        self.values, self.nulls = ({quantity: torch.full((len(layers),), torch.nan, dtype=torch.float64)
-                                    for quantity in quantities} for _ in range(2))
-        self.draws, self.null_draws = ({quantity: torch.full((len(layers), DRAWS), torch.nan)
-                                        for quantity in quantities} for _ in range(2))
+        self.values, self.nulls = (
+            {quantity: torch.full((len(layers),), torch.nan, dtype=torch.float64) for quantity in quantities}
+            for _ in range(2)
+        )
+        self.draws, self.null_draws = (
+            {quantity: torch.full((len(layers), DRAWS), torch.nan) for quantity in quantities} for _ in range(2)
+        )
 
     def write(self, layer: str, numbers: Mapping[str, Estimate], null: bool = False) -> None:
         row = self.layers.index(layer)
@@ -45,8 +50,13 @@ class Sheet:
     def refuse(self, layer: str, instruments: Iterable[str], reason: str) -> None:
         self.reasons |= {(layer, instrument): reason for instrument in instruments if instrument in self.asked}
 
-    def measure(self, layer: str, instrument: str, lens: Callable[[], Mapping[str, Estimate]],
-                null: Callable[[], Mapping[str, Estimate]] | None = None) -> None:
+    def measure(
+        self,
+        layer: str,
+        instrument: str,
+        lens: Callable[[], Mapping[str, Estimate]],
+        null: Callable[[], Mapping[str, Estimate]] | None = None,
+    ) -> None:
         """Write what a lens says, and what it says of the null; or, where it cannot, the reason."""
         try:
             self.write(layer, numbers := lens())

@@ -40,7 +40,8 @@ def measured(reader: Reader, given: Given, back: bool) -> tuple[float, dict[str,
     copies = 3 * sum(z.nbytes for z in outputs.values())
     inputs = sum(value.nbytes for value in given.tensors().values())
     return (sum(held.values()) + copies + inputs) / len(given), {
-        layer: z.numel() // len(given) for layer, z in outputs.items()}
+        layer: z.numel() // len(given) for layer, z in outputs.items()
+    }
 
 
 def batch_for(memory: float, each: float) -> int:

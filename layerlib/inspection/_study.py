@@ -40,8 +40,18 @@ OF_OUTPUTS = ("distribution", "patterns", "nodes", "targets", "rank", "cka")
 class Study:
     """What `inspect` was given, checked, and what it does with it."""
 
-    def __init__(self, model: nn.Module, like: Tensor, samples: Samples, pooling: Pooling, asked: tuple[str, ...],
-                 output: Callable | None, memory: float, batch_size: int | None, seed: int):
+    def __init__(
+        self,
+        model: nn.Module,
+        like: Tensor,
+        samples: Samples,
+        pooling: Pooling,
+        asked: tuple[str, ...],
+        output: Callable | None,
+        memory: float,
+        batch_size: int | None,
+        seed: int,
+    ):
         self.model, self.like, self.samples, self.pooling, self.asked = model, like, samples, pooling, asked
         self.output, self.memory, self.batch_size, self.seed = output, memory, batch_size, seed
         self.fitted, self.judged = halves(samples, seed)
@@ -52,8 +62,10 @@ class Study:
         self.resampling = Resampling(len(self.truth), seed, like.device)
         self.few = Resampling(min(len(self.truth), SEPARATED), seed, like.device)
         if pooling.read == "flat" and (needed := 24 * len(samples) ** 2) > memory:
-            raise ValueError(f"memory: expected at least {needed:.2g} bytes for the inner products of {len(samples)} "
-                             f"samples read flat, got {memory:.2g}; take fewer samples")
+            raise ValueError(
+                f"memory: expected at least {needed:.2g} bytes for the inner products of {len(samples)} "
+                f"samples read flat, got {memory:.2g}; take fewer samples"
+            )
 
     def inspected(self, layers: Iterable[str] | None, earlier: Mapping[str, Tensor] | None) -> Inspection:
         few = self.samples.blocks[0][:2].ready(self.like)
@@ -77,13 +89,22 @@ class Study:
         if "pictures" in self.asked:
             images, pictures, why = drawn(self.model, self.samples, self.judged, self.like, self.output, untold)
             sheet.reasons |= {} if why is None else {("input", "pictures"): why}
-        return Inspection(sheet.layers, tuple(places.get(layer, layer) for layer in sheet.layers), sheet.values,
-                          sheet.nulls, sheet.draws, sheet.null_draws, sheet.reasons,
-                          lenses.guess(self.labels, self.truth, self.classes), self._accuracy(logits), images, pictures,
-                          self._about(reader))
+        return Inspection(
+            sheet.layers,
+            tuple(places.get(layer, layer) for layer in sheet.layers),
+            sheet.values,
+            sheet.nulls,
+            sheet.draws,
+            sheet.null_draws,
+            sheet.reasons,
+            lenses.guess(self.labels, self.truth, self.classes),
+            self._accuracy(logits),
+            images,
+            pictures,
+            self._about(reader),
+        )
 
-    def _layers(self, sheet: Sheet, reader: Reader,
-                earlier: Mapping[str, Tensor] | None) -> tuple[Tensor, str | None]:
+    def _layers(self, sheet: Sheet, reader: Reader, earlier: Mapping[str, Tensor] | None) -> tuple[Tensor, str | None]:
         """Read both halves, and write down what the instruments make of each layer; logits, and why no targets."""
         first = read(reader, self.samples, self.fitted) if TO_FIT & {*self.asked} else None
         back = self.by_class and "targets" in self.asked
@@ -91,8 +112,13 @@ class Study:
         errors = self._errors(first) if back and untold is None else None
         second = read(reader, self.samples, self.judged, self.own[1] if back and untold is None else None, errors)
         untold = untold or second.untold
-        infinite = [layer for layer in reader.places if not all(
-            bool((part.outputs[layer].abs() < LARGEST).all()) for part in (first, second) if part is not None)]
+        infinite = [
+            layer
+            for layer in reader.places
+            if not all(
+                bool((part.outputs[layer].abs() < LARGEST).all()) for part in (first, second) if part is not None
+            )
+        ]
         for layer in infinite:
             sheet.refuse(layer, OF_OUTPUTS, "its outputs are not finite, or too large to be squared")
         good = [layer for layer in reader.places if layer not in infinite]
@@ -107,8 +133,12 @@ class Study:
         for layer, (_, z) in outputs.items():
             self._targets(sheet, layer, z, second, untold, errors)
             if "rank" in self.asked:
-                sheet.measure(layer, "rank", lambda z=z: {"effective_rank": rank(z[:SEPARATED], self.few)},
-                              lambda layer=layer: {"effective_rank": rank(dealt[layer], self.few)})
+                sheet.measure(
+                    layer,
+                    "rank",
+                    lambda z=z: {"effective_rank": rank(z[:SEPARATED], self.few)},
+                    lambda layer=layer: {"effective_rank": rank(dealt[layer], self.few)},
+                )
         if "cka" in self.asked:
             self._cka(sheet, reader, earlier, {layer: z for layer, (_, z) in outputs.items()})
         return second.logits, untold
@@ -121,14 +151,25 @@ class Study:
         z, peaks = second.outputs[layer], second.peaks[layer]
         if "patterns" in self.asked:
             pooled = peaks is not z and not torch.equal(z, peaks)
-            sheet.measure(layer, "patterns", *(
-                lambda truth=truth: lenses.patterns(peaks, truth, self.classes, pooled, self.resampling)
-                for truth in (self.truth, shuffled(self.truth))))
+            sheet.measure(
+                layer,
+                "patterns",
+                *(
+                    lambda truth=truth: lenses.patterns(peaks, truth, self.classes, pooled, self.resampling)
+                    for truth in (self.truth, shuffled(self.truth))
+                ),
+            )
         if "nodes" in self.asked:
-            sheet.measure(layer, "nodes", *(
-                lambda labels=labels: lenses.nodes(first.peaks[layer], labels, peaks, self.truth, self.classes,
-                                                   self.resampling, self.memory / 4)
-                for labels in (self.labels, shuffled(self.labels))))
+            sheet.measure(
+                layer,
+                "nodes",
+                *(
+                    lambda labels=labels: lenses.nodes(
+                        first.peaks[layer], labels, peaks, self.truth, self.classes, self.resampling, self.memory / 4
+                    )
+                    for labels in (self.labels, shuffled(self.labels))
+                ),
+            )
 
     def _distribution(self, sheet: Sheet, outputs: Mapping[str, tuple[Tensor | None, Tensor]], flat: bool) -> None:
         if "distribution" not in self.asked or not outputs:
@@ -137,9 +178,16 @@ class Study:
         if flat:
             for layer, (fitted, judged) in outputs.items():
                 products = grams(flat_blocks(fitted[:SAMPLES], judged))
-                sheet.measure(layer, "distribution", *(
-                    lambda labels=labels, products=products: lenses.ridge(
-                        *products, labels[:SAMPLES], self.truth, self.classes, self.resampling) for labels in both))
+                sheet.measure(
+                    layer,
+                    "distribution",
+                    *(
+                        lambda labels=labels, products=products: lenses.ridge(
+                            *products, labels[:SAMPLES], self.truth, self.classes, self.resampling
+                        )
+                        for labels in both
+                    ),
+                )
             return
         fitted, judged = zip(*outputs.values(), strict=True)
         try:
@@ -151,22 +199,33 @@ class Study:
             for layer in outputs:
                 sheet.refuse(layer, ("distribution",), in_short(error))
 
-    def _targets(self, sheet: Sheet, layer: str, z: Tensor, second: Readings, untold: str | None,
-                 errors: Errors | None) -> None:
+    def _targets(
+        self, sheet: Sheet, layer: str, z: Tensor, second: Readings, untold: str | None, errors: Errors | None
+    ) -> None:
         if "targets" not in self.asked or not self.by_class:
             return
-        sheet.measure(layer, "targets", *(lambda truth=truth: lenses.separated(z, truth, "feature", self.resampling)
-                                          for truth in (self.truth, shuffled(self.truth))))
+        sheet.measure(
+            layer,
+            "targets",
+            *(
+                lambda truth=truth: lenses.separated(z, truth, "feature", self.resampling)
+                for truth in (self.truth, shuffled(self.truth))
+            ),
+        )
         if untold is not None or layer not in second.targets:
             sheet.refuse(layer, ("targets",), untold or "the loss does not reach it by back-propagation")
             return
         told, others = second.targets[layer], second.others.get(layer)
-        measures = [lambda z=z, labels=labels: lenses.separated(self._short(z), labels, "target", self.resampling)
-                    for z, labels in ((told, self.truth), (others, errors and errors.labels)) if z is not None]
+        measures = [
+            lambda z=z, labels=labels: lenses.separated(self._short(z), labels, "target", self.resampling)
+            for z, labels in ((told, self.truth), (others, errors and errors.labels))
+            if z is not None
+        ]
         sheet.measure(layer, "targets", *measures)
 
-    def _cka(self, sheet: Sheet, reader: Reader, earlier: Mapping[str, Tensor] | None,
-             outputs: Mapping[str, Tensor]) -> None:
+    def _cka(
+        self, sheet: Sheet, reader: Reader, earlier: Mapping[str, Tensor] | None, outputs: Mapping[str, Tensor]
+    ) -> None:
         why = NO_BEFORE if earlier is None else runnable(self.model, earlier)
         if why is None:
             device = self.like.device
@@ -180,8 +239,11 @@ class Study:
                 sheet.refuse(layer, ("cka",), why)
                 continue
             old = self._short(then[layer])[:SEPARATED]
-            sheet.measure(layer, "cka", *(lambda z=z, old=each: {"cka": alike(z[:SEPARATED], old, self.few)}
-                                          for each in (old, shuffled(old))))
+            sheet.measure(
+                layer,
+                "cka",
+                *(lambda z=z, old=each: {"cka": alike(z[:SEPARATED], old, self.few)} for each in (old, shuffled(old))),
+            )
 
     def _filters(self, sheet: Sheet, earlier: Mapping[str, Tensor] | None) -> None:
         if "filters" not in self.asked:
@@ -192,9 +254,12 @@ class Study:
             if earlier is None:
                 sheet.refuse(layer, ("filters",), NO_BEFORE)
             else:
-                sheet.measure(layer, "filters",
-                              lambda name=name: lenses.filters(earlier, modules[name], name, self.seed),
-                              lambda: {quantity: Estimate(0.0) for quantity in lenses.QUANTITIES["filters"]})
+                sheet.measure(
+                    layer,
+                    "filters",
+                    lambda name=name: lenses.filters(earlier, modules[name], name, self.seed),
+                    lambda: {quantity: Estimate(0.0) for quantity in lenses.QUANTITIES["filters"]},
+                )
 
     def _errors(self, first: Readings) -> Errors | None:
         """Errors p - y of as many fitted samples as are judged, in a random order, with their classes."""
@@ -220,8 +285,11 @@ class Study:
             outputs = outputs - 0.5  # of probabilities, where a logit would be 0
         outputs = two_columns(outputs) if labels.ndim == 1 else outputs
         given = outputs.shape[1]
-        if not (given > 1 and (given >= classes if labels.ndim == 1 else given == classes)
-                and bool(outputs.isfinite().all())):
+        if not (
+            given > 1
+            and (given >= classes if labels.ndim == 1 else given == classes)
+            and bool(outputs.isfinite().all())
+        ):
             return Estimate(torch.nan)
         missed = wrong(outputs, labels).double()
         return Estimate(1 - missed.mean().item(), self.resampling.mean(1 - missed).cpu().float())
@@ -229,12 +297,22 @@ class Study:
     def _about(self, reader: Reader) -> dict[str, object]:
         """What was read of which samples, with what, in plain words and numbers."""
         labels = self.own[1].cpu().numpy().tobytes()
-        return {"network": type(self.model).__name__, "parameters": sum(p.numel() for p in self.model.parameters()),
-                "samples": len(self.samples), "judged": len(self.truth), "classes": self.classes,
-                "judged_labels": hashlib.sha256(labels).hexdigest()[:16], "read": self.pooling.read,
-                "position": self.pooling.position, "instruments": list(self.asked), "seed": self.seed,
-                "batch_size": reader.batch_size, "layerlib": __version__, "torch": str(torch.__version__),
-                "device": str(self.like.device)}
+        return {
+            "network": type(self.model).__name__,
+            "parameters": sum(p.numel() for p in self.model.parameters()),
+            "samples": len(self.samples),
+            "judged": len(self.truth),
+            "classes": self.classes,
+            "judged_labels": hashlib.sha256(labels).hexdigest()[:16],
+            "read": self.pooling.read,
+            "position": self.pooling.position,
+            "instruments": list(self.asked),
+            "seed": self.seed,
+            "batch_size": reader.batch_size,
+            "layerlib": __version__,
+            "torch": str(torch.__version__),
+            "device": str(self.like.device),
+        }
 
 
 def _shares(outputs: Tensor) -> bool:

@@ -47,13 +47,16 @@ class Comparison:
         for quantity in self.quantities():
             one, other, ends = self.of(quantity)
             columns = (one.tolist(), other.tolist(), (other - one).tolist(), *ends.tolist())
-            rows += [(layer, kinds[quantity], quantity, *row)
-                     for layer, *row in zip(self.layers, *columns, strict=True)]
-        frame = pd.DataFrame(rows, columns=["layer", "instrument", "quantity", "first", "second", "difference", "low",
-                                            "high"])
+            rows += [
+                (layer, kinds[quantity], quantity, *row) for layer, *row in zip(self.layers, *columns, strict=True)
+            ]
+        frame = pd.DataFrame(
+            rows, columns=["layer", "instrument", "quantity", "first", "second", "difference", "low", "high"]
+        )
         orders = {"layer": self.layers, "quantity": self.quantities()}
-        frame = frame.assign(**{name: pd.Categorical(frame[name], order, ordered=True)
-                                for name, order in orders.items()})
+        frame = frame.assign(
+            **{name: pd.Categorical(frame[name], order, ordered=True) for name, order in orders.items()}
+        )
         return frame.sort_values(["layer", "quantity"], ignore_index=True)
 
     def quantities(self) -> list[str]:
@@ -62,9 +65,10 @@ class Comparison:
 
     def of(self, quantity: str) -> tuple[Tensor, Tensor, Tensor]:
         """Values of both, float64 (layers,), and the ends of the interval of their difference, (2, layers)."""
-        (one, drawn), (other, again) = ((each.values[quantity][rows], each.draws[quantity][rows].double())
-                                        for each, rows in ((self.first, self._rows(self.first)),
-                                                           (self.second, self._rows(self.second))))
+        (one, drawn), (other, again) = (
+            (each.values[quantity][rows], each.draws[quantity][rows].double())
+            for each, rows in ((self.first, self._rows(self.first)), (self.second, self._rows(self.second)))
+        )
         if not self.paired:
             random = torch.Generator().manual_seed(1)
             again = again[:, torch.randperm(again.shape[1], generator=random)]
@@ -84,8 +88,10 @@ class Comparison:
     def __repr__(self) -> str:
         told = "the same samples" if self.paired else "different samples"
         more = self.second.accuracy - self.first.accuracy
-        return (f"{self.second.about['network']} against {self.first.about['network']}: {len(self.layers)} layers in "
-                f"both, judged on {told}, accuracy {more:+.3g}")
+        return (
+            f"{self.second.about['network']} against {self.first.about['network']}: {len(self.layers)} layers in "
+            f"both, judged on {told}, accuracy {more:+.3g}"
+        )
 
     def _rows(self, inspection: Inspection) -> list[int]:
         return [inspection.layers.index(layer) for layer in self.layers]
@@ -120,9 +126,11 @@ def compare(a: Inspection, b: Inspection) -> Comparison:
             raise ValueError(f"{name}: expected an Inspection, got {kind_of(each)}")
     layers = tuple(layer for layer in a.layers if layer in b.layers)
     if not layers:
-        raise ValueError(f"b: expected layers of the names of those of a, {list(a.layers[:3])} …, got "
-                         f"{list(b.layers[:3])} …")
+        raise ValueError(
+            f"b: expected layers of the names of those of a, {list(a.layers[:3])} …, got {list(b.layers[:3])} …"
+        )
     if not {*a.values} & {*b.values}:
-        raise ValueError(f"b: expected instruments of those of a, {a.about['instruments']}, "
-                         f"got {b.about['instruments']}")
+        raise ValueError(
+            f"b: expected instruments of those of a, {a.about['instruments']}, got {b.about['instruments']}"
+        )
     return Comparison(a, b, layers, all(a.about[key] == b.about[key] for key in SAME_SAMPLES))

@@ -16,11 +16,22 @@ from layerlib.inspection.result import Inspection
 
 
 @torch.inference_mode(False)  # gradients on, whatever the caller has switched off
-def inspect(model: nn.Module, data: object, layers: Iterable[str] | None = None, *,
-            before: nn.Module | Mapping[str, Tensor] | None = None, read: str = "mean",
-            instruments: Iterable[str] | None = None, input: Callable | None = None, output: Callable | None = None,
-            mask: str | Tensor | Callable | None = None, position: str = "mean", memory: float = 2e9,
-            batch_size: int | None = None, seed: int = 0) -> Inspection:
+def inspect(
+    model: nn.Module,
+    data: object,
+    layers: Iterable[str] | None = None,
+    *,
+    before: nn.Module | Mapping[str, Tensor] | None = None,
+    read: str = "mean",
+    instruments: Iterable[str] | None = None,
+    input: Callable | None = None,
+    output: Callable | None = None,
+    mask: str | Tensor | Callable | None = None,
+    position: str = "mean",
+    memory: float = 2e9,
+    batch_size: int | None = None,
+    seed: int = 0,
+) -> Inspection:
     """Read every layer of a network with every instrument of the book, in one pass over the data.
 
     Each layer is read sample by sample: the pre-activation of each node; of each channel of a convolution, or of

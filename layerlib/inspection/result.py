@@ -61,18 +61,24 @@ class Inspection:
         categories in their order, which ``frame.pivot(index="layer", columns="quantity", values="value")`` keeps.
         """
         kinds = {quantity: kind for kind, quantities in QUANTITIES.items() for quantity in quantities}
-        columns = {name: torch.stack(list(part.values()), 1).flatten().tolist() if part else []
-                   for name, part in (("value", self.values), ("low", self.low), ("high", self.high),
-                                      ("null", self.nulls))}
-        keys = [(layer, place, kinds[quantity], quantity)
-                for layer, place in zip(self.layers, self.read_at, strict=True) for quantity in self.values]
+        columns = {
+            name: torch.stack(list(part.values()), 1).flatten().tolist() if part else []
+            for name, part in (("value", self.values), ("low", self.low), ("high", self.high), ("null", self.nulls))
+        }
+        keys = [
+            (layer, place, kinds[quantity], quantity)
+            for layer, place in zip(self.layers, self.read_at, strict=True)
+            for quantity in self.values
+        ]
         frame = pd.DataFrame(keys, columns=["layer", "read_at", "instrument", "quantity"]).assign(**columns)
         missing = frame["value"].isna()
-        frame["reason"] = [self.reasons.get((key[0], key[2]), "") if lost else ""
-                           for key, lost in zip(keys, missing, strict=True)]
+        frame["reason"] = [
+            self.reasons.get((key[0], key[2]), "") if lost else "" for key, lost in zip(keys, missing, strict=True)
+        ]
         orders = {"layer": self.layers, "quantity": list(self.values)}
-        return frame.assign(**{name: pd.Categorical(frame[name], order, ordered=True)
-                               for name, order in orders.items()})
+        return frame.assign(
+            **{name: pd.Categorical(frame[name], order, ordered=True) for name, order in orders.items()}
+        )
 
     def figure(self) -> Figure:
         """All of it as one figure of matplotlib: a panel for each instrument, layer by layer."""
@@ -149,8 +155,11 @@ class Inspection:
 
 def _same(one: object, other: object) -> bool:
     if isinstance(one, Tensor) and isinstance(other, Tensor):
-        return one.shape == other.shape and one.dtype == other.dtype and bool(
-            ((one == other) | (one.isnan() & other.isnan())).all())
+        return (
+            one.shape == other.shape
+            and one.dtype == other.dtype
+            and bool(((one == other) | (one.isnan() & other.isnan())).all())
+        )
     if isinstance(one, dict) and isinstance(other, dict):
         return one.keys() == other.keys() and all(_same(one[key], other[key]) for key in one)
     if isinstance(one, Estimate) and isinstance(other, Estimate):

@@ -65,8 +65,9 @@ class Call:
 
 
 @contextmanager
-def recording(watched: Mapping[str, nn.Module], keep: Callable[[Call], None],
-              reachable: bool = False) -> Iterator[None]:
+def recording(
+    watched: Mapping[str, nn.Module], keep: Callable[[Call], None], reachable: bool = False
+) -> Iterator[None]:
     """Within the context every call of the ``watched`` modules in this thread is handed to ``keep`` as it ends.
 
     Parameters
@@ -83,6 +84,7 @@ def recording(watched: Mapping[str, nn.Module], keep: Callable[[Call], None],
             call = Call(name, module, next(iter((*args, *kwargs.values())), None), output, reachable)
             keep(call)
             return call.passed_on()
+
         return hook
 
     with ExitStack() as hooks:
@@ -91,8 +93,9 @@ def recording(watched: Mapping[str, nn.Module], keep: Callable[[Call], None],
         yield
 
 
-def calls_of(model: Callable[[Any], object], x: object,
-             watched: Mapping[str, nn.Module]) -> tuple[dict[str, Call], object]:
+def calls_of(
+    model: Callable[[Any], object], x: object, watched: Mapping[str, nn.Module]
+) -> tuple[dict[str, Call], object]:
     """The calls of the ``watched`` modules in one pass, in their order; and what comes out of the network.
 
     The first call of a module has its name, the second that name and ``"#2"``, and so on. Gradients can be taken in

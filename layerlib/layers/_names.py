@@ -37,8 +37,9 @@ def bare(model: nn.Module) -> nn.Module:
         if isinstance(module, fx.GraphModule) and "eval" in vars(module):
             raise ValueError(f"model: expected an nn.Module, got a program of torch.export, {CLOSED}")
         if type(module).__module__.startswith("torch.ao.nn.") and ".quantized." in type(module).__module__:
-            raise ValueError(f"model: expected layers in floating point, got {name!r} quantised; give the network as "
-                             "it was before")
+            raise ValueError(
+                f"model: expected layers in floating point, got {name!r} quantised; give the network as it was before"
+            )
     return model
 
 

@@ -17,8 +17,7 @@ OUTER = "it has weights of its own beside the layers within it; name it to read 
 SCRIPT = "it is part of a TorchScript, which does not show what its layers put out"
 
 
-def survey(model: nn.Module, given: Given,
-           names: Iterable[str] | None = None) -> tuple[dict[str, str], dict[str, str]]:
+def survey(model: nn.Module, given: Given, names: Iterable[str] | None = None) -> tuple[dict[str, str], dict[str, str]]:
     """Which layers can be read, in the order in which they run, and why the others cannot.
 
     A layer that runs again in a pass is listed again, as ``"name#2"``.
@@ -47,8 +46,9 @@ def survey(model: nn.Module, given: Given,
         try:
             calls, _ = calls_of(lambda some: some.run(model), given, watched)
         except Exception as error:  # whatever the reader's network raises
-            raise ValueError(f"data: expected samples that the network runs on, got {given.shape()} and from it "
-                             f"{in_short(error)}") from error
+            raise ValueError(
+                f"data: expected samples that the network runs on, got {given.shape()} and from it {in_short(error)}"
+            ) from error
         windows = _windows(model, given, watched, calls)
     normed = {id(each.entry): label for label, each in calls.items() if each.name in norms and each.directly}
     outer = {each.name.rsplit(".", i)[0] for each in calls.values() for i in range(1, each.name.count(".") + 1)}
@@ -77,13 +77,16 @@ def _named(names: str | Iterable[str]) -> list[str]:
 def _default(model: nn.Module) -> dict[str, nn.Module]:
     layers = {name: module for name, module, _ in weighted_layers(model) if name}
     if not layers:
-        raise ValueError(f"model: expected linear or convolution layers, got none within {type(model).__name__}; put a "
-                         "lone layer into nn.Sequential")
+        raise ValueError(
+            f"model: expected linear or convolution layers, got none within {type(model).__name__}; put a "
+            "lone layer into nn.Sequential"
+        )
     return layers
 
 
-def _windows(model: nn.Module, given: Given, watched: Mapping[str, nn.Module],
-             calls: Mapping[str, Call]) -> dict[str, int]:
+def _windows(
+    model: nn.Module, given: Given, watched: Mapping[str, nn.Module], calls: Mapping[str, Call]
+) -> dict[str, int]:
     """How many rows a sample each layer puts out, where they are several, those of one sample after the other's."""
     several = {label: count for label, call in calls.items() if (count := call.windows(len(given))) > 1}
     if not several:
@@ -92,8 +95,11 @@ def _windows(model: nn.Module, given: Given, watched: Mapping[str, nn.Module],
         single, _ = calls_of(lambda one: one.run(model), given[:1], watched)
     except Exception:  # some networks run on several samples only
         return {}
-    return {label: count for label, count in several.items()
-            if label in single and _begins_with(calls[label].output, single[label].output, count)}
+    return {
+        label: count
+        for label, count in several.items()
+        if label in single and _begins_with(calls[label].output, single[label].output, count)
+    }
 
 
 def _begins_with(z: object, first: object, count: int) -> bool:

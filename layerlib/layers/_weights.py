@@ -76,8 +76,12 @@ def weight_in(state: Mapping[str, Tensor], name: str, layer: nn.Module) -> Tenso
 
 def twin_of(network: nn.Module) -> nn.Module:
     """A deep copy, also of a network with pruned layers, whose weights are no leaves and refuse to be copied."""
-    made = (value for module in network.modules() for value in vars(module).values()
-            if isinstance(value, Tensor) and not value.is_leaf)
+    made = (
+        value
+        for module in network.modules()
+        for value in vars(module).values()
+        if isinstance(value, Tensor) and not value.is_leaf
+    )
     return copy.deepcopy(network, {id(value): value.detach().clone() for value in made})
 
 
@@ -169,10 +173,12 @@ def _parameter_zeroed(layer: nn.Module, key: str, rows: Tensor) -> Iterator[None
 
 def _place(layer: nn.Module, rows: Tensor) -> Callable[[Tensor], tuple[Tensor, tuple]]:
     """Where the rows of filters lie in a weight or bias: a function that gives a view of it and an index into that."""
+
     def place(tensor: Tensor) -> tuple[Tensor, tuple]:
         here = rows.to(tensor.device)
         if not isinstance(layer, _ConvTransposeNd) or tensor.ndim == 1:
             return tensor, (here,)
         each = tensor.shape[1]
         return tensor.unflatten(0, (layer.groups, -1)), (here // each, slice(None), here % each)
+
     return place

@@ -72,8 +72,10 @@ def capture(model: nn.Module, names: str | Iterable[str]) -> Iterator[Seen]:
 
     def keep(call: Call) -> None:
         if not isinstance(call.output, Tensor):
-            raise TypeError(f"layer {call.name!r}: expected a tensor as its output, got {type(call.output).__name__}; "
-                            "name a layer inside it")
+            raise TypeError(
+                f"layer {call.name!r}: expected a tensor as its output, got {type(call.output).__name__}; "
+                "name a layer inside it"
+            )
         seen._kept[call.name] = call.output
         calls.append(call)
 
@@ -85,8 +87,11 @@ def capture(model: nn.Module, names: str | Iterable[str]) -> Iterator[Seen]:
     def give_back(module: nn.Module, inputs: tuple, output: object) -> object:
         # a network whose last layer is captured puts out what is seen, not the copy, unless a step in place came after
         # the layer; in inference mode nobody can tell
-        own = [call.output for call in calls
-               if call.given is output and not call.given.is_inference() and call.given._version == 0]
+        own = [
+            call.output
+            for call in calls
+            if call.given is output and not call.given.is_inference() and call.given._version == 0
+        ]
         if threading.get_ident() == thread:
             calls.clear()
         return own[0] if own else None
@@ -102,8 +107,9 @@ def capture(model: nn.Module, names: str | Iterable[str]) -> Iterator[Seen]:
 
 @torch.inference_mode(False)  # so that the caller may take gradients of what is made of it
 @torch.no_grad()
-def passes(model: nn.Module, names: Iterable[str], images: Tensor | np.ndarray,
-           batch_size: int) -> Iterator[tuple[Tensor, Seen]]:
+def passes(
+    model: nn.Module, names: Iterable[str], images: Tensor | np.ndarray, batch_size: int
+) -> Iterator[tuple[Tensor, Seen]]:
     """What a network and its named layers put out for ``images``, batch by batch, as of ``evaluated``.
 
     Between two batches the network is as it was.
@@ -114,8 +120,9 @@ def passes(model: nn.Module, names: Iterable[str], images: Tensor | np.ndarray,
         yield final, seen
 
 
-def outputs(model: nn.Module, names: str | Iterable[str], images: Tensor | np.ndarray,
-            batch_size: int = 2000) -> dict[str, Tensor]:
+def outputs(
+    model: nn.Module, names: str | Iterable[str], images: Tensor | np.ndarray, batch_size: int = 2000
+) -> dict[str, Tensor]:
     """The outputs of the named layers for all ``images``, in evaluation mode, on the device of the model.
 
     All N outputs are held at once: for more than fits, go batch by batch with ``capture``.

@@ -55,8 +55,15 @@ class Histograms:
         if several nodes together need more than ``memory``
     """
 
-    def __init__(self, low: Tensor, high: Tensor, bandwidth: Tensor, dtype: torch.dtype, resolution: int = 1,
-                 memory: float = math.inf) -> None:
+    def __init__(
+        self,
+        low: Tensor,
+        high: Tensor,
+        bandwidth: Tensor,
+        dtype: torch.dtype,
+        resolution: int = 1,
+        memory: float = math.inf,
+    ) -> None:
         empty = low > high
         low = torch.where(empty, low.amin(1, keepdim=True), low)
         high = torch.where(empty, low, high)
@@ -91,8 +98,9 @@ class Histograms:
     @property
     def _first(self) -> Tensor:
         narrow = torch.int32 if self._sums.numel() < 2**31 else torch.int64
-        return torch.arange(0, self._sums.numel(), self.bins, dtype=narrow,
-                            device=self._sums.device).view_as(self.origin)
+        return torch.arange(0, self._sums.numel(), self.bins, dtype=narrow, device=self._sums.device).view_as(
+            self.origin
+        )
 
     @property
     def counts(self) -> Tensor:
@@ -149,8 +157,11 @@ class LogDensities:
         for begin in range(0, nodes, step):
             block = slice(begin, begin + step)
             start, part, node, point = self._divide(histograms, block)
-            tables.append(self._tabulate(histograms.density(block), histograms.origin[block],
-                                         histograms.spacing[block], node, point).to(dtype))
+            tables.append(
+                self._tabulate(
+                    histograms.density(block), histograms.origin[block], histograms.spacing[block], node, point
+                ).to(dtype)
+            )
             starts.append(start + sum(map(len, tables[:-1])))
             parts.append(part)
         self.table = torch.cat(tables)
@@ -165,7 +176,8 @@ class LogDensities:
         extent = histograms.spacing[block] * (histograms.bins - 1)
         numbers = torch.arange(CELLS, device=low.device)
         seen = (numbers >= ((origin - low) / cell).floor()[..., None]) & (
-            numbers <= ((origin + extent - low) / cell)[..., None])
+            numbers <= ((origin + extent - low) / cell)[..., None]
+        )
         wanted = ROWS_PER_BANDWIDTH * histograms.resolution * cell / histograms.bandwidth[block]
         parts = (seen * wanted[..., None]).amax(1).ceil().clamp(min=1).long()
         rows = parts.clone()
@@ -203,8 +215,9 @@ class LogDensities:
 
     def sum(self, rows: Tensor, weights: Tensor) -> Tensor:
         """Log densities summed over the nodes, shape (N, C)."""
-        return torch.nn.functional.embedding_bag(rows.flatten(1), self.table, mode="sum",
-                                                 per_sample_weights=weights.flatten(1))
+        return torch.nn.functional.embedding_bag(
+            rows.flatten(1), self.table, mode="sum", per_sample_weights=weights.flatten(1)
+        )
 
     def at(self, z: Tensor) -> Tensor:
         """Log density of each value under each class, shape (N, nodes, C)."""

@@ -112,8 +112,10 @@ class Moments:
             try:
                 wanted = wanted.broadcast_to(shape)
             except RuntimeError:
-                raise ValueError(f"bandwidth: expected a shape that broadcasts to (nodes, classes) = {shape}, "
-                                 f"got {tuple(wanted.shape)}") from None
+                raise ValueError(
+                    f"bandwidth: expected a shape that broadcasts to (nodes, classes) = {shape}, "
+                    f"got {tuple(wanted.shape)}"
+                ) from None
         return torch.maximum(wanted, self._narrowest(dtype))
 
     def _narrowest(self, dtype: torch.dtype) -> Tensor:

@@ -62,8 +62,14 @@ class NodeClassifiers:
 
     @classmethod
     @torch.no_grad()
-    def fit(cls, z: Tensor, labels: Tensor, bandwidth: str | float | Tensor = "scott",
-            classes: int | None = None, resolution: int = 1) -> NodeClassifiers:
+    def fit(
+        cls,
+        z: Tensor,
+        labels: Tensor,
+        bandwidth: str | float | Tensor = "scott",
+        classes: int | None = None,
+        resolution: int = 1,
+    ) -> NodeClassifiers:
         """Estimate every node's likelihoods from training samples.
 
         Parameters
@@ -96,8 +102,13 @@ class NodeClassifiers:
 
     @classmethod
     @torch.no_grad()
-    def fit_batches(cls, batches: Iterable[tuple[Tensor, Tensor]], classes: int,
-                    bandwidth: str | float | Tensor = "scott", resolution: int = 1) -> NodeClassifiers:
+    def fit_batches(
+        cls,
+        batches: Iterable[tuple[Tensor, Tensor]],
+        classes: int,
+        bandwidth: str | float | Tensor = "scott",
+        resolution: int = 1,
+    ) -> NodeClassifiers:
         """Estimate every node's likelihoods from batches, in memory that does not grow with their number.
 
         The batches are gone through twice, in any order: for ranges and moments, then for histograms on the
@@ -125,8 +136,15 @@ class NodeClassifiers:
         return cls._fit(batches, classes, bandwidth, whole_number("resolution", resolution), math.inf)
 
     @classmethod
-    def _fit(cls, batches: Iterable[tuple[Tensor, Tensor]], classes: int, bandwidth: str | float | Tensor,
-             resolution: int, memory: float, dtype: torch.dtype | None = None) -> NodeClassifiers:
+    def _fit(
+        cls,
+        batches: Iterable[tuple[Tensor, Tensor]],
+        classes: int,
+        bandwidth: str | float | Tensor,
+        resolution: int,
+        memory: float,
+        dtype: torch.dtype | None = None,
+    ) -> NodeClassifiers:
         moments = None
         for z, labels in _checked(batches, classes, None, dtype):
             moments = moments or Moments(z.shape[1], classes, z.device)
@@ -140,15 +158,18 @@ class NodeClassifiers:
         if found == torch.float32 and moments.beyond(widths, 1e15):
             return cls._fit(batches, classes, bandwidth, resolution, memory, torch.float64)
         if moments.beyond(widths, 1e100):
-            raise ValueError("bandwidth: expected at most 1e100, of values not all below 1e-100, got "
-                             f"{widths.max():.3g}")
+            raise ValueError(
+                f"bandwidth: expected at most 1e100, of values not all below 1e-100, got {widths.max():.3g}"
+            )
         histograms = Histograms(moments.low, moments.high, widths, found, resolution, memory)
         for z, labels in _checked(batches, classes, moments.nodes, found):
             histograms.update(z, labels)
         seen = histograms.samples
         if not torch.allclose(seen, moments.count, rtol=1e-5, atol=0.01):
-            raise ValueError(f"batches: expected the same samples in both passes, got {moments.count.tolist()} "
-                             f"a class in the first and {[round(n) for n in seen.tolist()]} in the second")
+            raise ValueError(
+                f"batches: expected the same samples in both passes, got {moments.count.tolist()} "
+                f"a class in the first and {[round(n) for n in seen.tolist()]} in the second"
+            )
         return cls(moments, histograms, found)
 
     def predict(self, z: Tensor, system: str = "combined") -> Tensor:
@@ -271,8 +292,10 @@ def log_posteriors(fitted: Tensor, labels: Tensor, judged: Tensor, classes: int,
         classifiers = NodeClassifiers._fit([(fitted, labels)], classes, "scott", 1, memory)
     except TooLarge:
         half = fitted.shape[1] // 2
-        one, other = (log_posteriors(fitted[:, part], labels, judged[:, part], classes, memory)
-                      for part in (slice(half), slice(half, None)))
+        one, other = (
+            log_posteriors(fitted[:, part], labels, judged[:, part], classes, memory)
+            for part in (slice(half), slice(half, None))
+        )
         # both parts count how frequent the classes are, which is to count once
         share = labels.to(one.device).bincount(minlength=classes).double() / len(labels)
         return (one + other - share.log().where(share > 0, 0)).log_softmax(2)
@@ -300,13 +323,13 @@ def _check(z: Tensor, labels: Tensor, classes: int, nodes: int | None) -> tuple[
     if labels.shape != z.shape[:1]:
         raise ValueError(f"labels: expected shape ({len(z)},), got {tuple(labels.shape)}: one label per row of z")
     if len(labels) and not 0 <= int(labels.min()) <= int(labels.max()) < classes:
-        raise ValueError(f"labels: expected classes 0 .. {classes - 1}, "
-                         f"got {int(labels.min())} .. {int(labels.max())}")
+        raise ValueError(f"labels: expected classes 0 .. {classes - 1}, got {int(labels.min())} .. {int(labels.max())}")
     return z, labels.to(z.device)
 
 
-def _checked(batches: Iterable[tuple[Tensor, Tensor]], classes: int, nodes: int | None,
-             dtype: torch.dtype | None) -> Iterator[tuple[Tensor, Tensor]]:
+def _checked(
+    batches: Iterable[tuple[Tensor, Tensor]], classes: int, nodes: int | None, dtype: torch.dtype | None
+) -> Iterator[tuple[Tensor, Tensor]]:
     for z, labels in batches:
         z, labels = _check(z, labels, classes, nodes)
         nodes = z.shape[1]

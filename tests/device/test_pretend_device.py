@@ -46,7 +46,7 @@ def test_this_process_knows_nothing_of_it():
     assert not hasattr(torch, "pretend") and not hasattr(torch.Tensor.is_cuda, "fget")
 
 
-PLANTED = '''
+PLANTED = """
 import contextlib
 from pathlib import Path
 
@@ -80,7 +80,7 @@ def test_a_figure_of_what_is_on_the_device():
 
 def test_a_cell_of_a_chapter():
     run_cells(Path(__file__).with_name("planted.ipynb"), {"size": 2})
-'''
+"""
 CAUGHT = {
     "test_labels_left_behind": "target of shape [4] is on cpu",
     "test_a_batch_left_behind": "is on cpu (aten::addmm)",
@@ -94,8 +94,11 @@ CAUGHT = {
 def planted(tmp_path_factory):
     """What the tests say of mismatches that are planted."""
     folder, new = tmp_path_factory.mktemp("planted"), nbformat.v4
-    cells = [new.new_code_cell("size: int = 3", metadata={"tags": ["parameters"]}), new.new_markdown_cell("# Two"),
-             new.new_code_cell("import torch\nx = torch.zeros(size, device='cuda')\nx + torch.ones(size)")]
+    cells = [
+        new.new_code_cell("size: int = 3", metadata={"tags": ["parameters"]}),
+        new.new_markdown_cell("# Two"),
+        new.new_code_cell("import torch\nx = torch.zeros(size, device='cuda')\nx + torch.ones(size)"),
+    ]
     nbformat.write(new.new_notebook(cells=cells), folder / "planted.ipynb")
     (folder / "test_planted.py").write_text(PLANTED, encoding="utf-8")
     return on_the_device(folder / "test_planted.py").stdout
@@ -103,8 +106,12 @@ def planted(tmp_path_factory):
 
 @pytest.mark.parametrize(("test", "why"), CAUGHT.items(), ids=CAUGHT)
 def test_a_planted_mismatch_is_caught(planted, test, why):
-    [said] = [said for line in planted.splitlines() for failed, _, said in [line.partition(" - ")]
-              if failed.startswith("FAILED") and failed.endswith(test)]
+    [said] = [
+        said
+        for line in planted.splitlines()
+        for failed, _, said in [line.partition(" - ")]
+        if failed.startswith("FAILED") and failed.endswith(test)
+    ]
     assert why in said
 
 

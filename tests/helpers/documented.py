@@ -31,8 +31,12 @@ def faults(value: object) -> list[str]:
     found = []
     if doc["Signature"]:
         found.append(f"begins with a signature: {doc['Signature']}")
-    described = {name.lstrip("*") for section in ("Parameters", "Attributes", "Other Parameters")
-                 for entry in doc[section] for name in re.split(r",\s*", entry.name)}
+    described = {
+        name.lstrip("*")
+        for section in ("Parameters", "Attributes", "Other Parameters")
+        for entry in doc[section]
+        for name in re.split(r",\s*", entry.name)
+    }
     left_out = [name for name in _arguments(value) if name not in described]
     if left_out:
         found.append(f"Parameters: {', '.join(left_out)}")

@@ -24,14 +24,24 @@ def picture_split(samples, classes=10, channels=3, side=32, seed=0):
 def small_network(seed: int = 0) -> nn.Sequential:
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        return nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Conv2d(4, 6, 3, bias=False), nn.BatchNorm2d(6),
-                             nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(6, 5))
+        return nn.Sequential(
+            nn.Conv2d(3, 4, 3),
+            nn.ReLU(),
+            nn.Conv2d(4, 6, 3, bias=False),
+            nn.BatchNorm2d(6),
+            nn.ReLU(),
+            nn.AdaptiveAvgPool2d(1),
+            nn.Flatten(),
+            nn.Linear(6, 5),
+        )
 
 
 def patches() -> Split:
     generator = torch.Generator().manual_seed(0)
-    return Split(torch.randint(256, (40, 3, 12, 12), generator=generator, dtype=torch.uint8),
-                 torch.randint(5, (40,), generator=generator))
+    return Split(
+        torch.randint(256, (40, 3, 12, 12), generator=generator, dtype=torch.uint8),
+        torch.randint(5, (40,), generator=generator),
+    )
 
 
 class Plain(nn.Module):
@@ -143,8 +153,9 @@ class Columns(nn.Module):
 
 class Numpy(Plain):
     def forward(self, x):
-        return super().forward(torch.from_numpy(x.numpy() if not x.requires_grad else x.detach().numpy())
-                               ) + 0 * float(self.head.bias.sum().numpy())
+        return super().forward(torch.from_numpy(x.numpy() if not x.requires_grad else x.detach().numpy())) + 0 * float(
+            self.head.bias.sum().numpy()
+        )
 
 
 def unused():
@@ -179,15 +190,17 @@ def flat(model):
 
 
 def vit():
-    model = models.VisionTransformer(image_size=32, patch_size=8, num_layers=2, num_heads=4, hidden_dim=32, mlp_dim=64,
-                                     num_classes=10)
+    model = models.VisionTransformer(
+        image_size=32, patch_size=8, num_layers=2, num_heads=4, hidden_dim=32, mlp_dim=64, num_classes=10
+    )
     nn.init.normal_(model.heads.head.weight)  # zero at first, where no target comes back
     return model
 
 
 def swin():
-    return models.SwinTransformer(patch_size=[4, 4], embed_dim=16, depths=[2, 2], num_heads=[2, 4], window_size=[4, 4],
-                                  num_classes=10)
+    return models.SwinTransformer(
+        patch_size=[4, 4], embed_dim=16, depths=[2, 2], num_heads=[2, 4], window_size=[4, 4], num_classes=10
+    )
 
 
 def convnext():
@@ -235,8 +248,9 @@ NETWORKS = {
     "list of a list": kind(lambda: Out(Plain(), lambda z: [[z], z])),
     "one number": kind(lambda: Out(Plain(), lambda z: z.sum(1)), 20, classes=2),
     "one column": kind(lambda: Out(Plain(), lambda z: 1 - 9 * z[:, :1]), 20, classes=2),
-    "one number for many classes": kind(lambda: Out(Plain(), lambda z: z.sum(1)), targets="class numbers below 2",
-                                        pictures="class numbers below 2"),
+    "one number for many classes": kind(
+        lambda: Out(Plain(), lambda z: z.sum(1)), targets="class numbers below 2", pictures="class numbers below 2"
+    ),
     "backbone": kind(lambda: nn.Sequential(nn.Conv2d(3, 6, 3), nn.ReLU(True), nn.Conv2d(6, 8, 3)), **LOGITS),
     "tokens": kind(lambda: Out(Plain(), lambda z: z[:, None]), **LOGITS),
     "words": kind(lambda: Out(Plain(), lambda z: "no"), **LOGITS),

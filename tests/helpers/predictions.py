@@ -16,9 +16,14 @@ def some_probabilities(seed, layers=4, samples=30, classes=6, steps=None, dtype=
 
 @st.composite
 def cases(draw):
-    return some_probabilities(draw(st.integers(0, 2**31)), draw(st.integers(1, 5)), draw(st.integers(1, 20)),
-                              draw(st.integers(1, 7)), draw(st.sampled_from([None, 1, 10])),
-                              draw(st.sampled_from([torch.float32, torch.float64])))
+    return some_probabilities(
+        draw(st.integers(0, 2**31)),
+        draw(st.integers(1, 5)),
+        draw(st.integers(1, 20)),
+        draw(st.integers(1, 7)),
+        draw(st.sampled_from([None, 1, 10])),
+        draw(st.sampled_from([torch.float32, torch.float64])),
+    )
 
 
 levels = st.sampled_from([0.5, 0.6, 0.75, 0.9, 1.0]) | st.floats(0.5, 1)

@@ -23,8 +23,15 @@ def kept_claim(item: str = "3", parts: tuple[Part, ...] = TRIED, outcome: str = 
 
 def old_claim(item: str = "3", holds: str = "holds in part") -> dict:
     """A claim as records of the first round keep it."""
-    return {"item": item, "says": "s", "paper": "p", "here": "P = 1.1", "holds": holds, "test": "P <= 1.5",
-            "figure": "toy-f1"}
+    return {
+        "item": item,
+        "says": "s",
+        "paper": "p",
+        "here": "P = 1.1",
+        "holds": holds,
+        "test": "P <= 1.5",
+        "figure": "toy-f1",
+    }
 
 
 def record(*claims: dict, chapter: str = "toy", **more: object) -> dict:
@@ -46,5 +53,11 @@ def old_record(*claims: dict, chapter: str = "toy", paper_size: bool = True, **m
     """A record of the first round."""
     new = record(chapter=chapter)
     middle = {name: new[name] for name in ("parameters", "numbers", "curves")}
-    return {"schema": 1, "chapter": chapter, "paper_size": paper_size, **middle,
-            "claims": list(claims or [old_claim()]), "provenance": dict(ORIGIN)} | more
+    return {
+        "schema": 1,
+        "chapter": chapter,
+        "paper_size": paper_size,
+        **middle,
+        "claims": list(claims or [old_claim()]),
+        "provenance": dict(ORIGIN),
+    } | more

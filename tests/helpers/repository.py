@@ -31,8 +31,12 @@ def git(folder: Path, *arguments: str) -> str:
 
 def home(folder: Path, name: str) -> Path:
     """The file of the packages that defines a class or a function."""
-    found = [path for package in PACKAGES for path in sorted((folder / package).rglob("*.py"))
-             if re.search(rf"^(def|class) {name}\b", path.read_text(), re.MULTILINE)]
+    found = [
+        path
+        for package in PACKAGES
+        for path in sorted((folder / package).rglob("*.py"))
+        if re.search(rf"^(def|class) {name}\b", path.read_text(), re.MULTILINE)
+    ]
     assert len(found) == 1, f"{name}: {found}"
     return found[0]
 

@@ -11,3 +11,8 @@ RUFF = Path(sys.executable).with_name("ruff")
 def test_ruff_has_nothing_to_say():
     result = subprocess.run([RUFF, "check", "."], cwd=ROOT, capture_output=True, text=True)
     assert result.returncode == 0, result.stdout
+
+
+def test_files_are_as_ruff_formats_them():
+    result = subprocess.run([RUFF, "format", "--check", "."], cwd=ROOT, capture_output=True, text=True)
+    assert result.returncode == 0, result.stdout

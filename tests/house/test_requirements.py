@@ -45,8 +45,7 @@ def not_of(distributions: set[str], modules: set[str]) -> set[str]:
 
 
 @pytest.mark.parametrize(
-    ("folder", "extras"),
-    [("layerlib", []), ("layerbook", ["book"]), ("tests", ["test"]), ("benchmarks", ["bench"])],
+    ("folder", "extras"), [("layerlib", []), ("layerbook", ["book"]), ("tests", ["test"]), ("benchmarks", ["bench"])]
 )
 def test_a_folder_imports_only_what_its_extra_brings(folder, extras):
     allowed = {canonicalize_name(r.name) for r in asked() + (asked(*extras) if extras else [])}

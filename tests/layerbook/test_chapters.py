@@ -38,8 +38,10 @@ BROKEN = [
     (b"[" * 100_000, "not a notebook: maximum recursion depth"),
     (notebook([]).encode(), r"not a notebook: cells\[0\]: expected an object, got \[\]"),
     (notebook(TITLE, {"source": 3}).encode(), r"not a notebook: cells\[1\]: source: expected text, got 3"),
-    (notebook(PARAMETERS | {"metadata": {"tags": None}}).encode(),
-     r"not a notebook: cells\[0\]: tags: expected a list of text, got None"),
+    (
+        notebook(PARAMETERS | {"metadata": {"tags": None}}).encode(),
+        r"not a notebook: cells\[0\]: tags: expected a list of text, got None",
+    ),
     (notebook(PARAMETERS | {"metadata": None}).encode(), r"not a notebook: cells\[0\]: tags: expected a list"),
     (notebook(PARAMETERS | {"source": "%magic"}).encode(), "its parameters are no Python: "),
 ]

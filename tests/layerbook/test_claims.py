@@ -61,8 +61,18 @@ def test_wrong_fields_are_named(change, message):
 def test_a_claim_survives_a_record():
     claim = told(below("P", 1.2, 1.5, (1.1, 1.6)), undecided("Q", "dead"))
     assert Claim.from_json(claim.to_json(), "paper") == claim
-    assert list(claim.to_json()) == ["item", "says", "paper", "test", "here", "figure", "outcome", "reason", "size",
-                                     "parts"]
+    assert list(claim.to_json()) == [
+        "item",
+        "says",
+        "paper",
+        "test",
+        "here",
+        "figure",
+        "outcome",
+        "reason",
+        "size",
+        "parts",
+    ]
 
 
 def test_an_outcome_that_does_not_follow_from_the_parts_is_refused():
@@ -71,9 +81,11 @@ def test_an_outcome_that_does_not_follow_from_the_parts_is_refused():
 
 
 def test_a_claim_of_the_first_round_is_shown_as_what_it_is():
-    for holds, paper_size, verdict in (("fails", "paper", "fails, at the paper's size"),
-                                       ("holds", "smaller", "holds, at a smaller size"),
-                                       ("not at this size", "smaller", "first round: not judged at this size")):
+    for holds, paper_size, verdict in (
+        ("fails", "paper", "fails, at the paper's size"),
+        ("holds", "smaller", "holds, at a smaller size"),
+        ("not at this size", "smaller", "first round: not judged at this size"),
+    ):
         claim = Claim.from_json(old_claim(holds=holds), paper_size)
         assert claim.verdict == verdict
         assert claim.to_json() == old_claim(holds=holds)

@@ -36,8 +36,9 @@ print(sys.executable, os.getcwd())
 PROSE = "Error {glue:text}`error:.2%`, once {glue:text}`full_error`; claim 3 {glue:text}`claim_3`."
 
 
-def write_notebook(path: Path, *cells: str, tags: tuple[str, ...] = ("parameters",),
-                   parameters: str = PARAMETERS) -> None:
+def write_notebook(
+    path: Path, *cells: str, tags: tuple[str, ...] = ("parameters",), parameters: str = PARAMETERS
+) -> None:
     """A notebook with a heading, a cell tagged as given, and the cells."""
     code = [new_code_cell(parameters, metadata={"tags": list(tags)}), *map(new_code_cell, cells)]
     title, prose = new_markdown_cell("# A toy chapter\n\nText."), new_markdown_cell(PROSE)
@@ -163,7 +164,8 @@ def test_what_cannot_be_written_is_noticed_before_anything_runs(book, capsys, tm
     write_full_size(book, "depth: 20")
     (tmp_path / "file").write_text("")
     assert "--out: expected a folder to write to" in refused(
-        capsys, "run", "toy", "--book", book, "--out", tmp_path / "file" / "a.ipynb")
+        capsys, "run", "toy", "--book", book, "--out", tmp_path / "file" / "a.ipynb"
+    )
     (book / "records").write_text("")
     assert "records: expected a folder to write to" in refused(capsys, "record", "toy", "--book", book)
     (book / "records").unlink()
@@ -210,12 +212,15 @@ def test_a_broken_notebook_is_named_and_blocks_no_other(book, capsys, never_runs
 
 
 def test_columns_do_not_run_together(book, capsys):
-    lines = ["depth: int = 6  # layers", "learning_rate: float = 0.1  # fast",
-             "wide: list[int] = [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 20]  # many of them"]
+    lines = [
+        "depth: int = 6  # layers",
+        "learning_rate: float = 0.1  # fast",
+        "wide: list[int] = [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 20]  # many of them",
+    ]
     write_notebook(book / "wide.ipynb", parameters="\n".join(lines))
     lines = call(capsys, "list", "--book", book)[1].splitlines()
     [start] = [place for place, line in enumerate(lines) if line.startswith("wide:")]
-    assert lines[start + 1:] == [
+    assert lines[start + 1 :] == [
         "  depth: int = 6              layers",
         "  learning_rate: float = 0.1  fast",
         "  wide: list[int] = [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 20]",

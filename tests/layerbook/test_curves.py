@@ -36,14 +36,20 @@ def test_an_array_has_names_and_what_they_run_over():
 
 
 def test_a_row_of_which_nothing_is_known_is_nan():
-    np.testing.assert_array_equal(as_array("c", {"dims": [], "axes": {}, "values": [None, [1, 2]]}),
-                                  [[np.nan, np.nan], [1, 2]])
+    np.testing.assert_array_equal(
+        as_array("c", {"dims": [], "axes": {}, "values": [None, [1, 2]]}), [[np.nan, np.nan], [1, 2]]
+    )
     with pytest.raises(ValueError, match="values: expected 1 dimensions in every row, got 0 in row 0"):
         as_array("c", {"dims": [], "axes": {}, "values": [3, [1, 2]]})
 
 
-@given(values=arrays.arrays(np.float64, arrays.array_shapes(min_dims=1, max_dims=4, min_side=1, max_side=4),
-                            elements=st.floats(allow_infinity=False, width=32)))
+@given(
+    values=arrays.arrays(
+        np.float64,
+        arrays.array_shapes(min_dims=1, max_dims=4, min_side=1, max_side=4),
+        elements=st.floats(allow_infinity=False, width=32),
+    )
+)
 def test_numbers_come_back_to_six_digits(values):
     axes = {f"axis_{i}": range(length) for i, length in enumerate(values.shape)}
     array = as_array("c", json.loads(json.dumps(curve_json("c", values, axes))))

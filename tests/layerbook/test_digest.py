@@ -157,7 +157,7 @@ def notebook(code: str) -> str:
 BASE = {
     "layerlib/__init__.py": "",
     "layerlib/a.py": "from layerlib.b import g\nfrom layerlib import c\nimport numpy as np\n\n"
-                     "def f(x):\n    return g(x) + c.h(x) + np.sum(x)\n",
+    "def f(x):\n    return g(x) + c.h(x) + np.sum(x)\n",
     "layerlib/b.py": "def g(x):\n    return x\n\ndef other(x):\n    return 2 * x\n",
     "layerlib/c.py": "SCALE = 3\nSCALE += 1\n\ndef h(x):\n    return SCALE * x\n\ndef unused(x):\n    return x\n",
 }
@@ -174,15 +174,32 @@ CALLS_F = notebook("from layerlib.a import f\nf(1)")
         ({"layerlib/a.py": BASE["layerlib/a.py"].replace("numpy as np", "torch as np")}, False),
         # the same definition by another way: relative, through a third module, as an attribute, inside the function
         ({"layerlib/a.py": BASE["layerlib/a.py"].replace("from layerlib.b", "from .b")}, True),
-        ({"layerlib/a.py": BASE["layerlib/a.py"].replace("layerlib.b", "layerlib.d"),
-          "layerlib/d.py": "from layerlib.b import g"}, True),
+        (
+            {
+                "layerlib/a.py": BASE["layerlib/a.py"].replace("layerlib.b", "layerlib.d"),
+                "layerlib/d.py": "from layerlib.b import g",
+            },
+            True,
+        ),
         ({"layerlib/a.py": BASE["layerlib/a.py"].replace("from layerlib import c", "import layerlib.c as c")}, True),
-        ({"layerlib/a.py": BASE["layerlib/a.py"].replace("from layerlib.b import g\n", "").replace(
-            "    return", "    from layerlib.b import g\n    return")}, True),
+        (
+            {
+                "layerlib/a.py": BASE["layerlib/a.py"]
+                .replace("from layerlib.b import g\n", "")
+                .replace("    return", "    from layerlib.b import g\n    return")
+            },
+            True,
+        ),
         # in folders, with an __init__.py that hands on, and without
-        ({"layerlib/b.py": "", "layerlib/deep/er/b.py": BASE["layerlib/b.py"],
-          "layerlib/deep/__init__.py": "from .er.b import g",
-          "layerlib/a.py": BASE["layerlib/a.py"].replace("layerlib.b", "layerlib.deep")}, True),
+        (
+            {
+                "layerlib/b.py": "",
+                "layerlib/deep/er/b.py": BASE["layerlib/b.py"],
+                "layerlib/deep/__init__.py": "from .er.b import g",
+                "layerlib/a.py": BASE["layerlib/a.py"].replace("layerlib.b", "layerlib.deep"),
+            },
+            True,
+        ),
         # a name that was the function's own is now the module's, of the same code
         ({"layerlib/b.py": "def g(x):\n    return y\n\ny = 1\n"}, False),
         ({"layerlib/b.py": "del BASE"}, False),
@@ -241,8 +258,10 @@ def test_a_module_that_is_handed_on_counts_as_a_whole():
 
 
 def test_a_name_of_the_functions_own_reaches_nothing():
-    files = BASE | {"layerlib/a.py": "from layerlib.b import g, other\n\ndef f(g):\n"
-                                     "    other = [other for other in g]\n    return g, other\n"}
+    files = BASE | {
+        "layerlib/a.py": "from layerlib.b import g, other\n\ndef f(g):\n"
+        "    other = [other for other in g]\n    return g, other\n"
+    }
     assert reached(CALLS_F, files | {"layerlib/b.py": "def g(x):\n    return 5"}) == reached(CALLS_F, files)
 
 
@@ -278,8 +297,22 @@ def twice(x):
 def test_the_digest_of_functions_and_classes_tells_them_apart():
     from layerbook.training._trainer import train_network
 
-    things = [digest_of, reached, train_network, Net, Net.forward, twice, torch.relu, torch.optim.Adam, len,
-              partial(twice, 1), partial(twice, 2), partial(torch.optim.SGD, lr=0.1), lambda x: x, lambda x: -x]
+    things = [
+        digest_of,
+        reached,
+        train_network,
+        Net,
+        Net.forward,
+        twice,
+        torch.relu,
+        torch.optim.Adam,
+        len,
+        partial(twice, 1),
+        partial(twice, 2),
+        partial(torch.optim.SGD, lr=0.1),
+        lambda x: x,
+        lambda x: -x,
+    ]
     digests = [digest_of(thing) for thing in things]
     assert len(set(digests)) == len(things)
     assert digests == [digest_of(thing) for thing in things]

@@ -46,8 +46,17 @@ def test_a_cell_that_is_no_python_is_refused():
         read_parameters("%matplotlib inline\nx = 1")
 
 
-@given(value=st.recursive(st.none() | st.booleans() | st.integers(-2**62, 2**62) | st.text()
-                          | st.floats(allow_nan=False, allow_infinity=False), st.lists, max_leaves=5))
+@given(
+    value=st.recursive(
+        st.none()
+        | st.booleans()
+        | st.integers(-(2**62), 2**62)
+        | st.text()
+        | st.floats(allow_nan=False, allow_infinity=False),
+        st.lists,
+        max_leaves=5,
+    )
+)
 def test_every_literal_is_read_as_it_is(value):
     assert read_parameters(f"X = {value!r}  # {value!r}".replace("\n", " "))["X"].default == value
 

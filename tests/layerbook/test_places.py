@@ -69,10 +69,14 @@ def test_no_run_overwrites_a_chapter(book, tmp_path):
     os.link(book / "slow.ipynb", tmp_path / "hard.ipynb")
     (tmp_path / "soft.ipynb").symlink_to(book / "slow.ipynb")
     (tmp_path / "around").symlink_to(book)
-    for path, what in ((book / "toy.ipynb", "the source of toy"), (book / "slow.ipynb", "the source of slow"),
-                       (tmp_path / "hard.ipynb", "the source of slow"), (tmp_path / "soft.ipynb", "the source of slow"),
-                       (tmp_path / "around" / "slow.ipynb", "the source of slow"),
-                       (book / "new.ipynb", "in the folder of the chapters' sources")):
+    for path, what in (
+        (book / "toy.ipynb", "the source of toy"),
+        (book / "slow.ipynb", "the source of slow"),
+        (tmp_path / "hard.ipynb", "the source of slow"),
+        (tmp_path / "soft.ipynb", "the source of slow"),
+        (tmp_path / "around" / "slow.ipynb", "the source of slow"),
+        (book / "new.ipynb", "in the folder of the chapters' sources"),
+    ):
         with pytest.raises(ValueError, match=f"--out: {path} is {what}, which a run must not overwrite"):
             out_path(path, "small", book, book / "toy.ipynb")
 

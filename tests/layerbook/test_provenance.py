@@ -43,8 +43,14 @@ def test_git_state_sees_changes_everywhere_but_in_the_records(tmp_path_factory, 
 
 def cells(code, prose=""):
     """A notebook's file, with one cell of each kind."""
-    return json.dumps({"cells": [{"cell_type": "markdown", "source": [prose]},
-                                 {"cell_type": "code", "source": code.splitlines(True)}]})
+    return json.dumps(
+        {
+            "cells": [
+                {"cell_type": "markdown", "source": [prose]},
+                {"cell_type": "code", "source": code.splitlines(True)},
+            ]
+        }
+    )
 
 
 FILES = {
@@ -53,7 +59,7 @@ FILES = {
     "book/parameters/toy.yaml": "a: 1",
     "layerlib/__init__.py": "",
     "layerlib/code.py": '"""Code."""\nfrom layerlib import deep\n\ndef f(x):\n    """Do."""\n'
-                        '    return deep.g(x)  # so',
+    "    return deep.g(x)  # so",
     "layerlib/deep.py": "def g(x):\n    return x",
     "layerlib/unused.py": "a = 1",
     "README.md": "1",

@@ -33,8 +33,11 @@ def test_a_record_survives_writing_and_reading(tmp_path, made):
 
 @given(name=TEXTS, word=TEXTS, values=st.lists(st.integers() | st.none(), min_size=1))
 def test_names_and_words_of_any_script_survive(tmp_path_factory, name, word, values):
-    made = record(curves={name: {"dims": [word], "axes": {word: list(range(len(values)))}, "values": values}},
-                  parameters={word: name}, numbers={"ρ": 1.5})
+    made = record(
+        curves={name: {"dims": [word], "axes": {word: list(range(len(values)))}, "values": values}},
+        parameters={word: name},
+        numbers={"ρ": 1.5},
+    )
     path = tmp_path_factory.mktemp("records") / "toy.json"
     write_record(made, path)
     assert read_record(path) == made
@@ -51,8 +54,13 @@ def test_a_record_reads_well_and_always_in_the_same_order(tmp_path):
     write_record(shuffled, tmp_path / "b.json")
     text = (tmp_path / "a.json").read_text()
     assert text == (tmp_path / "b.json").read_text()
-    assert text == json.dumps(json.loads(text), indent=1, ensure_ascii=False).replace(
-        json.dumps(CURVE, indent=1).replace("\n", "\n  "), json.dumps(CURVE)) + "\n"
+    assert (
+        text
+        == json.dumps(json.loads(text), indent=1, ensure_ascii=False).replace(
+            json.dumps(CURVE, indent=1).replace("\n", "\n  "), json.dumps(CURVE)
+        )
+        + "\n"
+    )
     assert '\n  "ρ": {"dims": ["seed"], "axes": {"seed": [0, 1]}, "values": [[9.5, null], [1.0, 1.5]]}\n' in text
 
 

@@ -14,8 +14,11 @@ from layerbook.recorded import keep_verified, read_verified, recorded_by
     [
         (False, record(), "2025-01-02, H200, commit 0123456 with local changes, at a smaller size (8,000 pictures)"),
         (None, record(), "2025-01-02, H200, commit 0123456 with local changes, at a smaller size (8,000 pictures)"),
-        (True, old_record(),
-         "2025-01-02, H200, commit 0123456 with local changes, other code than today's, at the paper's size"),
+        (
+            True,
+            old_record(),
+            "2025-01-02, H200, commit 0123456 with local changes, other code than today's, at the paper's size",
+        ),
     ],
 )
 def test_a_record_is_dated_and_marked_where_the_code_has_changed(monkeypatch, tmp_path, changed, kept, told):
@@ -46,7 +49,8 @@ def test_a_verified_record_says_so_while_the_code_stays(monkeypatch, tmp_path, e
     changes = {ORIGIN["commit"]: True, "a" * 40: changed_after}
     monkeypatch.setattr(recorded, "changed_since", lambda commit, *_: changes[commit])
     assert recorded_by(record(), tmp_path) == (
-        f"2025-01-02, H200, commit 0123456 with local changes, {told}, at a smaller size (8,000 pictures)")
+        f"2025-01-02, H200, commit 0123456 with local changes, {told}, at a smaller size (8,000 pictures)"
+    )
 
 
 def test_what_was_verified_is_kept_by_name(tmp_path):

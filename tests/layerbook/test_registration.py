@@ -21,8 +21,10 @@ def test_the_books_page_has_both_rounds():
 
 def test_rows_of_rounds_are_read_and_nothing_else(tmp_path):
     page = tmp_path / "page.md"
-    page.write_text("| 9 | before |\n## First round\n| claim | test | superseded by |\n|---|---|---|\n| 1 | a |  |\n"
-                    "text | 2 | b |\n## Second round\n| 1b | P > 2 |\n")
+    page.write_text(
+        "| 9 | before |\n## First round\n| claim | test | superseded by |\n|---|---|---|\n| 1 | a |  |\n"
+        "text | 2 | b |\n## Second round\n| 1b | P > 2 |\n"
+    )
     assert read_registration(page) == {"1": Registered("1", "first", "a"), "1b": Registered("1b", "second", "P > 2")}
 
 

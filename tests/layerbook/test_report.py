@@ -33,8 +33,7 @@ def report(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("value", "expected"),
-    [(3, 3), (0.5, 0.5), (torch.tensor(7), 7), (np.float64(0.25), 0.25), (np.array(2), 2)],
+    ("value", "expected"), [(3, 3), (0.5, 0.5), (torch.tensor(7), 7), (np.float64(0.25), 0.25), (np.array(2), 2)]
 )
 def test_number_converts_scalars(report, value, expected):
     returned = report.number("n", value)
@@ -72,7 +71,8 @@ def test_a_curve_is_an_array_here_and_json_in_the_payload(report):
     report.curve("ρ", [[1.0, float("nan")]], seed=[0], layer=["first", "last"])
     assert report.curves["ρ"].sel(layer="first").item() == 1.0
     assert report.payload()["curves"] == {
-        "ρ": {"dims": ["seed", "layer"], "axes": {"seed": [0], "layer": ["first", "last"]}, "values": [[1.0, None]]}}
+        "ρ": {"dims": ["seed", "layer"], "axes": {"seed": [0], "layer": ["first", "last"]}, "values": [[1.0, None]]}
+    }
     with pytest.raises(ValueError, match="layer: expected 1 values, one for each of c's, got 2"):
         report.curve("c", [1.0], layer=[1, 2])
 
@@ -124,8 +124,15 @@ def test_the_record_stands_beside_the_run(in_book):
     assert [report.side_number("error", side) for side in sides] == [0.5, 0.0123456]
 
 
-@pytest.mark.parametrize(("kept", "side"), [(record(size="paper"), "the paper's size"), (record(size="own"), None),
-                                            (old_record(paper_size=False), None), (old_record(), "the paper's size")])
+@pytest.mark.parametrize(
+    ("kept", "side"),
+    [
+        (record(size="paper"), "the paper's size"),
+        (record(size="own"), None),
+        (old_record(paper_size=False), None),
+        (old_record(), "the paper's size"),
+    ],
+)
 def test_only_a_record_of_the_papers_size_is_called_so(in_book, kept, side):
     write_record(kept, in_book / "records" / "toy.json")
     report = Report("toy")
@@ -174,7 +181,8 @@ def test_the_display_carries_the_table_and_the_payload(report):
 
 def test_each_claim_is_marked_by_its_round(in_book):
     (in_book / "registration.md").write_text(
-        "## First round\n| 3 | a | 3c |\n| 4 | b |  |\n## Second round\n| 3c | c |\n")
+        "## First round\n| 3 | a | 3c |\n| 4 | b |  |\n## Second round\n| 3c | c |\n"
+    )
     report = Report("toy")
     for item in ("3", "3b", "3c", "4"):
         report.claim(item, *WORDS[1:], PASSED)

@@ -19,8 +19,10 @@ from layerbook.chapters import CellFailed, Interrupted, read_chapter
 from layerbook.running import execute
 
 # A program started in the background ignores SIGINT, and its children with it.
-PROGRAM = ("import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler); "
-           "from layerbook.cli import main; sys.exit(main(sys.argv[1:]))")
+PROGRAM = (
+    "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler); "
+    "from layerbook.cli import main; sys.exit(main(sys.argv[1:]))"
+)
 SLOW = "open('started', 'w').close()\nimport time; time.sleep(60)"
 
 
@@ -43,11 +45,15 @@ def started(tmp_path: Path, *cells: str) -> subprocess.Popen:
     return process
 
 
-@pytest.mark.parametrize("send", [
-    lambda process: process.send_signal(signal.SIGINT),
-    lambda process: process.send_signal(signal.SIGTERM),
-    lambda process: os.killpg(process.pid, signal.SIGINT),
-], ids=["interrupt", "terminate", "ctrl-C"])
+@pytest.mark.parametrize(
+    "send",
+    [
+        lambda process: process.send_signal(signal.SIGINT),
+        lambda process: process.send_signal(signal.SIGTERM),
+        lambda process: os.killpg(process.pid, signal.SIGINT),
+    ],
+    ids=["interrupt", "terminate", "ctrl-C"],
+)
 def test_an_interrupted_run_says_one_line_and_keeps_what_it_executed(tmp_path, send):
     out = tmp_path / "results" / "out.ipynb"
     out.parent.mkdir()
@@ -57,8 +63,9 @@ def test_an_interrupted_run_says_one_line_and_keeps_what_it_executed(tmp_path, s
     err = process.communicate(timeout=60)[1]
     kept = out.with_name("out.interrupted.ipynb")
     assert process.returncode == 130
-    assert err == (f"layerlib: toy: interrupted in cell 3 (\"open('started', 'w').close()\"); "
-                   f"executed so far: {kept}\n")
+    assert err == (
+        f"layerlib: toy: interrupted in cell 3 (\"open('started', 'w').close()\"); executed so far: {kept}\n"
+    )
     assert out.read_text() == "from before"
     assert {entry.name for entry in out.parent.iterdir()} == {"out.ipynb", "out.interrupted.ipynb"}
     executed = nbformat.read(kept, as_version=4)

@@ -59,8 +59,13 @@ def folders(tmp_path, monkeypatch):
     """One chapter with run and record, one with a record and a failed run, one with a run, one with nothing."""
     monkeypatch.chdir(tmp_path)
     executed, records = tmp_path / "executed", tmp_path / "records"
-    ran(executed, DAVEL, claim("10", "undecided"), claim("2", "holds", "x < 1", test="x < 2", figure="toy-f2"),
-        claim("10b", "holds", figure="equation-toy-e10"))
+    ran(
+        executed,
+        DAVEL,
+        claim("10", "undecided"),
+        claim("2", "holds", "x < 1", test="x < 2", figure="toy-f2"),
+        claim("10b", "holds", figure="equation-toy-e10"),
+    )
     recorded(records, DAVEL, claim("2", "holds in part", "x = 3", "paper"), claim("10", "fails", size="paper"))
     ran(executed, XIE, claim("20", "holds"), exception=True)
     recorded(records, XIE, claim("20", "holds", size="paper"))
@@ -218,8 +223,10 @@ def test_the_plain_text_and_the_origins_name_commit_and_size(board):
     told = repr(board)
     assert "Davel et al. 2020 2: record: holds in part; this run: holds\n" in told
     assert "Cao et al. 2022: record: not yet recorded; this run: no report yet\n" in told
-    origin = ("Davel et al. 2020. Record: 2025-01-02, H200, commit 0123456 with local changes, "
-              "at the paper's size. This run: at a smaller size (20 pictures).")
+    origin = (
+        "Davel et al. 2020. Record: 2025-01-02, H200, commit 0123456 with local changes, "
+        "at the paper's size. This run: at a smaller size (20 pictures)."
+    )
     assert board.origins()[0] == origin
 
 

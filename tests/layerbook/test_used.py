@@ -62,8 +62,15 @@ def book(tmp_path):
 
 def make(folder: Path, *options: str) -> subprocess.Popen:
     env = {name: value for name, value in os.environ.items() if name not in ("MAKEFLAGS", "MAKELEVEL", "PYTHONPATH")}
-    return subprocess.Popen(["make", *options, "book"], cwd=folder, env=env, stdout=subprocess.PIPE,
-                            stderr=subprocess.STDOUT, text=True, start_new_session=True)
+    return subprocess.Popen(
+        ["make", *options, "book"],
+        cwd=folder,
+        env=env,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
 
 
 def ran(folder: Path, *options: str) -> set[str]:
@@ -149,8 +156,13 @@ def test_a_chapter_whose_run_was_interrupted_is_not_done(book):
     assert ran(book) == set()
 
 
-CODE = {"cell_type": "code", "metadata": {"tags": ["parameters"]}, "source": ["a: int = 1"], "outputs": [],
-        "execution_count": None}
+CODE = {
+    "cell_type": "code",
+    "metadata": {"tags": ["parameters"]},
+    "source": ["a: int = 1"],
+    "outputs": [],
+    "execution_count": None,
+}
 WORDS = {"cell_type": "markdown", "metadata": {}, "source": ["# Words"]}
 
 
@@ -178,8 +190,10 @@ def test_a_copy_that_ran_other_code_is_left_alone(tmp_path):
 
 def test_files_that_would_stay_the_same_keep_their_date(tmp_path):
     chapter = written(tmp_path / "book" / "toy.ipynb", WORDS, CODE)
-    for name, write in (("used/toy.digest", lambda: look(tmp_path / "book", tmp_path / "used")),
-                        ("report", lambda: report(chapter, tmp_path / "report"))):
+    for name, write in (
+        ("used/toy.digest", lambda: look(tmp_path / "book", tmp_path / "used")),
+        ("report", lambda: report(chapter, tmp_path / "report")),
+    ):
         write()
         os.utime(tmp_path / name, (1, 1))
         write()

@@ -86,8 +86,12 @@ def test_a_part_that_says_nothing_is_undecided_with_its_reason(part, reason):
     assert (part.outcome, part.reason) == (UNDECIDED, reason)
 
 
-@given(kind=st.sampled_from((above, below)), value=NUMBERS, threshold=NUMBERS,
-       ends=st.none() | st.tuples(NUMBERS, NUMBERS).map(sorted))
+@given(
+    kind=st.sampled_from((above, below)),
+    value=NUMBERS,
+    threshold=NUMBERS,
+    ends=st.none() | st.tuples(NUMBERS, NUMBERS).map(sorted),
+)
 def test_the_opposite_test_has_the_opposite_outcome(kind, value, threshold, ends):
     other = {above: below, below: above}[kind]
     one, two = kind("x", value, threshold, ends), other("x", value, threshold, ends, strict=True)
@@ -96,8 +100,11 @@ def test_the_opposite_test_has_the_opposite_outcome(kind, value, threshold, ends
     assert one.outcome == mirrored.outcome
 
 
-@given(value=NUMBERS, thresholds=st.tuples(NUMBERS, NUMBERS).map(sorted),
-       ends=st.none() | st.tuples(NUMBERS, NUMBERS).map(sorted))
+@given(
+    value=NUMBERS,
+    thresholds=st.tuples(NUMBERS, NUMBERS).map(sorted),
+    ends=st.none() | st.tuples(NUMBERS, NUMBERS).map(sorted),
+)
 def test_between_two_thresholds_is_above_the_one_and_below_the_other(value, thresholds, ends):
     low, high = thresholds
     found = within("x", value, low, high, ends).outcome
@@ -105,9 +112,17 @@ def test_between_two_thresholds_is_above_the_one_and_below_the_other(value, thre
     assert found == (UNDECIDED if UNDECIDED in sides else FAILS if FAILS in sides else HOLDS)
 
 
-@given(part=st.builds(above, st.just("x"), NUMBERS | st.just(math.nan), NUMBERS,
-                      st.none() | st.tuples(NUMBERS, NUMBERS).map(sorted), strict=st.booleans(),
-                      empty=st.sampled_from(("", "dead"))))
+@given(
+    part=st.builds(
+        above,
+        st.just("x"),
+        NUMBERS | st.just(math.nan),
+        NUMBERS,
+        st.none() | st.tuples(NUMBERS, NUMBERS).map(sorted),
+        strict=st.booleans(),
+        empty=st.sampled_from(("", "dead")),
+    )
+)
 def test_a_part_survives_a_record(part):
     assert Part.from_json(part.to_json()) == part
     assert set(part.to_json()) >= {"text", "value", "low", "high", "threshold", "outcome"}

@@ -79,8 +79,10 @@ def test_code_that_changed_and_gives_the_same_is_verified_until_it_changes_again
     assert cli.main(["verify", "toy", "--book", str(folder / "book")]) == 0
     commit, first = git(folder, "rev-parse", "HEAD"), read_record(records / "toy.json")["provenance"]["commit"]
     said = capsys.readouterr()
-    assert said.out == (f"toy: 2 numbers and 1 curves of a small run, at commit {first[:7]} and today: the same\n"
-                        f"kept: {records / 'verified.json'}\n")
+    assert said.out == (
+        f"toy: 2 numbers and 1 curves of a small run, at commit {first[:7]} and today: the same\n"
+        f"kept: {records / 'verified.json'}\n"
+    )
     kept = json.loads((records / "verified.json").read_text())
     date = kept["toy"].pop("date")
     assert kept == {"toy": {"record": first, "commit": commit, "numbers": 2, "curves": 1}}
@@ -113,7 +115,9 @@ def test_what_differs_is_named_and_nothing_kept(folder, runs, capsys):
     runs.today["curves"]["c"] = {"values": [6.0, 0.0]}
     assert cli.main(["verify", str(folder / "book" / "records" / "toy.json"), "--book", str(folder / "book")]) == 1
     assert capsys.readouterr().out.splitlines()[1:] == [
-        "  number third: 0.3333333333333333 then, 0.33333333333333337 today", "  curve c: other values today"]
+        "  number third: 0.3333333333333333 then, 0.33333333333333337 today",
+        "  curve c: other values today",
+    ]
     assert not (folder / "book" / "records" / "verified.json").exists()
 
 

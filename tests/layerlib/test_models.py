@@ -32,8 +32,9 @@ def test_weights_start_uniform_in_root_three_over_fan_in(fan_in):
     assert abs(weight.double().var().item() * fan_in - 1) < 4 * math.sqrt(0.8 / len(weight))
 
 
-@pytest.mark.parametrize("bias, expected", [
-    ("first", [True, False, False]), ("all", [True, True, True]), ("none", [False, False, False])])
+@pytest.mark.parametrize(
+    "bias, expected", [("first", [True, False, False]), ("all", [True, True, True]), ("none", [False, False, False])]
+)
 def test_biases_stand_where_asked_and_start_at_zero(bias, expected):
     biases = [layer.bias for layer in linears(MLP((4, 5, 6, 3), bias=bias))]
     assert [b is not None for b in biases] == expected
@@ -50,7 +51,13 @@ def test_the_paper_s_network_has_a_bias_in_the_first_layer_only():
 def test_layers_are_named_by_kind_and_number_and_the_output_is_linear(activation, module):
     model = MLP((4, 5, 6, 3), activation=activation)
     assert [name for name, _ in model.named_children()] == [
-        "flatten", "linear1", f"{activation}1", "linear2", f"{activation}2", "linear3"]
+        "flatten",
+        "linear1",
+        f"{activation}1",
+        "linear2",
+        f"{activation}2",
+        "linear3",
+    ]
     assert isinstance(model.get_submodule(f"{activation}2"), module)
 
 
@@ -64,7 +71,8 @@ def test_the_repr_is_that_of_a_sequential_of_the_named_layers():
     assert repr(MLP((4, 3, 2))) == (
         "MLP(\n  (flatten): Flatten(start_dim=1, end_dim=-1)\n"
         "  (linear1): Linear(in_features=4, out_features=3, bias=True)\n  (relu1): ReLU()\n"
-        "  (linear2): Linear(in_features=3, out_features=2, bias=False)\n)")
+        "  (linear2): Linear(in_features=3, out_features=2, bias=False)\n)"
+    )
 
 
 def test_the_same_seed_gives_the_same_network_and_another_one_another():
@@ -268,15 +276,19 @@ def test_convolutions_start_with_he_s_variance():
         assert weight.var().item() == pytest.approx(2 / (weight.shape[0] * weight[0, 0].numel()), rel=0.02)
 
 
-@pytest.mark.parametrize("change, message", [
-    ({"name": "resnet19"}, r"name: expected one of \['resnet18', .*got 'resnet19'"),
-    ({"classes": 0}, "classes: expected a whole number from 1 up, got 0"),
-    ({"channels": True}, "channels: expected a whole number from 1 up, got True"),
-    ({"width": 0}, "width: expected a positive factor, got 0"),
-    ({"width": float("nan")}, "width: expected a positive factor, got nan"),
-    ({"width": float("inf")}, "width: expected a positive factor, got inf"),
-    ({"width": 0.5, "weights": "IMAGENET1K_V1"}, "weights: IMAGENET1K_V1 were trained with width 1 and 3 channels"),
-    ({"weights": "IMAGENET9K"}, "weights: expected one of .*IMAGENET1K_V1.* got 'IMAGENET9K'")])
+@pytest.mark.parametrize(
+    "change, message",
+    [
+        ({"name": "resnet19"}, r"name: expected one of \['resnet18', .*got 'resnet19'"),
+        ({"classes": 0}, "classes: expected a whole number from 1 up, got 0"),
+        ({"channels": True}, "channels: expected a whole number from 1 up, got True"),
+        ({"width": 0}, "width: expected a positive factor, got 0"),
+        ({"width": float("nan")}, "width: expected a positive factor, got nan"),
+        ({"width": float("inf")}, "width: expected a positive factor, got inf"),
+        ({"width": 0.5, "weights": "IMAGENET1K_V1"}, "weights: IMAGENET1K_V1 were trained with width 1 and 3 channels"),
+        ({"weights": "IMAGENET9K"}, "weights: expected one of .*IMAGENET1K_V1.* got 'IMAGENET9K'"),
+    ],
+)
 def test_a_network_that_cannot_be_built_is_refused(change, message):
     with pytest.raises(ValueError, match=message):
         build(**{"name": "resnet18", "classes": 5} | change)

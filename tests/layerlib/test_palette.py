@@ -9,15 +9,26 @@ from matplotlib.colors import is_color_like, to_rgb
 
 from layerlib import palette
 
-BOOK = {"figure.dpi": 110, "figure.facecolor": "white", "figure.constrained_layout.use": True,
-        "savefig.facecolor": "white", "axes.spines.top": False, "axes.spines.right": False, "axes.grid": True,
-        "grid.color": "0.92", "legend.frameon": False}
+BOOK = {
+    "figure.dpi": 110,
+    "figure.facecolor": "white",
+    "figure.constrained_layout.use": True,
+    "savefig.facecolor": "white",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "grid.color": "0.92",
+    "legend.frameon": False,
+}
 
 
 def settings():
     """What is set, colours by value, without the colours of pictures, which figures name themselves."""
-    return {key: to_rgb(value) if is_color_like(value) else value for key, value in mpl.rcParams.items()
-            if key != "image.cmap"}
+    return {
+        key: to_rgb(value) if is_color_like(value) else value
+        for key, value in mpl.rcParams.items()
+        if key != "image.cmap"
+    }
 
 
 def test_the_style_is_the_one_that_seaborn_sets():

@@ -30,8 +30,9 @@ def literal(patterns, labels, classes):
     counts = [Counter() for _ in range(classes)]
     for pattern, label in zip(patterns.numpy(), labels.tolist(), strict=True):
         counts[label][pattern.tobytes()] += 1
-    return torch.tensor([np.exp(scipy.stats.entropy(list(c.values()))) if c else np.nan for c in counts],
-                        dtype=torch.float64)
+    return torch.tensor(
+        [np.exp(scipy.stats.entropy(list(c.values()))) if c else np.nan for c in counts], dtype=torch.float64
+    )
 
 
 @st.composite
@@ -107,7 +108,7 @@ def test_hash_collisions_do_not_change_the_count(different_hashes, layer):
         ours = layer_perplexity(patterns, labels, classes)
         counts = PatternCounts(classes)
         for i in range(0, len(labels), 7):
-            counts.add(patterns[:, i:i + 7], labels[i:i + 7])
+            counts.add(patterns[:, i : i + 7], labels[i : i + 7])
     same(ours, torch.stack([literal(p, labels, classes) for p in patterns]))
     same(counts.perplexity(), ours)
 
@@ -130,8 +131,10 @@ def test_order_of_samples_and_of_nodes_does_not_matter(layer, seed):
     random = torch.Generator().manual_seed(seed)
     samples = torch.randperm(len(labels), generator=random)
     nodes = torch.randperm(patterns.shape[1], generator=random)
-    same(layer_perplexity(patterns[samples][:, nodes], labels[samples], classes),
-         layer_perplexity(patterns, labels, classes))
+    same(
+        layer_perplexity(patterns[samples][:, nodes], labels[samples], classes),
+        layer_perplexity(patterns, labels, classes),
+    )
 
 
 @given(layers())
@@ -147,8 +150,10 @@ def test_more_nodes_never_lower_the_perplexity(layer):
     patterns, labels, classes = layer
     part = patterns[:, : (patterns.shape[1] + 1) // 2]
     there = labels.bincount(minlength=classes) > 0
-    assert (layer_perplexity(patterns, labels, classes)[there]
-            >= layer_perplexity(part, labels, classes)[there] * (1 - 1e-12)).all()
+    assert (
+        layer_perplexity(patterns, labels, classes)[there]
+        >= layer_perplexity(part, labels, classes)[there] * (1 - 1e-12)
+    ).all()
 
 
 @pytest.mark.parametrize("n", [1, 2, 3, 1000])
@@ -175,10 +180,12 @@ def test_patterns_may_be_views_of_other_tensors():
     wide = torch.rand(40, 131, generator=random) < 0.1
     labels = torch.randint(3, (40,), generator=random)
     same(layer_perplexity(wide[:, 1:129], labels, 3), literal(wide[:, 1:129].contiguous(), labels, 3))
-    tall = wide.flatten()[3:3 + 40 * 64].view(40, 64)
+    tall = wide.flatten()[3 : 3 + 40 * 64].view(40, 64)
     same(layer_perplexity(tall, labels, 3), literal(tall.clone(), labels, 3))
-    same(layer_perplexity(tall.T, torch.zeros(64, dtype=torch.int64)),
-         literal(tall.T.contiguous(), torch.zeros(64, dtype=torch.int64), 1))
+    same(
+        layer_perplexity(tall.T, torch.zeros(64, dtype=torch.int64)),
+        literal(tall.T.contiguous(), torch.zeros(64, dtype=torch.int64), 1),
+    )
 
 
 @pytest.mark.parametrize("count", [layer_perplexity, activation_share])
@@ -248,19 +255,22 @@ def heights(values, samples=(1000,)):
     return samples.double() ** torch.tensor(values, dtype=torch.float64)[:, None], samples
 
 
-@pytest.mark.parametrize("values, at", [
-    ([1, 0.8, 0.6, 0.4, 0.2, 0.0], {0.9: 1.5, 0.5: 3.5, 0.1: 5.5}),
-    ([1, 1, 1, 0, 0], {0.9: 3.1, 0.5: 3.5, 0.1: 3.9}),
-    ([1, 0], {0.9: 1.1, 0.5: 1.5, 0.1: 1.9}),
-    ([1, 0.5, 0.5, 0], {0.9: 1.2, 0.5: 3.0, 0.1: 3.8}),
-    ([0.95, 0.4, 0.95, 0.4], {0.9: 3 + 0.05 / 0.55, 0.5: 3 + 0.45 / 0.55, 0.1: torch.inf}),
-    ([0.6, 0.4], {0.9: 1, 0.5: 1.5, 0.1: torch.inf}),
-    ([0.4, 0.3], {0.9: 1, 0.5: 1, 0.1: torch.inf}),
-    ([0.05, 0.2], {0.9: 1, 0.1: torch.inf}),
-    ([0.7, 0.7, 0.7], {0.9: 1, 0.5: torch.inf, 0.1: torch.inf}),
-    ([0.95], {0.9: torch.inf}),
-    ([0.05], {0.1: 1}),
-])
+@pytest.mark.parametrize(
+    "values, at",
+    [
+        ([1, 0.8, 0.6, 0.4, 0.2, 0.0], {0.9: 1.5, 0.5: 3.5, 0.1: 5.5}),
+        ([1, 1, 1, 0, 0], {0.9: 3.1, 0.5: 3.5, 0.1: 3.9}),
+        ([1, 0], {0.9: 1.1, 0.5: 1.5, 0.1: 1.9}),
+        ([1, 0.5, 0.5, 0], {0.9: 1.2, 0.5: 3.0, 0.1: 3.8}),
+        ([0.95, 0.4, 0.95, 0.4], {0.9: 3 + 0.05 / 0.55, 0.5: 3 + 0.45 / 0.55, 0.1: torch.inf}),
+        ([0.6, 0.4], {0.9: 1, 0.5: 1.5, 0.1: torch.inf}),
+        ([0.4, 0.3], {0.9: 1, 0.5: 1, 0.1: torch.inf}),
+        ([0.05, 0.2], {0.9: 1, 0.1: torch.inf}),
+        ([0.7, 0.7, 0.7], {0.9: 1, 0.5: torch.inf, 0.1: torch.inf}),
+        ([0.95], {0.9: torch.inf}),
+        ([0.05], {0.1: 1}),
+    ],
+)
 def test_crossings_of_curves_drawn_by_hand(values, at):
     for samples in [(1000,), (892, 1135, 200)]:
         perplexities, sizes = heights(values, samples)
@@ -294,10 +304,16 @@ def test_stacked_curves_cross_as_they_do_one_by_one():
             assert stacked[i, j] == crossing(values[i, j], samples, 0.6)
 
 
-@pytest.mark.parametrize(("level", "samples", "message"), [
-    (1.1, [10, 10], r"level: expected a number in \(0, 1\), got 1.1"), (0.0, [10, 10], "level"),
-    (float("nan"), [10, 10], "level"), (0.5, [10], r"samples: expected shape \(2,\).*got \(1,\)"),
-    (0.5, [10, 10, 10], r"samples: .*\(3,\)")])
+@pytest.mark.parametrize(
+    ("level", "samples", "message"),
+    [
+        (1.1, [10, 10], r"level: expected a number in \(0, 1\), got 1.1"),
+        (0.0, [10, 10], "level"),
+        (float("nan"), [10, 10], "level"),
+        (0.5, [10], r"samples: expected shape \(2,\).*got \(1,\)"),
+        (0.5, [10, 10, 10], r"samples: .*\(3,\)"),
+    ],
+)
 def test_a_crossing_of_nothing_sensible_is_refused(level, samples, message):
     with pytest.raises(ValueError, match=message):
         crossing(torch.tensor([[5.0, 5.0], [1.0, 1.0]]), torch.tensor(samples), level)
@@ -328,8 +344,10 @@ def test_any_byte_that_is_not_zero_is_on():
 def test_hamming_is_the_mean_over_all_pairs_of_samples(layer):
     patterns, labels, classes = layer
     pairs = [(i, j) for i in range(len(labels)) for j in range(i)]
-    apart = [[(patterns[i] ^ patterns[j]).sum().item() for i, j in pairs if (labels[i] == labels[j]) == same_class]
-             for same_class in (True, False)]
+    apart = [
+        [(patterns[i] ^ patterns[j]).sum().item() for i, j in pairs if (labels[i] == labels[j]) == same_class]
+        for same_class in (True, False)
+    ]
     expected = torch.tensor([np.mean(each) if each else np.nan for each in apart], dtype=torch.float64)
     same(hamming(patterns, labels, classes), expected)
 

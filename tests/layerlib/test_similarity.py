@@ -22,8 +22,9 @@ def hsic_by_hand(x, y):
     """The mean over all ordered quadruples of different samples of the kernel of HSIC₁ (Song et al. 2012, eq. 4)."""
     kernel, other = x @ x.T, y @ y.T
     quadruples = list(itertools.permutations(range(len(x)), 4))
-    return sum((kernel[i, j] * (other[i, j] + other[q, r] - 2 * other[i, q])).item() for i, j, q, r in quadruples
-               ) / len(quadruples)
+    return sum(
+        (kernel[i, j] * (other[i, j] + other[q, r] - 2 * other[i, q])).item() for i, j, q, r in quadruples
+    ) / len(quadruples)
 
 
 def test_cka_is_that_of_all_quadruples_of_samples():
@@ -58,15 +59,22 @@ def test_a_layer_is_like_itself_turned_stretched_and_moved():
 
 
 def test_layers_that_have_nothing_in_common_are_at_zero_however_few_the_samples():
-    found = [cka(torch.randn(10, 200, generator=random), torch.randn(10, 200, generator=random))
-             for random in map(torch.Generator().manual_seed, range(300))]
+    found = [
+        cka(torch.randn(10, 200, generator=random), torch.randn(10, 200, generator=random))
+        for random in map(torch.Generator().manual_seed, range(300))
+    ]
     mean, error = np.mean(found), np.std(found) / math.sqrt(300)
     assert abs(mean) < 4 * error < 0.05
 
 
-@pytest.mark.parametrize(("points", "rank"), [
-    (torch.eye(4), 3), (torch.arange(5.0)[:, None] * torch.ones(3), 1),
-    (torch.tensor([[1.0, 0], [-1, 0], [0, 1], [0, -1]]), 2)])
+@pytest.mark.parametrize(
+    ("points", "rank"),
+    [
+        (torch.eye(4), 3),
+        (torch.arange(5.0)[:, None] * torch.ones(3), 1),
+        (torch.tensor([[1.0, 0], [-1, 0], [0, 1], [0, -1]]), 2),
+    ],
+)
 def test_known_ranks(points, rank):
     assert effective_rank(points) == pytest.approx(rank)
 
@@ -77,23 +85,32 @@ def test_parts_of_samples_add_up():
     assert ab / math.sqrt(aa * bb) == pytest.approx(cka(x, y), rel=1e-9)
 
 
-@pytest.mark.parametrize(("call", "message"), [
-    (lambda: effective_rank(torch.ones(5, 3)), "features: expected samples that differ"),
-    (lambda: effective_rank([torch.full((7, 3), 0.1)] * 2), "features: expected samples that differ"),
-    (lambda: effective_rank(torch.tensor([[1.0], [torch.nan]])), "features: 1 of 2 values are not finite"),
-    (lambda: effective_rank(torch.ones(5, 3).long()), r"features: expected floating point .* got torch.int64 \(5, 3\)"),
-    (lambda: effective_rank(torch.ones(5)), r"features: expected .* got torch.float32 \(5,\)"),
-    (lambda: effective_rank([]), "features: expected samples, got none"),
-    (lambda: effective_rank([[1.0]]), "features: expected floating point .* got list"),
-    (lambda: cka(torch.rand(5, 3), torch.rand(4, 3)), "b: expected 5 samples as in a, got 4"),
-    (lambda: cka(torch.rand(3, 1), torch.rand(3, 1)), "a: expected at least 4 samples, got 3"),
-    (lambda: cka(torch.rand(3, 9), torch.rand(3, 9)), "a: expected at least 4 samples, got 3"),
-    (lambda: cka(torch.rand(5, 9), torch.full((5, 9), 0.1)), "b: expected samples that differ"),
-    (lambda: cka(torch.rand(5, 1), torch.full((5, 1), 0.1)), "b: expected samples that differ"),
-    (lambda: cka([torch.rand(5, 3)], [torch.rand(4, 3)]), "b: expected batches of as many samples as in a, 5, got 4"),
-    (lambda: cka([torch.rand(5, 3)] * 2, [torch.rand(5, 3)]), "shorter"),
-    (lambda: cka([], []), "a: expected at least 4 samples, got none"),
-])
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: effective_rank(torch.ones(5, 3)), "features: expected samples that differ"),
+        (lambda: effective_rank([torch.full((7, 3), 0.1)] * 2), "features: expected samples that differ"),
+        (lambda: effective_rank(torch.tensor([[1.0], [torch.nan]])), "features: 1 of 2 values are not finite"),
+        (
+            lambda: effective_rank(torch.ones(5, 3).long()),
+            r"features: expected floating point .* got torch.int64 \(5, 3\)",
+        ),
+        (lambda: effective_rank(torch.ones(5)), r"features: expected .* got torch.float32 \(5,\)"),
+        (lambda: effective_rank([]), "features: expected samples, got none"),
+        (lambda: effective_rank([[1.0]]), "features: expected floating point .* got list"),
+        (lambda: cka(torch.rand(5, 3), torch.rand(4, 3)), "b: expected 5 samples as in a, got 4"),
+        (lambda: cka(torch.rand(3, 1), torch.rand(3, 1)), "a: expected at least 4 samples, got 3"),
+        (lambda: cka(torch.rand(3, 9), torch.rand(3, 9)), "a: expected at least 4 samples, got 3"),
+        (lambda: cka(torch.rand(5, 9), torch.full((5, 9), 0.1)), "b: expected samples that differ"),
+        (lambda: cka(torch.rand(5, 1), torch.full((5, 1), 0.1)), "b: expected samples that differ"),
+        (
+            lambda: cka([torch.rand(5, 3)], [torch.rand(4, 3)]),
+            "b: expected batches of as many samples as in a, 5, got 4",
+        ),
+        (lambda: cka([torch.rand(5, 3)] * 2, [torch.rand(5, 3)]), "shorter"),
+        (lambda: cka([], []), "a: expected at least 4 samples, got none"),
+    ],
+)
 def test_bad_features_are_refused_in_one_sentence(call, message):
     with pytest.raises(ValueError, match=message):
         call()

@@ -52,7 +52,8 @@ class CudaIsPretend(TorchFunctionMode):
 
 def _is_cuda(value: object) -> bool:
     return (isinstance(value, torch.device) and value.type == "cuda") or (
-        isinstance(value, str) and value.split(":")[0] == "cuda")
+        isinstance(value, str) and value.split(":")[0] == "cuda"
+    )
 
 
 class _Current:
@@ -69,9 +70,17 @@ def _device_module(generator: torch.Generator) -> types.ModuleType:
     """What ``torch.cuda`` offers, for one device without streams."""
     module = types.ModuleType(f"torch.{NAME}")
     for name, answer in {
-        "is_available": True, "is_initialized": True, "device_count": 1, "current_device": 0, "_is_in_bad_fork": False,
-        "_lazy_init": None, "set_device": None, "empty_cache": None, "is_current_stream_capturing": False,
-        "get_device_name": "Pretend GPU", "get_amp_supported_dtype": [torch.float16, torch.bfloat16],
+        "is_available": True,
+        "is_initialized": True,
+        "device_count": 1,
+        "current_device": 0,
+        "_is_in_bad_fork": False,
+        "_lazy_init": None,
+        "set_device": None,
+        "empty_cache": None,
+        "is_current_stream_capturing": False,
+        "get_device_name": "Pretend GPU",
+        "get_amp_supported_dtype": [torch.float16, torch.bfloat16],
     }.items():
         setattr(module, name, lambda *args, answer=answer: answer)
     module.synchronize = _synchronize

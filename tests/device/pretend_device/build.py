@@ -69,10 +69,24 @@ def _compile(path: Path) -> None:
     home = Path(torch.__file__).parent
     headers = [f"-I{each}" for each in (home / "include", sysconfig.get_path("include"))]
     beside = path.with_suffix(".new")
-    command = [compiler(), "-std=c++20", "-O1", "-fPIC", "-shared", "-w",
-               f"-D_GLIBCXX_USE_CXX11_ABI={int(torch.compiled_with_cxx11_abi())}", *headers,
-               *(str(source) for source in SOURCES if source.suffix == ".cpp"), "-o", str(beside),
-               f"-L{home / 'lib'}", "-ltorch_cpu", "-lc10", "-ltorch_python", f"-Wl,-rpath,{home / 'lib'}"]
+    command = [
+        compiler(),
+        "-std=c++20",
+        "-O1",
+        "-fPIC",
+        "-shared",
+        "-w",
+        f"-D_GLIBCXX_USE_CXX11_ABI={int(torch.compiled_with_cxx11_abi())}",
+        *headers,
+        *(str(source) for source in SOURCES if source.suffix == ".cpp"),
+        "-o",
+        str(beside),
+        f"-L{home / 'lib'}",
+        "-ltorch_cpu",
+        "-lc10",
+        "-ltorch_python",
+        f"-Wl,-rpath,{home / 'lib'}",
+    ]
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:
         raise RuntimeError(f"the pretend device does not compile with {compiler()}:\n{done.stderr[-4000:]}")

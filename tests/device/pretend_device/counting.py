@@ -9,8 +9,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 ELSEWHERE = "(autograd, or no line of ours)"
-LIBRARIES = tuple({sysconfig.get_path(name) for name in ("stdlib", "purelib", "platlib")}
-                  | {str(Path(__file__).parent), "<frozen", "<string>", "<attrs"})
+LIBRARIES = tuple(
+    {sysconfig.get_path(name) for name in ("stdlib", "purelib", "platlib")}
+    | {str(Path(__file__).parent), "<frozen", "<string>", "<attrs"}
+)
 
 
 @dataclass
@@ -40,8 +42,10 @@ class Counts:
 
     def in_file(self, name: str) -> "Counts":
         """Only what the file ``name`` did, named by its end, as in ``"filters/change.py"``."""
-        kept = [Counter({key: n for key, n in each.items() if key[0].rpartition(":")[0].endswith(name)})
-                for each in (self.operators, self.views, self.waits)]
+        kept = [
+            Counter({key: n for key, n in each.items() if key[0].rpartition(":")[0].endswith(name)})
+            for each in (self.operators, self.views, self.waits)
+        ]
         return Counts(*kept)
 
     def __str__(self) -> str:

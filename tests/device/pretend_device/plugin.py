@@ -20,8 +20,11 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     if config.getoption("needing_cuda"):
-        items[:] = [item for item in items if any(mark.kwargs.get("reason") in ("needs CUDA", "needs a GPU")
-                                                  for mark in item.iter_markers("skipif"))]
+        items[:] = [
+            item
+            for item in items
+            if any(mark.kwargs.get("reason") in ("needs CUDA", "needs a GPU") for mark in item.iter_markers("skipif"))
+        ]
 
 
 @pytest.hookimpl(wrapper=True)

@@ -8,15 +8,56 @@ import torchgen
 import yaml
 
 # kernels that the backend has itself
-OWN = {"empty.memory_format", "empty_strided", "_copy_from", "_copy_from_and_resize", "_local_scalar_dense",
-       "_fused_sdp_choice", "set_", "set_.source_Storage", "set_.source_Storage_storage_offset", "set_.source_Tensor"}
-NO_INTEGERS = frozenset({
-    "mm", "mm.out", "addmm", "addmm.out", "bmm", "bmm.out", "baddbmm", "baddbmm.out", "mv", "addmv.out", "dot", "vdot",
-    "convolution", "avg_pool2d", "avg_pool2d.out", "max_pool2d_with_indices", "_adaptive_avg_pool2d",
-    "upsample_bilinear2d", "_cdist_forward"})
+OWN = {
+    "empty.memory_format",
+    "empty_strided",
+    "_copy_from",
+    "_copy_from_and_resize",
+    "_local_scalar_dense",
+    "_fused_sdp_choice",
+    "set_",
+    "set_.source_Storage",
+    "set_.source_Storage_storage_offset",
+    "set_.source_Tensor",
+}
+NO_INTEGERS = frozenset(
+    {
+        "mm",
+        "mm.out",
+        "addmm",
+        "addmm.out",
+        "bmm",
+        "bmm.out",
+        "baddbmm",
+        "baddbmm.out",
+        "mv",
+        "addmv.out",
+        "dot",
+        "vdot",
+        "convolution",
+        "avg_pool2d",
+        "avg_pool2d.out",
+        "max_pool2d_with_indices",
+        "_adaptive_avg_pool2d",
+        "upsample_bilinear2d",
+        "_cdist_forward",
+    }
+)
 # CUDA counts first and makes the result afterwards: the host waits for the number
-WAITING = frozenset({"nonzero", "nonzero.out", "masked_select", "masked_select.out", "_unique2", "unique_dim",
-                     "unique_consecutive", "bincount", "equal", "repeat_interleave.Tensor"})
+WAITING = frozenset(
+    {
+        "nonzero",
+        "nonzero.out",
+        "masked_select",
+        "masked_select.out",
+        "_unique2",
+        "unique_dim",
+        "unique_consecutive",
+        "bincount",
+        "equal",
+        "repeat_interleave.Tensor",
+    }
+)
 
 
 class Rules(NamedTuple):

@@ -64,9 +64,13 @@ def test_a_statistic_takes_tensors_of_the_device(statistic):
     pictures = digits.images[:, 0] / 255
     expected, found = statistic(pictures), statistic(pictures.cuda())
     found = found.cpu() if isinstance(found, torch.Tensor) else found
-    torch.testing.assert_close(torch.as_tensor(found) if not isinstance(found, (list, tuple)) else found,
-                               torch.as_tensor(expected) if not isinstance(expected, (list, tuple)) else expected,
-                               rtol=1e-6, atol=1e-9, equal_nan=True)
+    torch.testing.assert_close(
+        torch.as_tensor(found) if not isinstance(found, (list, tuple)) else found,
+        torch.as_tensor(expected) if not isinstance(expected, (list, tuple)) else expected,
+        rtol=1e-6,
+        atol=1e-9,
+        equal_nan=True,
+    )
 
 
 def test_a_report_takes_numbers_of_the_device():

@@ -14,18 +14,31 @@ def total(counts):
 
 
 WAITS = {
-    "item": lambda x: x[0, 0].item(), "float": lambda x: float(x[0, 0]), "bool": lambda x: bool(x[0, 0]),
-    "tolist": lambda x: x.tolist(), "cpu": lambda x: x.cpu(), "from the host": lambda x: torch.ones(2).cuda(),
-    "nonzero": lambda x: x.nonzero(), "mask": lambda x: x[x > 2], "unique": lambda x: x.unique(),
-    "index of the host": lambda x: x[torch.tensor([1])], "synchronize": lambda x: torch.cuda.synchronize(),
-    "bincount": lambda x: x.long().flatten().bincount(), "repeat": lambda x: x.repeat_interleave(x[0].long(), 1),
+    "item": lambda x: x[0, 0].item(),
+    "float": lambda x: float(x[0, 0]),
+    "bool": lambda x: bool(x[0, 0]),
+    "tolist": lambda x: x.tolist(),
+    "cpu": lambda x: x.cpu(),
+    "from the host": lambda x: torch.ones(2).cuda(),
+    "nonzero": lambda x: x.nonzero(),
+    "mask": lambda x: x[x > 2],
+    "unique": lambda x: x.unique(),
+    "index of the host": lambda x: x[torch.tensor([1])],
+    "synchronize": lambda x: torch.cuda.synchronize(),
+    "bincount": lambda x: x.long().flatten().bincount(),
+    "repeat": lambda x: x.repeat_interleave(x[0].long(), 1),
     "copy into": lambda x: x.copy_(torch.zeros(2, 3)),
 }
 FREE = {
-    "sum": lambda x: x + x, "product": lambda x: x @ x.T, "fill under a mask": lambda x: x.masked_fill_(x > 2, 0.0),
-    "set one value under a mask": lambda x: x.__setitem__(x > 2, 0.0), "where": lambda x: x.where(x > 2, 0.0),
-    "not waiting": lambda x: torch.ones(2).to(x.device, non_blocking=True), "view": lambda x: x.T.reshape(-1)[1:],
-    "index": lambda x: x[torch.ones(1, dtype=torch.int64, device="cuda")], "sort": lambda x: x.sort(1),
+    "sum": lambda x: x + x,
+    "product": lambda x: x @ x.T,
+    "fill under a mask": lambda x: x.masked_fill_(x > 2, 0.0),
+    "set one value under a mask": lambda x: x.__setitem__(x > 2, 0.0),
+    "where": lambda x: x.where(x > 2, 0.0),
+    "not waiting": lambda x: torch.ones(2).to(x.device, non_blocking=True),
+    "view": lambda x: x.T.reshape(-1)[1:],
+    "index": lambda x: x[torch.ones(1, dtype=torch.int64, device="cuda")],
+    "sort": lambda x: x.sort(1),
 }
 
 

@@ -92,8 +92,14 @@ def layer_probes(memory):
         features = probes.features(split, memory=memory)
         losses = probes.fit(features)
         chosen = features[put(labels == 1)]
-        return {"on the CPU": losses, "images": probes.predict(images), "features": probes.predict(features),
-                "chosen": probes.predict(chosen), "one": probes.probability(probes.names[0], drawn(5, 4, 3, 3))}
+        return {
+            "on the CPU": losses,
+            "images": probes.predict(images),
+            "features": probes.predict(features),
+            "chosen": probes.predict(chosen),
+            "one": probes.probability(probes.names[0], drawn(5, 4, 3, 3)),
+        }
+
     return call
 
 
@@ -114,8 +120,11 @@ def tracked(put):
     again = ll.FilterTracker(model, ["linear1", "linear2"], every=1, threshold={"one": 0.001, "other": 0.01})
     again.load_state_dict(tracker.state_dict())
     frame = again.to_frame()
-    return {"on the CPU": torch.from_numpy(frame.drop(columns="layer").to_numpy(dtype=float)),
-            "mean": again.mean_distance("linear1"), "still": again.mean_still("linear2", "other")}
+    return {
+        "on the CPU": torch.from_numpy(frame.drop(columns="layer").to_numpy(dtype=float)),
+        "mean": again.mean_distance("linear1"),
+        "still": again.mean_still("linear2", "other"),
+    }
 
 
 def without(put):
@@ -140,8 +149,11 @@ def inspected(data):
         with TemporaryDirectory() as folder:
             found.save(Path(folder, "found"))
             assert ll.Inspection.load(Path(folder, "found")) == found
-        return {"on the CPU": [found.values, found.nulls, found.draws, found.null_draws, found.pictures],
-                "numbers": [found.baseline, found.accuracy]}
+        return {
+            "on the CPU": [found.values, found.nulls, found.draws, found.null_draws, found.pictures],
+            "numbers": [found.baseline, found.accuracy],
+        }
+
     return call
 
 
@@ -168,8 +180,15 @@ def with_classifier(put):
 
 def exit_judged(put):
     few = torch.tensor([0.5, 0.7, 0.9])
-    trial = held_out.exit_against_best_layer(put(probabilities), multi_hot, torch.arange(0, SAMPLES, 2),
-                                             torch.arange(1, SAMPLES, 2), s2=few, rho=few, resamples=20)
+    trial = held_out.exit_against_best_layer(
+        put(probabilities),
+        multi_hot,
+        torch.arange(0, SAMPLES, 2),
+        torch.arange(1, SAMPLES, 2),
+        s2=few,
+        rho=few,
+        resamples=20,
+    )
     return trial.layers, trial.leaving, trial.staying, trial.layer, list(trial.gains.values())
 
 
@@ -210,8 +229,9 @@ CALLS = {
     "exit_layers": lambda put: early_exit.exit_layers(put(probabilities), 0.6, 0.5),
     "first_exit": lambda put: early_exit.first_exit(put(leaves)),
     "at_exit": lambda put: early_exit.at_exit(put(probabilities), exits),
-    "mean_at_exit": lambda put: early_exit.mean_at_exit(put(probabilities[..., 0]), torch.linspace(0, 1, 5),
-                                                        1.0 * leaves),
+    "mean_at_exit": lambda put: early_exit.mean_at_exit(
+        put(probabilities[..., 0]), torch.linspace(0, 1, 5), 1.0 * leaves
+    ),
     "confused_shares": lambda put: samples.confused_shares(put(probabilities), multi_hot),
     "difficulty": lambda put: samples.difficulty(put(probabilities[..., 0]), torch.ones(SAMPLES)),
     "difficulty_by_thirds": lambda put: samples.difficulty_by_thirds(put(probabilities[..., 0]), torch.ones(SAMPLES)),
@@ -228,8 +248,9 @@ CALLS = {
     "EarlyExit": left_early,
     "targets": lambda put: ll.targets(mlp(put), x, labels),
     "targets of a convolution": lambda put: ll.targets(cnn(put), x, labels),
-    "propagate": lambda put: [[each.input, each.preactivation, each.target]
-                              for each in targets.propagate(mlp(put), x, labels).values()],
+    "propagate": lambda put: [
+        [each.input, each.preactivation, each.target] for each in targets.propagate(mlp(put), x, labels).values()
+    ],
     "bp_image": lambda put: [ll.bp_image(mlp(put), x, labels, seed) for seed in ("error", "label")],
     "guided_bp_image": lambda put: [ll.guided_bp_image(make(put), x, labels) for make in (mlp, cnn)],
     "direct_loss_fp": lambda put: direct_losses.direct_loss_fp(mlp(put).linear2, z, z),
@@ -242,8 +263,9 @@ CALLS = {
     "filter_change": lambda put: ll.filter_change(put(z), z + 0.1, 0.01),
     "FilterTracker": tracked,
     "zeroed": without,
-    "accuracy_without": lambda put: {"on the CPU": accuracy_without(
-        mlp(put), "linear1", [[], torch.tensor([1]), [0, 2]], split, best=(1, 2))},
+    "accuracy_without": lambda put: {
+        "on the CPU": accuracy_without(mlp(put), "linear1", [[], torch.tensor([1]), [0, 2]], split, best=(1, 2))
+    },
     "gradient_sizes": lambda put: gradient_sizes(mlp(put), ["linear1", "linear2"], split),
     "capture": captured,
     "outputs": lambda put: ll.outputs(cnn(put), taps(cnn(put)), images),

@@ -47,8 +47,13 @@ def test_tensors_of_two_devices_do_not_meet(x, mix):
         mix(x)
 
 
-TO_NUMPY = {"numpy": lambda x: x.numpy(), "asarray": np.asarray, "a list": lambda x: np.mean(list(x)),
-            "a number": lambda x: np.array([x[0, 0]]), "plot": lambda x: plt.plot(x[0])}
+TO_NUMPY = {
+    "numpy": lambda x: x.numpy(),
+    "asarray": np.asarray,
+    "a list": lambda x: np.mean(list(x)),
+    "a number": lambda x: np.array([x[0, 0]]),
+    "plot": lambda x: plt.plot(x[0]),
+}
 
 
 @pytest.mark.parametrize("give", TO_NUMPY.values(), ids=TO_NUMPY)
@@ -59,8 +64,10 @@ def test_numpy_takes_no_tensor_of_the_device(x, give):
 
 OTHERS = {
     "generator of the CPU": (lambda x: torch.randn(3, device="cuda", generator=torch.Generator()), "a generator on"),
-    "generator of the device": (lambda x: torch.zeros(3).normal_(generator=torch.Generator(x.device)),
-                                "a generator on cpu"),
+    "generator of the device": (
+        lambda x: torch.zeros(3).normal_(generator=torch.Generator(x.device)),
+        "a generator on cpu",
+    ),
     "histogram": (lambda x: torch.histogram(x, 3), "CUDA has no such operator"),
     "product of integers": (lambda x: x.long() @ x.long().T, "CUDA has no such operator for integers"),
 }
@@ -80,8 +87,10 @@ def test_a_refusal_that_was_caught_is_not_forgotten(x):
     with contextlib.suppress(RuntimeError):
         x + torch.ones(3)
     [found] = install().refused()
-    assert found == ("Expected all tensors to be on the same device, but found at least two devices, pretend:0 and "
-                     "cpu: other of shape [3] is on cpu (aten::add.Tensor)")
+    assert found == (
+        "Expected all tensors to be on the same device, but found at least two devices, pretend:0 and "
+        "cpu: other of shape [3] is on cpu (aten::add.Tensor)"
+    )
 
 
 def test_what_cuda_allows(x):
@@ -121,12 +130,22 @@ def test_random_numbers_are_the_device_s_own_and_come_from_its_seed():
 
 
 def network():
-    return nn.Sequential(nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4), nn.ReLU(inplace=True), nn.MaxPool2d(2), nn.Flatten(),
-                         nn.Dropout(0.0), nn.Linear(36, 5))
+    return nn.Sequential(
+        nn.Conv2d(1, 4, 3),
+        nn.BatchNorm2d(4),
+        nn.ReLU(inplace=True),
+        nn.MaxPool2d(2),
+        nn.Flatten(),
+        nn.Dropout(0.0),
+        nn.Linear(36, 5),
+    )
 
 
-OPTIMIZERS = {"fused Adam": lambda p: torch.optim.Adam(p, fused=True), "Adam": torch.optim.Adam,
-              "SGD": lambda p: torch.optim.SGD(p, lr=0.1, momentum=0.9)}
+OPTIMIZERS = {
+    "fused Adam": lambda p: torch.optim.Adam(p, fused=True),
+    "Adam": torch.optim.Adam,
+    "SGD": lambda p: torch.optim.SGD(p, lr=0.1, momentum=0.9),
+}
 
 
 @pytest.mark.parametrize("optimizer", OPTIMIZERS.values(), ids=OPTIMIZERS)
@@ -182,12 +201,16 @@ def test_attention_is_computed_by_its_definition():
 
 
 def test_operators_of_many_kinds(x):
-    bag = F.embedding_bag(torch.tensor([[0, 1]], device="cuda"), x, mode="sum",
-                          per_sample_weights=torch.ones(1, 2, device="cuda"))
+    bag = F.embedding_bag(
+        torch.tensor([[0, 1]], device="cuda"), x, mode="sum", per_sample_weights=torch.ones(1, 2, device="cuda")
+    )
     assert bag.tolist() == [[3, 5, 7]]
-    for found, expected in ((torch.cdist(x, x), torch.cdist(x.cpu(), x.cpu())),
-                            (torch.linalg.eigh(x @ x.T)[0], torch.linalg.eigh(x.cpu() @ x.cpu().T)[0]),
-                            (torch.fft.rfft(x).abs(), torch.fft.rfft(x.cpu()).abs()), (x.unique(), x.cpu().unique())):
+    for found, expected in (
+        (torch.cdist(x, x), torch.cdist(x.cpu(), x.cpu())),
+        (torch.linalg.eigh(x @ x.T)[0], torch.linalg.eigh(x.cpu() @ x.cpu().T)[0]),
+        (torch.fft.rfft(x).abs(), torch.fft.rfft(x.cpu()).abs()),
+        (x.unique(), x.cpu().unique()),
+    ):
         assert found.is_cuda
         torch.testing.assert_close(found.cpu(), expected)
     with torch.inference_mode():

@@ -53,9 +53,15 @@ def side_by_side(**options):
 
 def saw(callbacks):
     """What the callbacks have seen: tables and tensors, on the CPU."""
-    return [values for each in callbacks for values in (
-        torch.from_numpy(each.to_frame().drop(columns="layer").to_numpy(dtype=float))[None]
-        if isinstance(each, FilterTracker) else each.logits)]
+    return [
+        values
+        for each in callbacks
+        for values in (
+            torch.from_numpy(each.to_frame().drop(columns="layer").to_numpy(dtype=float))[None]
+            if isinstance(each, FilterTracker)
+            else each.logits
+        )
+    ]
 
 
 def compare(one, other, tolerance=0.0):

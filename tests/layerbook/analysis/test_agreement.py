@@ -41,8 +41,10 @@ def test_readings_are_the_lenses_numbers_on_their_scales(inspected):
 
 
 def test_a_layer_with_one_pattern_for_everything_knows_nothing(inspected):
-    flat = {"values": {**inspected[0].values, "entropy": torch.zeros(3)},
-            "nulls": {**inspected[0].nulls, "entropy": torch.zeros(3)}}
+    flat = {
+        "values": {**inspected[0].values, "entropy": torch.zeros(3)},
+        "nulls": {**inspected[0].nulls, "entropy": torch.zeros(3)},
+    }
     assert readings([replace(inspected[0], **flat)])[1].tolist() == [[0, 0, 0]]
 
 
@@ -96,10 +98,16 @@ def test_made_up_of_several_seeds_is_that_of_each():
         np.testing.assert_array_equal(made_up(seed, STEPS), found)
 
 
-@pytest.mark.parametrize(("shape", "steps", "share", "message"), [
-    ((5, 3, 2), STEPS, 0.5, "readings: expected shape"), ((4, 4, 2), STEPS, 0.5, "readings: expected shape"),
-    ((5, 4, 2), [0, 1, 1, 2], 0.5, "steps, share"), ((5, 4, 2), [-1, 0, 1, 2], 0.5, "steps, share"),
-    ((5, 4, 2), STEPS, 1.0, "steps, share")])
+@pytest.mark.parametrize(
+    ("shape", "steps", "share", "message"),
+    [
+        ((5, 3, 2), STEPS, 0.5, "readings: expected shape"),
+        ((4, 4, 2), STEPS, 0.5, "readings: expected shape"),
+        ((5, 4, 2), [0, 1, 1, 2], 0.5, "steps, share"),
+        ((5, 4, 2), [-1, 0, 1, 2], 0.5, "steps, share"),
+        ((5, 4, 2), STEPS, 1.0, "steps, share"),
+    ],
+)
 def test_made_up_refuses(shape, steps, share, message):
     with pytest.raises(ValueError, match=message):
         made_up(np.zeros(shape), steps, share)

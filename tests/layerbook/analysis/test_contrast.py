@@ -43,7 +43,7 @@ def test_contrast_is_the_difference_of_means_literally(digits):
 def test_a_picture_of_density_and_place_alone_has_no_adjusted_contrast(digits):
     _, strokes = digits
     rows = torch.arange(28) - 13.5
-    distance = (rows[:, None]**2 + rows**2).sqrt().double()
+    distance = (rows[:, None] ** 2 + rows**2).sqrt().double()
     pictures = 2 * strokes.density.double() + 0.05 * distance + strokes.density.double() ** 2
     raw = standardized(pictures, strokes.ink)
     # scaled image by image, the pooled fit is no longer exact: hence not zero but near
@@ -56,7 +56,7 @@ def test_adjusted_brightness_is_what_least_squares_leaves(digits):
     raw = standardized(noise(images) + strokes.density + 0.5 * strokes.crossings, strokes.ink)
     found = adjusted(raw, strokes)
     rows = torch.arange(28) - 13.5
-    distance = ((rows[:, None]**2 + rows**2).sqrt() / 28).double().expand_as(raw)
+    distance = ((rows[:, None] ** 2 + rows**2).sqrt() / 28).double().expand_as(raw)
     design, wanted = [], []
     for i in range(len(raw)):
         ink = strokes.ink[i]
@@ -93,8 +93,9 @@ def test_images_without_marks_are_left_out_not_counted_as_zero():
 def test_bootstrap_interval_is_scipys_and_leaves_out_nan():
     values = torch.randn(300, generator=torch.Generator().manual_seed(0)).double()
     found = bootstrap_mean(torch.cat([values, torch.full((7,), torch.nan)]), samples=5000)
-    expected = stats.bootstrap((values.numpy(),), np.mean, method="percentile", n_resamples=5000,
-                               rng=np.random.default_rng(0)).confidence_interval
+    expected = stats.bootstrap(
+        (values.numpy(),), np.mean, method="percentile", n_resamples=5000, rng=np.random.default_rng(0)
+    ).confidence_interval
     assert found.images == 300 and found.mean == pytest.approx(values.mean().item())
     assert (found.low, found.high) == pytest.approx(tuple(expected), abs=0.01)
     assert found == bootstrap_mean(values, samples=5000) != bootstrap_mean(values, samples=5000, seed=1)
@@ -124,6 +125,6 @@ def test_the_brightest_ink_near_marks_is_that_of_a_literal_count():
         marks = (strokes.crossings | strokes.turns)[n].nonzero().tolist()
         ink = strokes.ink[n].nonzero().tolist()
         near = {(i, j) for i, j in ink if any(max(abs(i - a), abs(j - b)) <= 1 for a, b in marks)}
-        top = sorted(ink, key=lambda at: -pictures[n, 0, at[0], at[1]].item())[:max(1, round(0.1 * len(ink)))]
+        top = sorted(ink, key=lambda at: -pictures[n, 0, at[0], at[1]].item())[: max(1, round(0.1 * len(ink)))]
         assert found[0, n].item() == pytest.approx(sum(tuple(at) in near for at in top) / len(top))
         assert found[1, n].item() == pytest.approx(len(near) / len(ink))

@@ -99,11 +99,14 @@ def test_a_trend_is_spearmans_with_an_interval_over_the_networks():
     assert trend([1, 2], torch.ones(2, 2)) == (0, 0, 0)
 
 
-@pytest.mark.parametrize("groups, message", [
-    (torch.ones(5), r"groups: expected \(\.\.\., seeds, samples\), all of the same samples, got \[\(5,\)\]"),
-    ([torch.ones(2, 5), torch.ones(2, 6)], r"got \[\(2, 5\), \(2, 6\)\]"),
-    (torch.tensor([[1.0, math.nan]]), "groups: expected numbers, got NaN"),
-])
+@pytest.mark.parametrize(
+    "groups, message",
+    [
+        (torch.ones(5), r"groups: expected \(\.\.\., seeds, samples\), all of the same samples, got \[\(5,\)\]"),
+        ([torch.ones(2, 5), torch.ones(2, 6)], r"got \[\(2, 5\), \(2, 6\)\]"),
+        (torch.tensor([[1.0, math.nan]]), "groups: expected numbers, got NaN"),
+    ],
+)
 def test_what_has_no_interval_is_refused(groups, message):
     with pytest.raises(ValueError, match=message):
         bootstrap(groups)

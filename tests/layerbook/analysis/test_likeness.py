@@ -27,8 +27,12 @@ def test_cka_is_that_of_the_gram_matrices():
 def test_the_mean_cosine_within_classes_is_that_of_all_pairs():
     torch.manual_seed(0)
     vectors, labels = torch.randn(12, 3).double(), torch.arange(12) % 3
-    pairs = [F.cosine_similarity(vectors[i], vectors[j], 0).item() for i in range(12) for j in range(12)
-             if i != j and labels[i] == labels[j]]
+    pairs = [
+        F.cosine_similarity(vectors[i], vectors[j], 0).item()
+        for i in range(12)
+        for j in range(12)
+        if i != j and labels[i] == labels[j]
+    ]
     assert within_classes(vectors, labels) == pytest.approx(sum(pairs) / len(pairs))
 
 

@@ -56,8 +56,16 @@ def test_combined_leads_where_it_is_right_more_often():
     assert [part.value for part in tests.combined_leads(right[[0, 0, 0]])] == [1, 1]
 
 
-@pytest.mark.parametrize("gains, outcome", [((1, 2, 2), "holds"), ((1, 2, 1.5), "fails"), ((0, 0.1, 0.1), "holds"),
-                                            ((-1, -1, -1), "fails"), ((-1, 1, 1), "holds")])
+@pytest.mark.parametrize(
+    "gains, outcome",
+    [
+        ((1, 2, 2), "holds"),
+        ((1, 2, 1.5), "fails"),
+        ((0, 0.1, 0.1), "holds"),
+        ((-1, -1, -1), "fails"),
+        ((-1, 1, 1), "holds"),
+    ],
+)
 def test_late_layers_gain_twice_as_much_and_something_at_all(gains, outcome):
     before = accuracies(*[[0.5, 0.5, 0.5]] * 3)
     assert tests.late_gain(before, before + torch.tensor(gains) / 100).outcome == outcome
@@ -71,8 +79,9 @@ def test_the_continuous_system_lags_at_every_moment_or_the_claim_fails():
 
 
 def test_width_lowers_the_first_layers_continuous_system_and_raises_the_last_layer():
-    by_width = torch.stack([accuracies([0.5, 0.6 + w], [0.7 - w, 0.6 + w], [0.5, 0.6 + w], 3)
-                            for w in (0, 0.1, 0.2, 0.3)])
+    by_width = torch.stack(
+        [accuracies([0.5, 0.6 + w], [0.7 - w, 0.6 + w], [0.5, 0.6 + w], 3) for w in (0, 0.1, 0.2, 0.3)]
+    )
     falls, rises = tests.with_width(by_width, [20, 40, 100, 200], "FMNIST")
     assert falls.outcome == rises.outcome == "holds" and falls.value == pytest.approx(-0.96, abs=0.05)
     assert [part.outcome for part in tests.with_width(by_width.flip(0), [20, 40, 100, 200], "")] == ["fails", "fails"]
@@ -92,8 +101,16 @@ def test_narrow_layers_cost_the_discrete_system_most():
     assert part.outcome == "fails" and part.text == "A, points lost: discrete 10.0, continuous 20.0, combined 10.0"
 
 
-@pytest.mark.parametrize("discrete, layer", [([0.8, 0.8, 0.8], 1), ([0.7, 0.8, 0.8], 2), ([0.8, 0.7, 0.8], 3),
-                                             ([0.8, 0.8, 0.7], math.inf), ([0.797, 0.8, 0.8], 1)])
+@pytest.mark.parametrize(
+    "discrete, layer",
+    [
+        ([0.8, 0.8, 0.8], 1),
+        ([0.7, 0.8, 0.8], 2),
+        ([0.8, 0.7, 0.8], 3),
+        ([0.8, 0.8, 0.7], math.inf),
+        ([0.797, 0.8, 0.8], 1),
+    ],
+)
 def test_systems_meet_where_they_stay_within_half_a_point(discrete, layer):
     assert tests.meeting_layer(accuracies(discrete, [0.8] * 3, [0.8] * 3)) == layer
 

@@ -12,7 +12,7 @@ def drawing(*lines, thick=1):
     for r0, c0, r1, c1 in lines:
         for t in np.linspace(0, 1, 100):
             r, c = round(r0 + t * (r1 - r0)), round(c0 + t * (c1 - c0))
-            image[r - thick:r + thick + 1, c - thick:c + thick + 1] = 1
+            image[r - thick : r + thick + 1, c - thick : c + thick + 1] = 1
     return image
 
 
@@ -24,8 +24,10 @@ def ring(radius):
 def marked(image):
     """Centres of the crossings and of the turns, as (row, column)."""
     strokes = find_strokes(image[None])
-    return [[(t + h / 2 - 0.5, left + w / 2 - 0.5) for t, left, h, w in boxes(mask[0])]
-            for mask in (strokes.crossings, strokes.turns)]
+    return [
+        [(t + h / 2 - 0.5, left + w / 2 - 0.5) for t, left, h, w in boxes(mask[0])]
+        for mask in (strokes.crossings, strokes.turns)
+    ]
 
 
 PLUS, X = drawing((4, 14, 24, 14), (14, 4, 14, 24)), drawing((5, 5, 22, 22), (5, 22, 22, 5))
@@ -33,8 +35,9 @@ TEE, ELL = drawing((6, 4, 6, 24), (6, 14, 24, 14)), drawing((4, 8, 22, 8), (22, 
 SEVEN, LINE = drawing((5, 6, 5, 21), (5, 21, 24, 11)), drawing((4, 5, 24, 20))
 
 
-@pytest.mark.parametrize(("image", "where"), [(PLUS, (14, 14)), (X, (13.5, 13.5)), (TEE, (6, 14))],
-                         ids=["plus", "x", "tee"])
+@pytest.mark.parametrize(
+    ("image", "where"), [(PLUS, (14, 14)), (X, (13.5, 13.5)), (TEE, (6, 14))], ids=["plus", "x", "tee"]
+)
 @pytest.mark.parametrize("turned", range(4))
 def test_a_crossing_is_found_where_lines_meet_and_nowhere_else(image, where, turned):
     image = image.rot90(turned)
@@ -90,8 +93,10 @@ def test_masks_lie_on_the_ink_and_part_it():
 def test_digits_cross_and_turn_as_they_are_drawn():
     test = load("mnist-mini").test
     strokes = find_strokes(test.images)
-    crossed, turned = (torch.stack([mask[test.labels == c].flatten(1).any(1).double().mean() for c in range(10)])
-                       for mask in (strokes.crossings, strokes.turns))
+    crossed, turned = (
+        torch.stack([mask[test.labels == c].flatten(1).any(1).double().mean() for c in range(10)])
+        for mask in (strokes.crossings, strokes.turns)
+    )
     assert crossed[[4, 8]].min() > 0.95 and crossed[1] < 0.05 and crossed[0] < 0.2
     assert turned[[3, 5, 7]].min() > 0.85 and turned[1] < 0.05
 

@@ -70,19 +70,29 @@ def test_a_row_left_out_of_the_earlier_picture_starts_in_the_middle():
     assert start[:3].isnan().all() and tsne(features, perplexity=10, start=start).isfinite().all()
 
 
-@pytest.mark.parametrize(("change", "message"), [
-    (dict(perplexity=100), r"^features: expected at least 3 x perplexity \+ 1 = 301 samples .* got 120"),
-    (dict(features=torch.ones(40, 4)), "^features: expected rows that differ in the metric 'cosine', got 40 all alike"),
-    (dict(features=torch.arange(1.0, 121)[:, None] * torch.rand(4)), "^features: .* 'cosine', got 120 all alike"),
-    (dict(features=torch.full((120, 1), 7.0), metric="euclidean"), "^features: .* 'euclidean', got 120 all alike"),
-    (dict(features=cloud()[0].index_put((torch.tensor(0), torch.tensor(0)), torch.tensor(torch.nan))),
-     "^features: 1 of 1200 values are not finite"),
-    (dict(start=torch.zeros(119, 2)), r"^start: expected shape \(120, 2\), one point per row, got \(119, 2\)"),
-    (dict(start=torch.ones(120, 2)), "^start: expected finite points that differ"),
-    (dict(start=torch.full((120, 2), torch.nan)), "^start: expected finite points that differ"),
-    (dict(start=torch.randn(120, 2).index_put((torch.tensor(3), torch.tensor(1)), torch.tensor(torch.inf))),
-     "^start: expected finite points that differ"),
-])
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (dict(perplexity=100), r"^features: expected at least 3 x perplexity \+ 1 = 301 samples .* got 120"),
+        (
+            dict(features=torch.ones(40, 4)),
+            "^features: expected rows that differ in the metric 'cosine', got 40 all alike",
+        ),
+        (dict(features=torch.arange(1.0, 121)[:, None] * torch.rand(4)), "^features: .* 'cosine', got 120 all alike"),
+        (dict(features=torch.full((120, 1), 7.0), metric="euclidean"), "^features: .* 'euclidean', got 120 all alike"),
+        (
+            dict(features=cloud()[0].index_put((torch.tensor(0), torch.tensor(0)), torch.tensor(torch.nan))),
+            "^features: 1 of 1200 values are not finite",
+        ),
+        (dict(start=torch.zeros(119, 2)), r"^start: expected shape \(120, 2\), one point per row, got \(119, 2\)"),
+        (dict(start=torch.ones(120, 2)), "^start: expected finite points that differ"),
+        (dict(start=torch.full((120, 2), torch.nan)), "^start: expected finite points that differ"),
+        (
+            dict(start=torch.randn(120, 2).index_put((torch.tensor(3), torch.tensor(1)), torch.tensor(torch.inf))),
+            "^start: expected finite points that differ",
+        ),
+    ],
+)
 def test_what_has_no_picture_is_refused(change, message):
     with pytest.raises(ValueError, match=message):
         tsne(**{"features": cloud()[0], "perplexity": 10, **change})

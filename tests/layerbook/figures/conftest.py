@@ -14,6 +14,7 @@ RECORDS = Path(__file__).parents[3] / "book" / "records"
 @pytest.fixture
 def as_recorded():
     """chapter -> its report, with the record's numbers and curves as those of this run, beside the record."""
+
     def report(chapter: str) -> Report:
         path = RECORDS / f"{chapter}.json"
         record, made = read_record(path), Report(chapter, "smaller", record=path)
@@ -24,5 +25,6 @@ def as_recorded():
             made.number(name, value)
         made.claims |= made._recorded
         return made
+
     yield report
     plt.close("all")

@@ -65,8 +65,10 @@ def test_class_histograms_draw_every_class_over_the_given_edges(ax):
     np.testing.assert_allclose(ax.patches[0].get_data().edges, edges)
 
 
-@pytest.mark.parametrize(("items", "at_most", "expected"), [
-    (5, 5, [0, 1, 2, 3, 4]), (9, 5, [0, 2, 4, 6, 8]), (3, 5, [0, 1, 2]), (1, 4, [0]), (10, 2, [0, 9])])
+@pytest.mark.parametrize(
+    ("items", "at_most", "expected"),
+    [(5, 5, [0, 1, 2, 3, 4]), (9, 5, [0, 2, 4, 6, 8]), (3, 5, [0, 1, 2]), (1, 4, [0]), (10, 2, [0, 9])],
+)
 def test_evenly_spreads_from_the_first_to_the_last(items, at_most, expected):
     assert plots.evenly(items, at_most) == expected
 
@@ -120,8 +122,9 @@ def test_boxes_are_drawn_around_their_pixels_red_for_crossings_and_green_for_tur
 def test_intervals_stand_below_one_another_in_the_order_given(ax):
     plots.intervals({"a": (1, 0.5, 2), "b": (3, 2, 5)}, ax)
     np.testing.assert_allclose(ax.lines[0].get_xydata(), [[1, 0], [3, -1]])
-    np.testing.assert_allclose([part.tolist() for part in ax.collections[0].get_segments()],
-                               [[[0.5, 0], [2, 0]], [[2, -1], [5, -1]]])
+    np.testing.assert_allclose(
+        [part.tolist() for part in ax.collections[0].get_segments()], [[[0.5, 0], [2, 0]], [[2, -1], [5, -1]]]
+    )
     assert [tick.get_text() for tick in ax.get_yticklabels()] == ["a", "b"]
 
 
@@ -141,8 +144,12 @@ def test_colours_of_different_things_differ():
         return [to_rgb(colour) for colour in colours]
 
     fixed = [plots.CONTROL_COLOUR, plots.BASELINE_COLOUR, plots.INK]
-    for things in (plots.CLASS_COLOURS, [*plots.KIND_COLOURS, *plots.DATA_COLOURS, *fixed],
-                   [*plots.SYSTEM_COLOURS.values(), *fixed], [*plots.VERDICT_COLOURS.values(), plots.CONTROL_COLOUR]):
+    for things in (
+        plots.CLASS_COLOURS,
+        [*plots.KIND_COLOURS, *plots.DATA_COLOURS, *fixed],
+        [*plots.SYSTEM_COLOURS.values(), *fixed],
+        [*plots.VERDICT_COLOURS.values(), plots.CONTROL_COLOUR],
+    ):
         assert len(set(rgb(things))) == len(things)
     layers = rgb(plots.depth_colours(6))
     assert layers == sorted(layers, key=sum, reverse=True)

@@ -18,6 +18,7 @@ RANDOM = np.random.default_rng(0)
 
 def fill(report):
     """Curves of two depths (2, 3) and widths (4, 8), two seeds, two sets."""
+
     def random(*shape):
         return RANDOM.random(shape)
 
@@ -43,10 +44,21 @@ def fill(report):
         report.curve(f"systems_width_{label}", random(2, 2, 3, 2, 3), width=[4, 8], part=["train", "test"], **inner)
         report.number(f"samples_{label}", 10)
     report.curve("systems_sigmoid", random(2, 3, 2, 3), part=["train", "test"], **inner)
-    report.curve("perplexity_variants", 1 + random(1, 2, 2, 3), data=["easy"], variant=["as before", "SGD"], seed=SEEDS,
-                 layer=[1, 2, 3])
-    report.curve("bandwidth", random(2, 3, 2), state=["before training", "trained"],
-                 bandwidth=["0.5", "1", "1.0 for all"], what=["log-likelihood", "accuracy"])
+    report.curve(
+        "perplexity_variants",
+        1 + random(1, 2, 2, 3),
+        data=["easy"],
+        variant=["as before", "SGD"],
+        seed=SEEDS,
+        layer=[1, 2, 3],
+    )
+    report.curve(
+        "bandwidth",
+        random(2, 3, 2),
+        state=["before training", "trained"],
+        bandwidth=["0.5", "1", "1.0 for all"],
+        what=["log-likelihood", "accuracy"],
+    )
     for name in ("bandwidth_one_before", "bandwidth_one_trained", "accuracy_sigmoid"):
         report.number(name, 0.5)
 
@@ -63,9 +75,17 @@ def report(request, tmp_path_factory):
 
 
 ONE_A_SIDE = {  # axes of each figure, of one side
-    figures.errors: 2, figures.perplexities: 4, figures.settled: 3, figures.systems_epochs: 10,
-    figures.systems_batches: 10, figures.systems_width: 4, figures.first_layer: 1, figures.anomaly: 1,
-    figures.systems_sigmoid: 2, figures.variants: 1, figures.noises: 1,
+    figures.errors: 2,
+    figures.perplexities: 4,
+    figures.settled: 3,
+    figures.systems_epochs: 10,
+    figures.systems_batches: 10,
+    figures.systems_width: 4,
+    figures.first_layer: 1,
+    figures.anomaly: 1,
+    figures.systems_sigmoid: 2,
+    figures.variants: 1,
+    figures.noises: 1,
 }
 
 

@@ -24,13 +24,17 @@ def ax():
     plt.close(figure)
 
 
-@pytest.mark.parametrize("draw", [
-    lambda names, ax: plots.activation_shares(np.full((len(names), 2), 0.5), [1, 1], names, ax) and ax.legend(),
-    lambda names, ax: plots.class_histograms(np.ones((len(names), 3)), np.arange(4), names, ax) and ax.legend(),
-    lambda names, ax: plots.class_legend(ax.figure, names),
-    lambda names, ax: label_bars(np.full(len(names), 1 / len(names)), np.eye(len(names))[0], ax, names),
-    lambda names, ax: label_costs(np.eye(len(names)), names, ax),
-], ids=["shares", "histograms", "legend", "bars", "costs"])
+@pytest.mark.parametrize(
+    "draw",
+    [
+        lambda names, ax: plots.activation_shares(np.full((len(names), 2), 0.5), [1, 1], names, ax) and ax.legend(),
+        lambda names, ax: plots.class_histograms(np.ones((len(names), 3)), np.arange(4), names, ax) and ax.legend(),
+        lambda names, ax: plots.class_legend(ax.figure, names),
+        lambda names, ax: label_bars(np.full(len(names), 1 / len(names)), np.eye(len(names))[0], ax, names),
+        lambda names, ax: label_costs(np.eye(len(names)), names, ax),
+    ],
+    ids=["shares", "histograms", "legend", "bars", "costs"],
+)
 def test_names_of_classes_are_drawn_as_they_are(ax, draw):
     draw(BAD, ax)
     ax.figure.canvas.draw()
@@ -62,12 +66,18 @@ def test_more_than_ten_classes_are_all_drawn(ax):
 @pytest.mark.parametrize(
     ("draw", "message"),
     [
-        (lambda ax: plots.activation_shares(np.ones((3, 4)), [2, 2], ["a", "b"], ax),
-         "classes: expected 3, one name per row of shares, got 2"),
-        (lambda ax: plots.activation_shares(np.ones((2, 4)), [2, 3], ["a", "b"], ax),
-         "layer_sizes: expected 4, the nodes of shares, got 5"),
-        (lambda ax: plots.class_histograms(np.ones((3, 4)), np.arange(5), ["a", "b"], ax),
-         "classes: expected 3, one name per row of counts, got 2"),
+        (
+            lambda ax: plots.activation_shares(np.ones((3, 4)), [2, 2], ["a", "b"], ax),
+            "classes: expected 3, one name per row of shares, got 2",
+        ),
+        (
+            lambda ax: plots.activation_shares(np.ones((2, 4)), [2, 3], ["a", "b"], ax),
+            "layer_sizes: expected 4, the nodes of shares, got 5",
+        ),
+        (
+            lambda ax: plots.class_histograms(np.ones((3, 4)), np.arange(5), ["a", "b"], ax),
+            "classes: expected 3, one name per row of counts, got 2",
+        ),
         (lambda ax: plots.cloud(np.ones((3, 2)), np.arange(2), ax), "labels: expected 3, one per point, got 2"),
         (lambda ax: label_costs(np.eye(3), ["a", "b"], ax), "classes: expected 3, one name per label, got 2"),
         (lambda ax: label_costs(np.ones((3, 2)), ["a", "b", "c"], ax), "cost: expected 3, .* got 2"),
@@ -110,8 +120,10 @@ def test_names_of_other_data_are_numbers():
 def making_figures(path):
     """Public functions of a module that open a figure, themselves or by functions beside them."""
     functions = {node.name: node for node in ast.parse(path.read_text()).body if isinstance(node, ast.FunctionDef)}
-    calls = {name: {ast.unparse(call.func) for call in ast.walk(node) if isinstance(call, ast.Call)}
-             for name, node in functions.items()}
+    calls = {
+        name: {ast.unparse(call.func) for call in ast.walk(node) if isinstance(call, ast.Call)}
+        for name, node in functions.items()
+    }
     found, more = set(), {"plt.subplots", "plt.figure", "plt.subplot_mosaic"}
     while more:
         found |= more
@@ -121,8 +133,9 @@ def making_figures(path):
 
 @pytest.mark.parametrize("path", sorted(Path(plots.__file__).parent.glob("[a-z]*.py")), ids=lambda path: path.stem)
 def test_every_function_that_opens_a_figure_closes_it_when_it_fails(path):
-    open_ended = [node.name for node in making_figures(path)
-                  if "closed_on_error" not in map(ast.unparse, node.decorator_list)]
+    open_ended = [
+        node.name for node in making_figures(path) if "closed_on_error" not in map(ast.unparse, node.decorator_list)
+    ]
     assert open_ended == []
 
 

@@ -5,8 +5,15 @@ import torch
 
 from layerbook.figures import filter_evolution as figures
 
-FROM_REPORT = {"metrics": 12, "depth_orders": 2, "sizes": 2, "gradients": 4, "stillness": 8, "idle_filters": 4,
-               "zeroing": 6}
+FROM_REPORT = {
+    "metrics": 12,
+    "depth_orders": 2,
+    "sizes": 2,
+    "gradients": 4,
+    "stillness": 8,
+    "idle_filters": 4,
+    "zeroing": 6,
+}
 
 
 @pytest.mark.parametrize("name", FROM_REPORT)

@@ -33,7 +33,7 @@ def test_filters_are_drawn_in_colour_each_on_one_scale_for_all_its_steps(ax):
     for i in range(2):
         low, high = filters[:, i].min(), filters[:, i].max()
         for step in range(4):
-            tile = picture[4 * i: 4 * i + 3, 4 * step: 4 * step + 3]
+            tile = picture[4 * i : 4 * i + 3, 4 * step : 4 * step + 3]
             np.testing.assert_allclose(tile, (filters[step, i].transpose(1, 2, 0) - low) / (high - low))
     assert [tick.get_text() for tick in ax.get_xticklabels()] == ["0", "10", "20", "end"]
 
@@ -91,8 +91,10 @@ def test_costs_show_every_draw_its_mean_and_the_picks(ax):
 
 
 def test_orders_draw_means_with_their_intervals(ax):
-    rows = {"VGG": {"as printed": (0.5, 0.2, 0.7, 0), "per weight": (-0.5, -0.6, -0.1, 0)},
-            "ResNet": {"as printed": (0.9, 0.8, 1, 0), "per weight": (0, -0.1, 0.1, 0)}}
+    rows = {
+        "VGG": {"as printed": (0.5, 0.2, 0.7, 0), "per weight": (-0.5, -0.6, -0.1, 0)},
+        "ResNet": {"as printed": (0.9, 0.8, 1, 0), "per weight": (0, -0.1, 0.1, 0)},
+    }
     filter_plots.orders(rows, ax)
     printed, weight = ax.containers
     assert printed.lines[0].get_xdata().tolist() == [0.5, 0.9]

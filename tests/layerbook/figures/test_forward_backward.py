@@ -50,8 +50,9 @@ def test_the_lines_of_an_alignment_are_those_of_the_record(report):
 
 def test_a_cloud_is_titled_with_the_numbers_of_the_first_seed(report):
     knn, silhouette = report.curves["separation_mnist"].sel(iteration=0, layer=2, cloud="targets").isel(seed=0).values
-    assert figures.target_clouds(report, CLASSES).axes[1].get_title().endswith(
-        f"k-NN {knn:.2f}, silh. {silhouette:.2f}")
+    assert (
+        figures.target_clouds(report, CLASSES).axes[1].get_title().endswith(f"k-NN {knn:.2f}, silh. {silhouette:.2f}")
+    )
 
 
 def test_the_slider_has_a_frame_for_every_step(report):

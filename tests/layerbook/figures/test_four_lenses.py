@@ -51,8 +51,14 @@ def readings(networks: list[str]) -> DataArray:
     return DataArray(values, axes, list(axes))
 
 
-@pytest.mark.parametrize("draw", [lambda each: lens_plots.maps(each), lambda each: lens_plots.agreements({"run": each}),
-                                  lambda each: lens_plots.decided({"run": each, "record": each}, 0.5)])
+@pytest.mark.parametrize(
+    "draw",
+    [
+        lambda each: lens_plots.maps(each),
+        lambda each: lens_plots.agreements({"run": each}),
+        lambda each: lens_plots.decided({"run": each, "record": each}, 0.5),
+    ],
+)
 def test_a_figure_has_a_panel_for_each_network_or_way(draw):
     figure = draw(readings(list(lens_plots.NETWORK_LOOKS)))
     assert len(figure.axes) % 3 == 0 and all(ax.has_data() for ax in figure.axes)

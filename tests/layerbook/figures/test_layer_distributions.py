@@ -6,8 +6,19 @@ import torch
 from layerbook.figures import early_exits
 from layerbook.figures import layer_distributions as figures
 
-FROM_REPORT = {"distances": 6, "probe_readings": 4, "over_epochs": 4, "steadiness": 2, "students": 4, "kinds": 4,
-               "confused": 4, "thresholds": 8, "exit_gains": 8, "leaving": 4, "speed": 2}
+FROM_REPORT = {
+    "distances": 6,
+    "probe_readings": 4,
+    "over_epochs": 4,
+    "steadiness": 2,
+    "students": 4,
+    "kinds": 4,
+    "confused": 4,
+    "thresholds": 8,
+    "exit_gains": 8,
+    "leaving": 4,
+    "speed": 2,
+}
 
 
 @pytest.mark.parametrize("name", FROM_REPORT)

@@ -30,7 +30,8 @@ def test_bars_are_as_long_as_the_counts_and_hatched_where_smaller(board):
         bars = {(bar.get_x(), bar.get_width(), bar.get_hatch() == SMALLER) for bar in ax.patches if bar.get_width()}
         assert bars == {(0, 3, False), (3, 2, True), (5, 4, True)}
         assert {f"3 {MARKS['holds']}", f"2 {MARKS['holds']}", f"4 {MARKS['undecided']}"} <= {
-            text.get_text() for text in ax.texts}
+            text.get_text() for text in ax.texts
+        }
     assert "not yet recorded" in {text.get_text() for text in axes[0].texts}
     assert "the run failed" in {text.get_text() for text in axes[1].texts}
     plt.close(figure)

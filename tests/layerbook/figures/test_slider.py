@@ -50,8 +50,9 @@ def test_all_frames_are_in_the_page_and_the_last_is_shown_without_a_script(frame
 
 def test_the_same_frames_give_the_same_page_and_others_another_name(frames):
     assert slider(frames, LABELS, "Lines").data == slider(frames, LABELS, "Lines").data
-    names = [re.search(r'id="(slider-\w+)"', slider(some, LABELS[:2], "Lines").data)[1]
-             for some in (frames[:2], frames[1:])]
+    names = [
+        re.search(r'id="(slider-\w+)"', slider(some, LABELS[:2], "Lines").data)[1] for some in (frames[:2], frames[1:])
+    ]
     assert names[0] != names[1]
 
 
@@ -70,7 +71,8 @@ def test_moving_the_slider_changes_the_picture_without_kernel_or_network(frames,
     if find_browser() is None:
         (pytest.fail if os.environ.get("CI") else pytest.skip)("no Chromium found")
     (tmp_path / "page.html").write_text(
-        f"<!doctype html><meta charset=utf-8>{slider(frames, LABELS, 'Lines', 'iteration').data}", encoding="utf-8")
+        f"<!doctype html><meta charset=utf-8>{slider(frames, LABELS, 'Lines', 'iteration').data}", encoding="utf-8"
+    )
     with browser_page() as page:
         page.visit((tmp_path / "page.html").as_uri())
         shown = []

@@ -31,9 +31,17 @@ TRAIN, WATCHED = pictures(40), pictures(15, seed=1)
 
 def network():
     torch.manual_seed(0)
-    return nn.Sequential(nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4), nn.ReLU(inplace=True), nn.Conv2d(4, 5, 3),
-                         nn.ReLU(inplace=True), nn.Dropout(0.3), nn.AdaptiveAvgPool2d(1), nn.Flatten(),
-                         nn.Linear(5, CLASSES)).double()
+    return nn.Sequential(
+        nn.Conv2d(1, 4, 3),
+        nn.BatchNorm2d(4),
+        nn.ReLU(inplace=True),
+        nn.Conv2d(4, 5, 3),
+        nn.ReLU(inplace=True),
+        nn.Dropout(0.3),
+        nn.AdaptiveAvgPool2d(1),
+        nn.Flatten(),
+        nn.Linear(5, CLASSES),
+    ).double()
 
 
 def with_classifier(auxiliary, name="2"):
@@ -52,8 +60,17 @@ def same(ours, reference, tolerance=1e-12):
 
 def test_a_watch_sees_what_the_network_answers_in_evaluation_mode():
     model, watch = network(), OutputWatch(WATCHED.images, every=3, batch_size=4)
-    history = fit(model, TRAIN, steps=8, batch_size=10, loss=binary_cross_entropy, optimizer=SGD, snapshots=[0, 3, 6],
-                  callbacks=[watch], device="cpu")
+    history = fit(
+        model,
+        TRAIN,
+        steps=8,
+        batch_size=10,
+        loss=binary_cross_entropy,
+        optimizer=SGD,
+        snapshots=[0, 3, 6],
+        callbacks=[watch],
+        device="cpu",
+    )
     assert watch.steps == [0, 3, 6] and len(watch.logits) == 3
     for step, logits in zip(watch.steps, watch.logits, strict=True):
         then = network().eval()
@@ -87,10 +104,13 @@ def test_watches_are_told_apart_by_what_they_watch():
     assert repr(OutputWatch(WATCHED.images.clone(), 1, batch_size=3)) == repr(OutputWatch(WATCHED.images, 1))
 
 
-@pytest.mark.parametrize("options, message", [
-    (dict(every=0), "every: expected a whole number from 1 up, got 0"),
-    (dict(images=WATCHED.images / 255), "images: expected uint8 pixels, 0 to 255, got torch.float32"),
-])
+@pytest.mark.parametrize(
+    "options, message",
+    [
+        (dict(every=0), "every: expected a whole number from 1 up, got 0"),
+        (dict(images=WATCHED.images / 255), "images: expected uint8 pixels, 0 to 255, got torch.float32"),
+    ],
+)
 def test_a_bad_watch_is_refused(options, message):
     with pytest.raises(ValueError, match=message):
         OutputWatch(**{"images": WATCHED.images, "every": 1} | options)
@@ -161,8 +181,9 @@ def test_logits_are_those_of_the_classifier_and_of_the_network(name, training):
     found = both(x)
     torch.manual_seed(5)
     read = alone[: int(name) + 1](x)
-    expected = F.linear(read.flatten(2).mean(2) if read.ndim == 4 else read, both.classifier.weight,
-                        both.classifier.bias)
+    expected = F.linear(
+        read.flatten(2).mean(2) if read.ndim == 4 else read, both.classifier.weight, both.classifier.bias
+    )
     torch.manual_seed(5)
     same(found, torch.stack([expected, copy.deepcopy(both.model)(x)], 1))
 
@@ -327,17 +348,25 @@ def test_losses_refuse_other_logits():
             loss(torch.zeros(6, 2, 3), torch.zeros(6))
 
 
-@pytest.mark.parametrize("options, message", [
-    (dict(pool=0), "pool: expected a whole number from 1 up, got 0"),
-    (dict(teacher=nn.Sequential(nn.Flatten(), nn.Linear(64, 4))), r"classes: expected \(4,\), what the teacher puts"),
-    (dict(name="layer9"), "names: Sequential has no layer 'layer9'"),
-    (dict(classes=4), r"classes: expected \(3,\), what the network puts out, got 4"),
-    (dict(example=TRAIN.images / 255), "images: expected uint8 pixels, 0 to 255, or torch.float64 like the model"),
-])
+@pytest.mark.parametrize(
+    "options, message",
+    [
+        (dict(pool=0), "pool: expected a whole number from 1 up, got 0"),
+        (
+            dict(teacher=nn.Sequential(nn.Flatten(), nn.Linear(64, 4))),
+            r"classes: expected \(4,\), what the teacher puts",
+        ),
+        (dict(name="layer9"), "names: Sequential has no layer 'layer9'"),
+        (dict(classes=4), r"classes: expected \(3,\), what the network puts out, got 4"),
+        (dict(example=TRAIN.images / 255), "images: expected uint8 pixels, 0 to 255, or torch.float64 like the model"),
+    ],
+)
 def test_a_bad_classifier_is_refused(options, message):
     with pytest.raises(ValueError, match=message):
-        WithClassifier(**{"model": network(), "name": "2", "classes": CLASSES, "example": TRAIN.images,
-                          "auxiliary": True} | options)
+        WithClassifier(
+            **{"model": network(), "name": "2", "classes": CLASSES, "example": TRAIN.images, "auxiliary": True}
+            | options
+        )
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")

@@ -67,7 +67,7 @@ def plain_loop(model, train, validation, epochs, seed, optimizer, loss, batch_si
         model.train()
         order, total = torch.randperm(len(train.labels), generator=random).tolist(), 0.0
         for start in range(0, len(order), batch_size):
-            rows = order[start:start + batch_size]
+            rows = order[start : start + batch_size]
             x = torch.stack([train.images[i] for i in rows]).double() / 255
             y = torch.stack([train.labels[i] for i in rows])
             if noise:
@@ -87,35 +87,58 @@ def plain_loop(model, train, validation, epochs, seed, optimizer, loss, batch_si
     return losses, errors, *best
 
 
-@pytest.mark.parametrize("options, settings, loss, optimizer", [
-    ({}, {}, lambda z, y: F.mse_loss(z, F.one_hot(y, 3).double()), partial(torch.optim.Adam, lr=1e-3)),
-    ({"activation": "sigmoid"}, {"loss": cross_entropy, "batch_size": 32}, F.cross_entropy,
-     partial(torch.optim.Adam, lr=1e-3)),
-    ({"batch_norm": True}, {"noise": 0.3, "batch_size": 40}, lambda z, y: F.mse_loss(z, F.one_hot(y, 3).double()),
-     partial(torch.optim.Adam, lr=1e-3)),
-    ({}, {"optimizer": SGD, "batch_size": 25}, lambda z, y: F.mse_loss(z, F.one_hot(y, 3).double()), SGD),
-])
+@pytest.mark.parametrize(
+    "options, settings, loss, optimizer",
+    [
+        ({}, {}, lambda z, y: F.mse_loss(z, F.one_hot(y, 3).double()), partial(torch.optim.Adam, lr=1e-3)),
+        (
+            {"activation": "sigmoid"},
+            {"loss": cross_entropy, "batch_size": 32},
+            F.cross_entropy,
+            partial(torch.optim.Adam, lr=1e-3),
+        ),
+        (
+            {"batch_norm": True},
+            {"noise": 0.3, "batch_size": 40},
+            lambda z, y: F.mse_loss(z, F.one_hot(y, 3).double()),
+            partial(torch.optim.Adam, lr=1e-3),
+        ),
+        ({}, {"optimizer": SGD, "batch_size": 25}, lambda z, y: F.mse_loss(z, F.one_hot(y, 3).double()), SGD),
+    ],
+)
 def test_fit_equals_a_plain_loop(options, settings, loss, optimizer):
     ours = seeded(partial(network, **options), 5)
     theirs = copy.deepcopy(ours)
     history = fit(ours, TRAIN, VALIDATION, epochs=6, seed=7, device="cpu", **settings)
-    losses, errors, state, best = plain_loop(theirs, TRAIN, VALIDATION, 6, 7, optimizer(theirs.parameters()), loss,
-                                             settings.get("batch_size", 128), settings.get("noise", 0.0))
+    losses, errors, state, best = plain_loop(
+        theirs,
+        TRAIN,
+        VALIDATION,
+        6,
+        7,
+        optimizer(theirs.parameters()),
+        loss,
+        settings.get("batch_size", 128),
+        settings.get("noise", 0.0),
+    )
     close(ours.state_dict(), state)
     torch.testing.assert_close(history.loss, torch.tensor(losses, dtype=torch.float64), rtol=1e-12, atol=0)
     assert torch.equal(history.validation_error, torch.tensor(errors, dtype=torch.float64))
     assert history.best_epoch.item() == best
 
 
-@pytest.mark.parametrize("options, settings", [
-    ({}, {}),
-    ({"bias": "all"}, {"batch_size": 7}),
-    ({"activation": "sigmoid"}, {"loss": cross_entropy, "optimizer": SGD}),
-    ({"activation": "tanh", "bias": "none"}, {"noise": 0.2}),
-    # a bias before batch norm has no gradient but rounding, which Adam scales up: none here
-    ({"batch_norm": True, "bias": "none"}, {"loss": cross_entropy, "batch_size": 30}),
-    ({"batch_norm": True, "activation": "sigmoid"}, {"noise": 0.2, "batch_size": 50, "optimizer": SGD}),
-])
+@pytest.mark.parametrize(
+    "options, settings",
+    [
+        ({}, {}),
+        ({"bias": "all"}, {"batch_size": 7}),
+        ({"activation": "sigmoid"}, {"loss": cross_entropy, "optimizer": SGD}),
+        ({"activation": "tanh", "bias": "none"}, {"noise": 0.2}),
+        # a bias before batch norm has no gradient but rounding, which Adam scales up: none here
+        ({"batch_norm": True, "bias": "none"}, {"loss": cross_entropy, "batch_size": 30}),
+        ({"batch_norm": True, "activation": "sigmoid"}, {"noise": 0.2, "batch_size": 50, "optimizer": SGD}),
+    ],
+)
 @pytest.mark.parametrize("validation", [None, VALIDATION], ids=["last epoch", "best epoch"])
 def test_networks_trained_side_by_side_equal_those_trained_one_by_one(options, settings, validation):
     make, seeds = partial(network, **options), [3, 11, 4]
@@ -165,7 +188,7 @@ def test_the_kept_weights_are_those_of_the_epoch_with_the_smallest_validation_er
     assert (trained.history.best_epoch < 30).all() and len(set(trained.history.best_epoch.tolist())) > 1
     for i, model in enumerate(trained.models):
         best = trained.history.best_epoch[i].item()
-        assert errors[i, best - 1] == errors[i].min() and (errors[i, :best - 1] > errors[i].min()).all()
+        assert errors[i, best - 1] == errors[i].min() and (errors[i, : best - 1] > errors[i].min()).all()
         close(model.state_dict(), trained.at(ends[best - 1])[i].state_dict(), 0)
         assert error_rate(model, VALIDATION) == errors[i].min()
         for epoch, end in enumerate(ends):
@@ -187,8 +210,9 @@ def test_snapshots_are_the_weights_a_callback_sees_after_the_same_steps():
 
     model = seeded(partial(network, batch_norm=True), 0)
     start = copy.deepcopy(model.state_dict())
-    history = fit(model, TRAIN, epochs=2, batch_size=40, snapshots=(step for step in [0, 5, 1]), callbacks=[keep],
-                  device="cpu")
+    history = fit(
+        model, TRAIN, epochs=2, batch_size=40, snapshots=(step for step in [0, 5, 1]), callbacks=[keep], device="cpu"
+    )
     assert list(seen) == list(range(9)) and steps_per_epoch(TRAIN, 40) == 4
     assert sorted(history.snapshots) == [0, 1, 5]
     for step, state in history.snapshots.items():
@@ -199,8 +223,15 @@ def test_snapshots_are_the_weights_a_callback_sees_after_the_same_steps():
 
 def test_callbacks_of_an_ensemble_see_the_batched_networks():
     seen = {}
-    trained = fit_ensemble(network, [0, 1], TRAIN, epochs=1, snapshots=[1], device="cpu",
-                           callbacks=[lambda step, networks: seen.update({step: networks.stacked_state()})])
+    trained = fit_ensemble(
+        network,
+        [0, 1],
+        TRAIN,
+        epochs=1,
+        snapshots=[1],
+        device="cpu",
+        callbacks=[lambda step, networks: seen.update({step: networks.stacked_state()})],
+    )
     assert list(seen) == [0, 1, 2] and seen[1]["linear1.weight"].shape == (2, 12, 25)
     close(seen[1], trained.history.snapshots[1], 0)
     with pytest.raises(KeyError):
@@ -275,13 +306,19 @@ def test_training_learns():
     assert error_rate(model, TRAIN) < 0.5 * before
 
 
-@pytest.mark.parametrize("settings, message", [
-    ({"epochs": 0}, "epochs: expected a whole number from 1 up, got 0"),
-    ({"epochs": 1, "batch_size": 0}, "batch_size: expected a whole number from 1 up, got 0"),
-    ({"epochs": 5, "optimizer": partial(torch.optim.SGD, lr=1e200)}, "loss: not finite in epoch 1 .*lower the learn"),
-    ({"epochs": 1, "loss": F.cross_entropy}, r"loss: expected one number per sample, shape \(128,\), got \(\)"),
-    ({"epochs": 1, "loss": lambda z, y: z}, r"loss: expected one number per sample, .* got \(128, 3\)"),
-])
+@pytest.mark.parametrize(
+    "settings, message",
+    [
+        ({"epochs": 0}, "epochs: expected a whole number from 1 up, got 0"),
+        ({"epochs": 1, "batch_size": 0}, "batch_size: expected a whole number from 1 up, got 0"),
+        (
+            {"epochs": 5, "optimizer": partial(torch.optim.SGD, lr=1e200)},
+            "loss: not finite in epoch 1 .*lower the learn",
+        ),
+        ({"epochs": 1, "loss": F.cross_entropy}, r"loss: expected one number per sample, shape \(128,\), got \(\)"),
+        ({"epochs": 1, "loss": lambda z, y: z}, r"loss: expected one number per sample, .* got \(128, 3\)"),
+    ],
+)
 def test_bad_settings_are_refused(settings, message):
     model = seeded(partial(network, activation="tanh"), 0)
     with pytest.raises(ValueError, match=message):
@@ -336,8 +373,15 @@ def test_a_stored_run_is_the_run_without_a_store(tmp_path):
 
 def test_what_does_not_change_the_outcome_finds_the_same_file(tmp_path, trainings):
     base = {"epochs": 2, "snapshots": [0, 1], "store": tmp_path, "device": "cpu"}
-    for change in [{}, {"snapshots": (1, 0)}, {"snapshots": iter([0, 1])}, {"progress": "again"}, {"loss": mse},
-                   {"batch_size": 128}, {"noise": 0.0}]:
+    for change in [
+        {},
+        {"snapshots": (1, 0)},
+        {"snapshots": iter([0, 1])},
+        {"progress": "again"},
+        {"loss": mse},
+        {"batch_size": 128},
+        {"noise": 0.0},
+    ]:
         trained = fit_ensemble(network, [0, 1], TRAIN, VALIDATION, **base | change)
         assert sorted(trained.history.snapshots) == [0, 1]
     assert len(trainings) == 1
@@ -361,12 +405,27 @@ def test_anything_that_changes_the_outcome_gives_another_file(tmp_path, training
         return model
 
     base = {"make_model": network, "seeds": [0, 1], "train": TRAIN, "validation": VALIDATION, "epochs": 1}
-    changes = [{}, {"epochs": 2}, {"seeds": [1, 0]}, {"seeds": [0]}, {"batch_size": 127}, {"noise": 0.1},
-               {"snapshots": [0]}, {"loss": cross_entropy}, {"optimizer": SGD},
-               {"optimizer": partial(torch.optim.SGD, lr=0.2, momentum=0.9)}, {"validation": None},
-               {"validation": TRAIN}, {"train": brighter}, {"train": relabelled}, {"make_model": moved},
-               {"make_model": partial(network, activation="tanh")}, {"make_model": partial(network, batch_norm=True)},
-               {"train": TRAIN[:-1]}, {"validation": VALIDATION[1:]}]
+    changes = [
+        {},
+        {"epochs": 2},
+        {"seeds": [1, 0]},
+        {"seeds": [0]},
+        {"batch_size": 127},
+        {"noise": 0.1},
+        {"snapshots": [0]},
+        {"loss": cross_entropy},
+        {"optimizer": SGD},
+        {"optimizer": partial(torch.optim.SGD, lr=0.2, momentum=0.9)},
+        {"validation": None},
+        {"validation": TRAIN},
+        {"train": brighter},
+        {"train": relabelled},
+        {"make_model": moved},
+        {"make_model": partial(network, activation="tanh")},
+        {"make_model": partial(network, batch_norm=True)},
+        {"train": TRAIN[:-1]},
+        {"validation": VALIDATION[1:]},
+    ]
     for number, change in enumerate(changes, start=1):
         fit_ensemble(**base | change, store=tmp_path, device="cpu")
         assert len(list(tmp_path.iterdir())) == number, change
@@ -390,8 +449,15 @@ def test_no_file_is_left_when_storing_stops_half_way(tmp_path, monkeypatch, trai
 
 def test_a_run_that_fails_stores_nothing(tmp_path):
     with pytest.raises(ValueError, match="not finite"):
-        fit_ensemble(partial(network, activation="tanh"), [0], TRAIN, epochs=5, store=tmp_path, device="cpu",
-                     optimizer=partial(torch.optim.SGD, lr=1e200))
+        fit_ensemble(
+            partial(network, activation="tanh"),
+            [0],
+            TRAIN,
+            epochs=5,
+            store=tmp_path,
+            device="cpu",
+            optimizer=partial(torch.optim.SGD, lr=1e200),
+        )
     assert list(tmp_path.iterdir()) == []
 
 
@@ -408,8 +474,13 @@ def test_a_store_refuses_what_its_name_does_not_describe(tmp_path):
     def local(logits, labels):
         return 2 * mse(logits, labels)
 
-    for setting in [{"loss": lambda z, y: mse(z, y)}, {"loss": local}, {"loss": Scaled(2)},
-                    {"optimizer": lambda p: torch.optim.SGD(p, lr=0.1)}, {"loss": partial(local)}]:
+    for setting in [
+        {"loss": lambda z, y: mse(z, y)},
+        {"loss": local},
+        {"loss": Scaled(2)},
+        {"optimizer": lambda p: torch.optim.SGD(p, lr=0.1)},
+        {"loss": partial(local)},
+    ]:
         with pytest.raises(ValueError, match="optimizer, loss: expected named functions or partial.* with store, got"):
             fit_ensemble(network, [0], TRAIN, epochs=1, store=tmp_path, device="cpu", **setting)
         fit_ensemble(network, [0], TRAIN, epochs=1, device="cpu", **setting)  # fine without a store
@@ -419,7 +490,7 @@ def test_a_store_refuses_what_its_name_does_not_describe(tmp_path):
 
 
 def halving(step):
-    return 0.5 ** step
+    return 0.5**step
 
 
 class Norms:
@@ -450,8 +521,9 @@ def dropping():
     return model
 
 
-@pytest.mark.parametrize("settings, validation", [
-    ({"epochs": 4}, VALIDATION), ({"steps": 13, "schedule": halving, "noise": 0.1}, None)])
+@pytest.mark.parametrize(
+    "settings, validation", [({"epochs": 4}, VALIDATION), ({"steps": 13, "schedule": halving, "noise": 0.1}, None)]
+)
 def test_an_interrupted_run_goes_on_as_if_it_had_not_been(tmp_path, monkeypatch, trainings, settings, validation):
     monkeypatch.setattr(trainer, "SAVE_EVERY", 0.0)
     settings = settings | {"snapshots": [0, 5], "batch_size": 32, "optimizer": ADAM, "device": "cpu"}
@@ -553,7 +625,7 @@ def test_the_loss_of_a_part_of_an_epoch_is_the_mean_over_the_samples_seen():
 def test_a_schedule_multiplies_the_learning_rate_step_by_step():
     ours, theirs = (seeded(network, 0) for _ in range(2))
     fit(ours, TRAIN, steps=5, batch_size=64, optimizer=partial(torch.optim.SGD, lr=0.1), schedule=halving, device="cpu")
-    rates = iter(0.1 * 0.5 ** step for step in range(5))
+    rates = iter(0.1 * 0.5**step for step in range(5))
     random = torch.Generator().manual_seed(0)
     for _ in range(2):
         for rows in torch.randperm(150, generator=random).split(64):
@@ -575,12 +647,15 @@ def test_side_by_side_a_schedule_is_the_same_as_one_by_one():
         close(member.state_dict(), alone.state_dict())
 
 
-@pytest.mark.parametrize("settings, message", [
-    ({}, "epochs, steps: expected one of the two, got None and None"),
-    ({"epochs": 1, "steps": 1}, "epochs, steps: expected one of the two, got 1 and 1"),
-    ({"steps": 0}, "steps: expected a whole number from 1 up, got 0"),
-    ({"steps": 5, "batch_size": 0}, "batch_size: expected a whole number from 1 up, got 0"),
-])
+@pytest.mark.parametrize(
+    "settings, message",
+    [
+        ({}, "epochs, steps: expected one of the two, got None and None"),
+        ({"epochs": 1, "steps": 1}, "epochs, steps: expected one of the two, got 1 and 1"),
+        ({"steps": 0}, "steps: expected a whole number from 1 up, got 0"),
+        ({"steps": 5, "batch_size": 0}, "batch_size: expected a whole number from 1 up, got 0"),
+    ],
+)
 def test_a_bad_length_of_training_is_refused(settings, message):
     with pytest.raises(ValueError, match=message):
         fit(seeded(network, 0), TRAIN, device="cpu", **settings)
@@ -602,7 +677,7 @@ def test_steps_and_schedule_count_in_the_store_and_a_nameless_schedule_is_refuse
 def test_one_cycle_rises_in_a_line_and_falls_as_half_a_cosine(steps, rise):
     factors = torch.tensor([OneCycle(steps, rise)(step) for step in range(steps)], dtype=torch.float64)
     peak = rise * steps
-    up, down = factors[: math.ceil(peak)], factors[math.ceil(peak):]
+    up, down = factors[: math.ceil(peak)], factors[math.ceil(peak) :]
     torch.testing.assert_close(up, torch.arange(1, len(up) + 1) / torch.tensor(peak + 1).double())
     angle = torch.pi * (torch.arange(len(up), steps).double() - peak) / (steps - peak)
     torch.testing.assert_close(down, (0.5 + 0.5 * angle.cos()))
@@ -623,8 +698,16 @@ def test_one_cycle_sets_the_rate_of_every_step():
         made.append(torch.optim.SGD(parameters, lr=0.1))
         return made[0]
 
-    fit(network(), TRAIN, steps=6, batch_size=64, optimizer=sgd, schedule=OneCycle(6, rise=0.5), device="cpu",
-        callbacks=[lambda step, model: rates.append(made[0].param_groups[0]["lr"])])
+    fit(
+        network(),
+        TRAIN,
+        steps=6,
+        batch_size=64,
+        optimizer=sgd,
+        schedule=OneCycle(6, rise=0.5),
+        device="cpu",
+        callbacks=[lambda step, model: rates.append(made[0].param_groups[0]["lr"])],
+    )
     # a callback comes after the rate of the next step has been set
     assert rates == pytest.approx([0.1 * factor for factor in [1 / 4, 2 / 4, 3 / 4, 1, 0.75, 0.25, 0]])
 
@@ -649,21 +732,24 @@ def multi_hot(samples, value=1.0):
 NAN, INFINITE = float("nan"), float("inf")
 
 
-@pytest.mark.parametrize("settings, message", [
-    ({"epochs": 2.5}, "epochs: expected a whole number from 1 up, got 2.5"),
-    ({"epochs": INFINITE}, "epochs: expected a whole number from 1 up, got inf"),
-    ({"epochs": NAN}, "epochs: expected a whole number from 1 up, got nan"),
-    ({"epochs": True}, "epochs: expected a whole number from 1 up, got True"),
-    ({"steps": 2.0}, "steps: expected a whole number from 1 up, got 2.0"),
-    ({"epochs": 1, "batch_size": 7.5}, "batch_size: expected a whole number from 1 up, got 7.5"),
-    ({"epochs": 1, "noise": NAN}, "noise: expected a number from 0 up, got nan"),
-    ({"epochs": 1, "noise": -0.1}, "noise: expected a number from 0 up, got -0.1"),
-    ({"epochs": 1, "noise": True}, "noise: expected a number from 0 up, got True"),
-    ({"epochs": 1, "snapshots": [0.5]}, "snapshots: expected a whole number from 0 up, got 0.5"),
-    ({"epochs": 1, "snapshots": [-1]}, "snapshots: expected a whole number from 0 up, got -1"),
-    ({"epochs": 2, "snapshots": [4, 5]}, "snapshots: expected steps from 0 to 4, the last of the training, got 5"),
-    ({"steps": 3, "snapshots": [4]}, "snapshots: expected steps from 0 to 3, the last of the training, got 4"),
-])
+@pytest.mark.parametrize(
+    "settings, message",
+    [
+        ({"epochs": 2.5}, "epochs: expected a whole number from 1 up, got 2.5"),
+        ({"epochs": INFINITE}, "epochs: expected a whole number from 1 up, got inf"),
+        ({"epochs": NAN}, "epochs: expected a whole number from 1 up, got nan"),
+        ({"epochs": True}, "epochs: expected a whole number from 1 up, got True"),
+        ({"steps": 2.0}, "steps: expected a whole number from 1 up, got 2.0"),
+        ({"epochs": 1, "batch_size": 7.5}, "batch_size: expected a whole number from 1 up, got 7.5"),
+        ({"epochs": 1, "noise": NAN}, "noise: expected a number from 0 up, got nan"),
+        ({"epochs": 1, "noise": -0.1}, "noise: expected a number from 0 up, got -0.1"),
+        ({"epochs": 1, "noise": True}, "noise: expected a number from 0 up, got True"),
+        ({"epochs": 1, "snapshots": [0.5]}, "snapshots: expected a whole number from 0 up, got 0.5"),
+        ({"epochs": 1, "snapshots": [-1]}, "snapshots: expected a whole number from 0 up, got -1"),
+        ({"epochs": 2, "snapshots": [4, 5]}, "snapshots: expected steps from 0 to 4, the last of the training, got 5"),
+        ({"steps": 3, "snapshots": [4]}, "snapshots: expected steps from 0 to 3, the last of the training, got 4"),
+    ],
+)
 def test_a_setting_that_means_nothing_is_refused_before_any_step(monkeypatch, settings, message):
     monkeypatch.setattr(trainer, "one_epoch", None)
     with pytest.raises(ValueError, match=f"^{message}"):
@@ -672,11 +758,16 @@ def test_a_setting_that_means_nothing_is_refused_before_any_step(monkeypatch, se
         fit_ensemble(network, [0], TRAIN, device="cpu", **settings)
 
 
-@pytest.mark.parametrize("settings, message", [
-    ({"batchsize": 5, "learning_rate": 99.0, "seed": 7}, "batchsize: did you mean batch_size?"),
-    ({"learning_rate": 99.0}, "learning_rate: did you mean optimizer?"), ({"lr": 1}, "lr: did you mean optimizer?"),
-    ({"callback": []}, "callback: did you mean callbacks?"), ({"zzz": 1}, "zzz: the settings of a training are ep"),
-])
+@pytest.mark.parametrize(
+    "settings, message",
+    [
+        ({"batchsize": 5, "learning_rate": 99.0, "seed": 7}, "batchsize: did you mean batch_size?"),
+        ({"learning_rate": 99.0}, "learning_rate: did you mean optimizer?"),
+        ({"lr": 1}, "lr: did you mean optimizer?"),
+        ({"callback": []}, "callback: did you mean callbacks?"),
+        ({"zzz": 1}, "zzz: the settings of a training are ep"),
+    ],
+)
 def test_a_misspelt_setting_is_refused_with_the_closest(settings, message):
     with pytest.raises(TypeError, match=message):
         fit_ensemble(network, [0], TRAIN, epochs=1, **settings)
@@ -691,23 +782,41 @@ def test_settings_have_their_defaults_in_one_place():
         settings.epochs = 4
 
 
-@pytest.mark.parametrize("seeds, message", [
-    ([], "seeds: expected at least one"), ([0.5], "seeds: expected a whole number, got 0.5"),
-    ([True], "seeds: expected a whole number, got True")])
+@pytest.mark.parametrize(
+    "seeds, message",
+    [
+        ([], "seeds: expected at least one"),
+        ([0.5], "seeds: expected a whole number, got 0.5"),
+        ([True], "seeds: expected a whole number, got True"),
+    ],
+)
 def test_seeds_are_whole_numbers(seeds, message):
     with pytest.raises(ValueError, match=message):
         fit_ensemble(network, seeds, TRAIN, epochs=1, device="cpu")
 
 
-@pytest.mark.parametrize("train, validation, loss, message", [
-    (multi_hot(9), None, mse, "loss: mse, the default, .* take binary_cross_entropy for multi-hot labels"),
-    (TRAIN, None, binary_cross_entropy, "loss: binary_cross_entropy expects multi-hot labels, .* take cross_entropy"),
-    (TRAIN, multi_hot(9), cross_entropy, "validation: expected class numbers, as of train, got multi-hot labels"),
-    (multi_hot(9), TRAIN, binary_cross_entropy, "validation: expected multi-hot labels, as of train, got class"),
-    (multi_hot(9, 5.0), None, binary_cross_entropy, "labels: expected multi-hot, zeros and ones, got other values"),
-    (multi_hot(9, NAN), None, binary_cross_entropy, "labels: expected multi-hot, zeros and ones, got other values"),
-    (multi_hot(9), multi_hot(9, 0.5), binary_cross_entropy, "labels: expected multi-hot, zeros and ones, got other"),
-])
+@pytest.mark.parametrize(
+    "train, validation, loss, message",
+    [
+        (multi_hot(9), None, mse, "loss: mse, the default, .* take binary_cross_entropy for multi-hot labels"),
+        (
+            TRAIN,
+            None,
+            binary_cross_entropy,
+            "loss: binary_cross_entropy expects multi-hot labels, .* take cross_entropy",
+        ),
+        (TRAIN, multi_hot(9), cross_entropy, "validation: expected class numbers, as of train, got multi-hot labels"),
+        (multi_hot(9), TRAIN, binary_cross_entropy, "validation: expected multi-hot labels, as of train, got class"),
+        (multi_hot(9, 5.0), None, binary_cross_entropy, "labels: expected multi-hot, zeros and ones, got other values"),
+        (multi_hot(9, NAN), None, binary_cross_entropy, "labels: expected multi-hot, zeros and ones, got other values"),
+        (
+            multi_hot(9),
+            multi_hot(9, 0.5),
+            binary_cross_entropy,
+            "labels: expected multi-hot, zeros and ones, got other",
+        ),
+    ],
+)
 def test_labels_that_the_loss_or_the_other_split_does_not_fit_are_refused(train, validation, loss, message):
     with pytest.raises(ValueError, match=message):
         fit(network(), train, validation, epochs=1, loss=loss, device="cpu")
@@ -760,8 +869,10 @@ def test_dropout_of_nothing_is_no_chance():
     close(fit_ensemble(make, [0, 1], TRAIN, epochs=1, device="cpu").models[0].state_dict(), alone.state_dict())
 
 
-@pytest.mark.parametrize("device", ["cpu", pytest.param("cuda", marks=pytest.mark.skipif(
-    not torch.cuda.is_available(), reason="needs a GPU"))])
+@pytest.mark.parametrize(
+    "device",
+    ["cpu", pytest.param("cuda", marks=pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU"))],
+)
 def test_snapshots_lie_on_the_cpu_fresh_and_read_back(tmp_path, device):
     for _ in range(2):
         trained = fit_ensemble(network, [0, 1], TRAIN, epochs=1, snapshots=[0, 1], store=tmp_path, device=device)

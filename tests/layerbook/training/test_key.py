@@ -90,11 +90,20 @@ def swapped():
 
 
 DIFFERENT = {
-    "itself": network, "another activation": lambda: network(activation="tanh"), "frozen": lambda: frozen(network()),
-    "double": lambda: network().double(), "hooked": lambda: hooked(network()), "another order": swapped,
-    "tied by value": tied, "tied": shared, "a number": Scaled, "another number": lambda: Scaled(3.0),
-    "text for a number": lambda: Scaled("2.0"), "a function": lambda: Scaled(act=torch.tanh),
-    "a tuple": lambda: Scaled(sizes=(2, 1)), "a buffer that is not saved": lambda: Scaled(shift=1.0),
+    "itself": network,
+    "another activation": lambda: network(activation="tanh"),
+    "frozen": lambda: frozen(network()),
+    "double": lambda: network().double(),
+    "hooked": lambda: hooked(network()),
+    "another order": swapped,
+    "tied by value": tied,
+    "tied": shared,
+    "a number": Scaled,
+    "another number": lambda: Scaled(3.0),
+    "text for a number": lambda: Scaled("2.0"),
+    "a function": lambda: Scaled(act=torch.tanh),
+    "a tuple": lambda: Scaled(sizes=(2, 1)),
+    "a buffer that is not saved": lambda: Scaled(shift=1.0),
     "other code": Doubled,
 }
 
@@ -112,11 +121,24 @@ def test_equal_values_in_another_layout_or_mode_are_the_same_network():
     assert key(plain) == key(other)
 
 
-SETTINGS = [{}, {"epochs": 2}, {"epochs": None, "steps": 1}, {"batch_size": 7}, {"noise": 0.1}, {"snapshots": (0,)},
-            {"loss": cross_entropy}, {"schedule": OneCycle(5)}, {"schedule": OneCycle(6)},
-            {"optimizer": partial(torch.optim.SGD, lr=0.1)}, {"optimizer": partial(torch.optim.SGD, lr=0.2)},
-            {"optimizer": partial(torch.optim.Adam, lr=0.1)}, {"seeds": [1]}, {"validation": TRAIN},
-            {"train": TRAIN[:-1]}, {"train": Split(TRAIN.images, TRAIN.labels.flip(0))}]
+SETTINGS = [
+    {},
+    {"epochs": 2},
+    {"epochs": None, "steps": 1},
+    {"batch_size": 7},
+    {"noise": 0.1},
+    {"snapshots": (0,)},
+    {"loss": cross_entropy},
+    {"schedule": OneCycle(5)},
+    {"schedule": OneCycle(6)},
+    {"optimizer": partial(torch.optim.SGD, lr=0.1)},
+    {"optimizer": partial(torch.optim.SGD, lr=0.2)},
+    {"optimizer": partial(torch.optim.Adam, lr=0.1)},
+    {"seeds": [1]},
+    {"validation": TRAIN},
+    {"train": TRAIN[:-1]},
+    {"train": Split(TRAIN.images, TRAIN.labels.flip(0))},
+]
 
 
 def test_different_settings_have_different_keys_and_each_always_the_same():
@@ -126,9 +148,15 @@ def test_different_settings_have_different_keys_and_each_always_the_same():
     assert key(network()) == key(network(), progress="shown", snapshots=iter(()), callbacks=[])
 
 
-plain = st.recursive(st.none() | st.booleans() | st.integers(-3, 3) | st.floats(-2, 2) | st.text("ab", max_size=2),
-                     lambda inner: st.lists(inner, max_size=3) | st.tuples(inner, inner)
-                     | st.dictionaries(st.text("ab", max_size=2), inner, max_size=2), max_leaves=6)
+plain = st.recursive(
+    st.none() | st.booleans() | st.integers(-3, 3) | st.floats(-2, 2) | st.text("ab", max_size=2),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.tuples(inner, inner)
+        | st.dictionaries(st.text("ab", max_size=2), inner, max_size=2)
+    ),
+    max_leaves=6,
+)
 
 
 @settings(max_examples=60, deadline=None)
@@ -167,7 +195,7 @@ def test_an_ensemble_keeps_buffers_that_a_state_dict_leaves_out(tmp_path):
     assert len(list(tmp_path.iterdir())) == 1
 
 
-MODULE = '''
+MODULE = """
 from layerbook.training.fit import mse
 {constant}
 
@@ -179,7 +207,7 @@ def loss(logits, labels):
 
 def helped(values):
     return {helped}
-'''
+"""
 SAME = [{}, {"text": '"""Explained."""'}, {"text": "# explained"}, {"constant": "FACTOR = 2.0\nother = 5"}]
 OTHER = [{"helped": "FACTOR * values + 1"}, {"constant": "FACTOR = 3.0"}, {"text": "logits = logits + 1"}]
 
@@ -197,7 +225,7 @@ def loss_of(folder, **parts):
 
 def test_a_function_counts_by_its_code_and_by_what_it_reads_not_by_its_file_or_comments(tmp_path):
     keys = [key(network(), loss=loss_of(tmp_path / str(i), **parts)) for i, parts in enumerate(SAME + OTHER)]
-    assert len(set(keys[:len(SAME)])) == 1 and len(set(keys)) == 1 + len(OTHER)
+    assert len(set(keys[: len(SAME)])) == 1 and len(set(keys)) == 1 + len(OTHER)
 
 
 def test_code_that_was_changed_after_its_import_names_no_training(tmp_path):
@@ -250,8 +278,10 @@ class OtherWatch(Watch):
 
 def test_a_callback_counts_by_its_code_and_its_functions_and_not_by_what_it_has_seen(monkeypatch):
     def keys():
-        return [key(network(), callbacks=[watch]) for watch in
-                (Watch(), OtherWatch(), Watch(threshold), Watch(half), Watch(threshold, half))]
+        return [
+            key(network(), callbacks=[watch])
+            for watch in (Watch(), OtherWatch(), Watch(threshold), Watch(half), Watch(threshold, half))
+        ]
 
     before = keys()
     SEEN.append("something")
@@ -272,9 +302,16 @@ class Scenes:
         return scenes(self.count)(epoch)
 
 
-@pytest.mark.parametrize("make", [
-    scenes, Scenes, lambda count: partial(Scenes.__call__, Scenes(count)), lambda count: Scenes(count).__call__,
-    lambda count: [lambda epoch: TRAIN[: 9 + epoch], lambda epoch: TRAIN[: 8 + 2 * epoch]][count - 1]])
+@pytest.mark.parametrize(
+    "make",
+    [
+        scenes,
+        Scenes,
+        lambda count: partial(Scenes.__call__, Scenes(count)),
+        lambda count: Scenes(count).__call__,
+        lambda count: [lambda epoch: TRAIN[: 9 + epoch], lambda epoch: TRAIN[: 8 + 2 * epoch]][count - 1],
+    ],
+)
 def test_a_function_of_the_epoch_counts_by_what_it_gives_later_too(make):
     assert key(network(), make(1)) == key(network(), make(1)) != key(network(), make(2))
 
@@ -321,8 +358,14 @@ def test_keys_are_the_same_in_another_process_and_after_modules_have_moved(tmp_p
     assert printed(tmp_path, "2") == before
 
 
-@pytest.mark.parametrize("old, new", [("each.mean(1).sum()", "each.mean(1).mean()"), ("div_(255)", "div_(256)"),
-                                      ("manual_seed(seeds[0])", "manual_seed(seeds[-1])")])
+@pytest.mark.parametrize(
+    "old, new",
+    [
+        ("each.mean(1).sum()", "each.mean(1).mean()"),
+        ("div_(255)", "div_(256)"),
+        ("manual_seed(seeds[0])", "manual_seed(seeds[-1])"),
+    ],
+)
 def test_other_code_that_trains_has_another_key(tmp_path, old, new):
     top = Path(sys.modules[fingerprint.__module__.split(".")[0]].__file__).parents[1]
     for package in ("layerlib", "layerbook"):

@@ -24,8 +24,14 @@ TRAIN = Split(torch.arange(40 * 4, dtype=torch.uint8).reshape(40, 1, 2, 2), torc
 
 
 def made(commit="a", device="CPU", seconds=10.0, date="2025-01-02T03:04:05+00:00", torch="2.6", dirty=False):
-    return {"commit": commit * 40, "dirty": dirty, "device": device, "versions": {"torch": torch}, "date": date,
-            "seconds": seconds}
+    return {
+        "commit": commit * 40,
+        "dirty": dirty,
+        "device": device,
+        "versions": {"torch": torch},
+        "date": date,
+        "seconds": seconds,
+    }
 
 
 def trained(store, **options):
@@ -96,8 +102,14 @@ def test_outside_git_the_code_has_no_commit_also_where_another_repository_is_aro
 
 
 def test_trainings_are_told_once_for_each_code_device_and_versions():
-    origins = [made(date="2025-01-04T00:00:00+00:00"), made(seconds=5.5), made("b", seconds=1), made(device="H100"),
-               made(torch="2.7"), made(dirty=True)]
+    origins = [
+        made(date="2025-01-04T00:00:00+00:00"),
+        made(seconds=5.5),
+        made("b", seconds=1),
+        made(device="H100"),
+        made(torch="2.7"),
+        made(dirty=True),
+    ]
     told = summarised(origins)
     assert len(told) == 5 and sum(each["trainings"] for each in told) == 6
     [twice] = [each for each in told if each["trainings"] == 2]
@@ -106,15 +118,25 @@ def test_trainings_are_told_once_for_each_code_device_and_versions():
     assert json.loads(json.dumps(told)) == told
 
 
-@pytest.mark.parametrize(("origins", "words"), [
-    ([made(seconds=195.4)], "trained at commit aaaaaaa on CPU in 195 s (1 training, 2025-01-02)"),
-    ([made(seconds=2000), made(seconds=2380)], "trained at commit aaaaaaa on CPU in 73 min (2 trainings, 2025-01-02)"),
-    ([made(seconds=18_000), made("b", "H100", dirty=True, date="2025-01-03T00:00:00+00:00")],
-     "trained at commit aaaaaaa on CPU in 5.0 h (1 training, 2025-01-02); at commit bbbbbbb with local changes on H100 "
-     "in 10 s (1 training, 2025-01-03)"),
-    ([made() | NOWHERE, made(date="2025-02-01T00:00:00+00:00") | NOWHERE],
-     "trained outside git on CPU in 20 s (2 trainings, 2025-01-02 to 2025-02-01)"),
-])
+@pytest.mark.parametrize(
+    ("origins", "words"),
+    [
+        ([made(seconds=195.4)], "trained at commit aaaaaaa on CPU in 195 s (1 training, 2025-01-02)"),
+        (
+            [made(seconds=2000), made(seconds=2380)],
+            "trained at commit aaaaaaa on CPU in 73 min (2 trainings, 2025-01-02)",
+        ),
+        (
+            [made(seconds=18_000), made("b", "H100", dirty=True, date="2025-01-03T00:00:00+00:00")],
+            "trained at commit aaaaaaa on CPU in 5.0 h (1 training, 2025-01-02); at commit bbbbbbb with local "
+            "changes on H100 in 10 s (1 training, 2025-01-03)",
+        ),
+        (
+            [made() | NOWHERE, made(date="2025-02-01T00:00:00+00:00") | NOWHERE],
+            "trained outside git on CPU in 20 s (2 trainings, 2025-01-02 to 2025-02-01)",
+        ),
+    ],
+)
 def test_trainings_in_words(origins, words):
     assert trained_by(summarised(origins)) == words
 
@@ -122,6 +144,7 @@ def test_trainings_in_words(origins, words):
 @pytest.fixture
 def recorded(tmp_path, monkeypatch):
     """Make a record of a run whose report has this store."""
+
     def record(store):
         report = Report("toy", "paper", store=store)
         report.claim("1", "s", "p", "h", above("text", 2.0, 1.0))
@@ -159,11 +182,16 @@ def test_records_without_trainings_are_read_and_shown_as_they_were(tmp_path, rec
         assert recorded_by(record, tmp_path / "records") == shown
 
 
-@pytest.mark.parametrize(("change", "message"), [
-    ({"trainings": None}, "trainings: expected integer, got null"), ({"device": 7}, "device: expected string, got"),
-    ({"commit": "7"}, "commit: expected 40 hexadecimal"), ({"seconds": True}, "seconds: expected number, got boolean"),
-    ({"first": "yesterday"}, "first: expected year-month-day and time, got 'yesterday'"),
-])
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"trainings": None}, "trainings: expected integer, got null"),
+        ({"device": 7}, "device: expected string, got"),
+        ({"commit": "7"}, "commit: expected 40 hexadecimal"),
+        ({"seconds": True}, "seconds: expected number, got boolean"),
+        ({"first": "yesterday"}, "first: expected year-month-day and time, got 'yesterday'"),
+    ],
+)
 def test_a_record_with_damaged_trainings_is_not_written(tmp_path, recorded, change, message):
     record = recorded(None)
     record["provenance"]["trainings"] = [summarised([made()])[0] | change]

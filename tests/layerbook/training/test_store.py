@@ -34,9 +34,12 @@ def same(ours, theirs):
 
 
 DAMAGES = {
-    "one bit": lambda raw: raw[: len(raw) // 2] + bytes([raw[len(raw) // 2] ^ 1]) + raw[len(raw) // 2 + 1:],
-    "truncated": lambda raw: raw[:-1], "longer": lambda raw: raw + b"\0", "empty": lambda raw: b"",
-    "garbage": lambda raw: b"garbage" * 9, "the header alone": lambda raw: raw[:52],
+    "one bit": lambda raw: raw[: len(raw) // 2] + bytes([raw[len(raw) // 2] ^ 1]) + raw[len(raw) // 2 + 1 :],
+    "truncated": lambda raw: raw[:-1],
+    "longer": lambda raw: raw + b"\0",
+    "empty": lambda raw: b"",
+    "garbage": lambda raw: b"garbage" * 9,
+    "the header alone": lambda raw: raw[:52],
     "another format": lambda raw: raw[52:],
 }
 
@@ -70,8 +73,10 @@ def test_no_flipped_bit_is_read_back(tmp_path_factory, data):
         kept.read()
 
 
-@pytest.mark.parametrize("make", [
-    lambda folder: folder.write_text(""), lambda folder: folder.symlink_to(folder.parent / "nowhere" / "at all")])
+@pytest.mark.parametrize(
+    "make",
+    [lambda folder: folder.write_text(""), lambda folder: folder.symlink_to(folder.parent / "nowhere" / "at all")],
+)
 def test_a_store_that_cannot_be_one_is_noticed_before_the_first_epoch(tmp_path, monkeypatch, make):
     folder = tmp_path / "store"
     make(folder)
@@ -107,8 +112,13 @@ def test_writers_with_equal_process_numbers_share_no_part(tmp_path, monkeypatch)
 
 def test_parts_that_killed_writers_left_go_after_a_day_and_those_of_others_stay(tmp_path):
     old = time.time() - 25 * 3600
-    names = {".a.0.part.pt": old, ".a.1.part.pt": time.time(), ".b.0.part.pt": old, ".a.0.part.json": old,
-             "a.0.pt": old}
+    names = {
+        ".a.0.part.pt": old,
+        ".a.1.part.pt": time.time(),
+        ".b.0.part.pt": old,
+        ".a.0.part.json": old,
+        "a.0.pt": old,
+    }
     for name, age in names.items():
         (tmp_path / name).write_text("left")
         os.utime(tmp_path / name, (age, age))
@@ -129,8 +139,9 @@ torch.save(state, {out!r})
 
 def process(store, out, epochs=12, before=""):
     script = before + TRAINING.format(tests=str(Path(__file__).parent), store=str(store), out=str(out), epochs=epochs)
-    return subprocess.Popen([sys.executable, "-c", script], stderr=subprocess.PIPE, text=True,
-                            env=os.environ | {"OMP_NUM_THREADS": "1"})
+    return subprocess.Popen(
+        [sys.executable, "-c", script], stderr=subprocess.PIPE, text=True, env=os.environ | {"OMP_NUM_THREADS": "1"}
+    )
 
 
 def test_two_processes_that_train_the_same_end_well_with_the_same(tmp_path):

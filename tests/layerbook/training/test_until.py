@@ -84,7 +84,7 @@ def test_each_network_keeps_the_weights_of_the_first_epoch_that_knows_its_sample
     assert trained.history.reached.tolist() == [True] * 3
     assert trained.history.measured.shape == trained.history.loss.shape == (3, max(took))
     for member, row, epoch in zip(trained.models, trained.history.measured, took, strict=True):
-        assert row[epoch - 1] == accuracy(member, TRAIN) >= 0.9 and (row[:epoch - 1] < 0.9).all()
+        assert row[epoch - 1] == accuracy(member, TRAIN) >= 0.9 and (row[: epoch - 1] < 0.9).all()
 
 
 def test_the_last_weights_are_kept_where_the_epochs_are_over_before_and_reached_says_so():
@@ -129,17 +129,21 @@ def test_a_settled_network_is_that_of_a_plain_loop_over_the_validation_loss():
     torch.testing.assert_close(history.measured, torch.tensor(losses, dtype=torch.float64))
 
 
-@pytest.mark.parametrize("course, patience, tolerance, reached", [
-    ([3, 2, 1], 3, 0, False),  # no epoch yet before the last three
-    ([3, 2, 1, 0.9], 3, 0, False),
-    ([1, 2, 3, 4], 3, 0, True),
-    ([1, 1, 1], 2, 0, True),
-    ([2, 1.5, 1.6, 1.25], 2, 0.25, True),
-    ([2, 1.5, 1.6, 1.24], 2, 0.25, False),
-    ([2, 1.5, 1.24, 9], 2, 0.25, False),  # a fall within the patience counts, though the loss rose again
-])
-def test_a_loss_has_settled_where_the_last_epochs_brought_no_more_than_the_tolerance(course, patience, tolerance,
-                                                                                    reached):
+@pytest.mark.parametrize(
+    "course, patience, tolerance, reached",
+    [
+        ([3, 2, 1], 3, 0, False),  # no epoch yet before the last three
+        ([3, 2, 1, 0.9], 3, 0, False),
+        ([1, 2, 3, 4], 3, 0, True),
+        ([1, 1, 1], 2, 0, True),
+        ([2, 1.5, 1.6, 1.25], 2, 0.25, True),
+        ([2, 1.5, 1.6, 1.24], 2, 0.25, False),
+        ([2, 1.5, 1.24, 9], 2, 0.25, False),  # a fall within the patience counts, though the loss rose again
+    ],
+)
+def test_a_loss_has_settled_where_the_last_epochs_brought_no_more_than_the_tolerance(
+    course, patience, tolerance, reached
+):
     course = torch.tensor([course, [9.0 - i for i in range(len(course))]], dtype=torch.float64)
     assert Settled(patience, tolerance).reached(course).tolist() == [reached, False]
 
@@ -258,28 +262,38 @@ def test_a_network_with_two_outputs_settles_by_its_joint_loss():
     labels = (torch.rand(60, 3, generator=torch.Generator().manual_seed(0)) < 0.4).float()
     several = Split(VALIDATION.images, labels)
     both = WithClassifier(seeded(0), "linear2", 3, several.images[:1], auxiliary=True)
-    history = fit(both, several[:40], several[40:], epochs=200, loss=joint_cross_entropy, until=Settled(3, 1e-3),
-                  **ONE_BY_ONE)
+    history = fit(
+        both, several[:40], several[40:], epochs=200, loss=joint_cross_entropy, until=Settled(3, 1e-3), **ONE_BY_ONE
+    )
     assert history.reached and history.best_epoch < 200
     with torch.no_grad():
         expected = joint_cross_entropy(both.eval()(as_input(several.images[40:], torch.float64)), labels[40:]).mean()
     assert history.measured[-1].item() == pytest.approx(expected.item(), abs=1e-12)
 
 
-@pytest.mark.parametrize("make, message", [
-    (lambda: TrainAccuracy(0), "share: expected a number above 0, at most 1, got 0"),
-    (lambda: TrainAccuracy(99.9), "share: expected a number above 0, at most 1, got 99.9"),
-    (lambda: TrainAccuracy(math.nan), "share: expected a number above 0, at most 1, got nan"),
-    (lambda: Settled(0), "patience: expected a whole number from 1 up, got 0"),
-    (lambda: Settled(2.5), "patience: expected a whole number from 1 up, got 2.5"),
-    (lambda: Settled(2, -1), "tolerance: expected a number from 0 up, got -1"),
-    (lambda: fit(seeded(0), TRAIN, epochs=1, until=Settled(), device="cpu"),
-     "until: Settled looks at the loss on a validation split, and there is none"),
-    (lambda: fit(seeded(0), TRAIN, epochs=1, until=0.999, device="cpu"),
-     r"until: expected a rule such as TrainAccuracy\(0.999\), got 0.999"),
-    (lambda: fit(seeded(0), TRAIN, until=TrainAccuracy(0.9), device="cpu"),
-     "epochs, steps: expected one of the two"),
-])
+@pytest.mark.parametrize(
+    "make, message",
+    [
+        (lambda: TrainAccuracy(0), "share: expected a number above 0, at most 1, got 0"),
+        (lambda: TrainAccuracy(99.9), "share: expected a number above 0, at most 1, got 99.9"),
+        (lambda: TrainAccuracy(math.nan), "share: expected a number above 0, at most 1, got nan"),
+        (lambda: Settled(0), "patience: expected a whole number from 1 up, got 0"),
+        (lambda: Settled(2.5), "patience: expected a whole number from 1 up, got 2.5"),
+        (lambda: Settled(2, -1), "tolerance: expected a number from 0 up, got -1"),
+        (
+            lambda: fit(seeded(0), TRAIN, epochs=1, until=Settled(), device="cpu"),
+            "until: Settled looks at the loss on a validation split, and there is none",
+        ),
+        (
+            lambda: fit(seeded(0), TRAIN, epochs=1, until=0.999, device="cpu"),
+            r"until: expected a rule such as TrainAccuracy\(0.999\), got 0.999",
+        ),
+        (
+            lambda: fit(seeded(0), TRAIN, until=TrainAccuracy(0.9), device="cpu"),
+            "epochs, steps: expected one of the two",
+        ),
+    ],
+)
 def test_what_is_no_rule_is_refused(make, message):
     with pytest.raises(ValueError, match=message):
         make()

@@ -15,9 +15,16 @@ def dnn6(activation="relu"):
 
 def cnn():
     torch.manual_seed(0)
-    return nn.Sequential(nn.Conv2d(1, 4, 5, stride=3, padding=1, padding_mode="reflect"), nn.BatchNorm2d(4), nn.ReLU(),
-                         nn.Conv2d(4, 6, 3, groups=2, dilation=2, bias=False), nn.GELU(),
-                         nn.ConvTranspose2d(6, 3, 2), nn.Flatten(), nn.Linear(108, 10))
+    return nn.Sequential(
+        nn.Conv2d(1, 4, 5, stride=3, padding=1, padding_mode="reflect"),
+        nn.BatchNorm2d(4),
+        nn.ReLU(),
+        nn.Conv2d(4, 6, 3, groups=2, dilation=2, bias=False),
+        nn.GELU(),
+        nn.ConvTranspose2d(6, 3, 2),
+        nn.Flatten(),
+        nn.Linear(108, 10),
+    )
 
 
 def batch(dtype, n=16):
@@ -34,8 +41,9 @@ def test_direct_losses_have_the_whole_losss_gradient_in_every_layer(model, dtype
     F.cross_entropy(model(x), y, reduction="sum").backward()
     for each in propagate(model, x, y).values():
         whole = [p.grad for p in each.layer.parameters()]
-        encoder = torch.autograd.grad(direct_loss_fp(each.layer, each.input, each.target).sum(),
-                                      list(each.layer.parameters()))
+        encoder = torch.autograd.grad(
+            direct_loss_fp(each.layer, each.input, each.target).sum(), list(each.layer.parameters())
+        )
         decoder = torch.autograd.grad(direct_loss_bp(each.layer, each.input, each.target).sum(), each.layer.weight)
         for got, wanted in zip([*encoder, *decoder], [*whole, each.layer.weight.grad], strict=True):
             assert (got - wanted).norm() <= most * wanted.norm()
@@ -47,8 +55,11 @@ def test_gradient_gaps_name_what_there_is_and_leave_the_model_as_it_was():
     model, (x, y) = cnn().double(), batch(torch.float64)
     model[0].requires_grad_(False)
     gaps = gradient_gaps(model, x, y)
-    assert [list(row) for row in gaps.values()] == [["fp weight", "fp bias", "bp weight"], ["fp weight", "bp weight"],
-                                                    *[["fp weight", "fp bias", "bp weight"]] * 2]
+    assert [list(row) for row in gaps.values()] == [
+        ["fp weight", "fp bias", "bp weight"],
+        ["fp weight", "bp weight"],
+        *[["fp weight", "fp bias", "bp weight"]] * 2,
+    ]
     assert not model[0].weight.requires_grad and model.training
     assert all(p.grad is None for p in model.parameters())
 

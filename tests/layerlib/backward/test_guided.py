@@ -19,9 +19,20 @@ LITERAL = {
     "leaky_relu": (lambda z: np.where(z > 0, z, 0.01 * z), lambda z: np.where(z > 0, 1, 0.01)),
     "elu": (lambda z: np.where(z > 0, z, np.expm1(z)), lambda z: np.where(z > 0, 1, np.exp(z))),
 }
-MODULES = {"sigmoid": nn.Sigmoid, "tanh": nn.Tanh, "relu": nn.ReLU, "leaky_relu": nn.LeakyReLU, "elu": nn.ELU,
-           "gelu": nn.GELU, "silu": nn.SiLU, "softplus": nn.Softplus, "softsign": nn.Softsign, "selu": nn.SELU,
-           "relu6": nn.ReLU6, "hardtanh": nn.Hardtanh}
+MODULES = {
+    "sigmoid": nn.Sigmoid,
+    "tanh": nn.Tanh,
+    "relu": nn.ReLU,
+    "leaky_relu": nn.LeakyReLU,
+    "elu": nn.ELU,
+    "gelu": nn.GELU,
+    "silu": nn.SiLU,
+    "softplus": nn.Softplus,
+    "softsign": nn.Softsign,
+    "selu": nn.SELU,
+    "relu6": nn.ReLU6,
+    "hardtanh": nn.Hardtanh,
+}
 
 
 class Step(nn.Module):
@@ -89,14 +100,25 @@ def test_guided_picture_with_any_activation_is_equation_11_with_its_derivative(n
     model, (x, y) = network(MODULES[name]()), batch()
     function = MODULES[name]()
     slope = torch.vmap(torch.func.grad(lambda z: function(z)))
-    expected = literal_guided(model, x, y, lambda z: function(torch.from_numpy(z)).numpy(),
-                              lambda z: slope(torch.from_numpy(z)).numpy(), True)
+    expected = literal_guided(
+        model, x, y, lambda z: function(torch.from_numpy(z)).numpy(), lambda z: slope(torch.from_numpy(z)).numpy(), True
+    )
     torch.testing.assert_close(guided_bp_image(model, x, y), expected, rtol=1e-10, atol=1e-15)
 
 
 FUNCTIONAL = {
-    "relu": [F.relu, torch.relu, lambda t: t.relu(), F.relu_, torch.relu_, lambda t: t.relu_(), nn.ReLU(inplace=True),
-             lambda t: F.relu(t, inplace=True), lambda t: F.relu(input=t), lambda t: t[None].select(0, 0).relu_()],
+    "relu": [
+        F.relu,
+        torch.relu,
+        lambda t: t.relu(),
+        F.relu_,
+        torch.relu_,
+        lambda t: t.relu_(),
+        nn.ReLU(inplace=True),
+        lambda t: F.relu(t, inplace=True),
+        lambda t: F.relu(input=t),
+        lambda t: t[None].select(0, 0).relu_(),
+    ],
     "leaky_relu": [F.leaky_relu, F.leaky_relu_, nn.LeakyReLU(inplace=True)],
     "elu": [F.elu, F.elu_, nn.ELU(inplace=True)],
     "gelu": [F.gelu],
@@ -116,8 +138,18 @@ def test_functional_activations_give_the_picture_of_the_module(name, call):
 
 def conv_net():
     torch.manual_seed(0)
-    return nn.Sequential(nn.Conv2d(1, 4, 5, stride=2), nn.BatchNorm2d(4), nn.ReLU(), nn.Conv2d(4, 6, 3), nn.ReLU(),
-                         nn.MaxPool2d(2), nn.Flatten(), nn.Linear(150, 32), nn.ReLU(), nn.Linear(32, 10)).eval()
+    return nn.Sequential(
+        nn.Conv2d(1, 4, 5, stride=2),
+        nn.BatchNorm2d(4),
+        nn.ReLU(),
+        nn.Conv2d(4, 6, 3),
+        nn.ReLU(),
+        nn.MaxPool2d(2),
+        nn.Flatten(),
+        nn.Linear(150, 32),
+        nn.ReLU(),
+        nn.Linear(32, 10),
+    ).eval()
 
 
 def deep():
@@ -215,8 +247,13 @@ def test_recurrent_layers_are_refused(kind):
 
         def forward(self, x):
             x = x.unflatten(1, (4, 5))
-            z = self.rows(x[:, 0])[0] if kind == "LSTMCell" else self.rows(x[:, 0]) if "Cell" in kind else (
-                self.rows(x.transpose(0, 1))[0][-1])
+            z = (
+                self.rows(x[:, 0])[0]
+                if kind == "LSTMCell"
+                else self.rows(x[:, 0])
+                if "Cell" in kind
+                else (self.rows(x.transpose(0, 1))[0][-1])
+            )
             return self.out(z)
 
     x, y = batch()
@@ -292,8 +329,9 @@ def test_a_certain_sample_has_a_picture_in_float32():
         model[0].weight.mul_(40)
     x = batch()[0].float()
     y = model(x).argmax(1)
-    torch.testing.assert_close(bp_image(model, x, y).double(), bp_image(model.double(), x.double(), y),
-                               rtol=1e-3, atol=0)
+    torch.testing.assert_close(
+        bp_image(model, x, y).double(), bp_image(model.double(), x.double(), y), rtol=1e-3, atol=0
+    )
 
 
 def test_bad_input_is_refused():

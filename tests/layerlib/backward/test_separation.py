@@ -22,7 +22,7 @@ def literal_accuracy(features, labels, k):
     for i in range(len(features)):
         others = np.arange(len(features)) != i
         knn = KNeighborsClassifier(k, metric="cosine", algorithm="brute").fit(features[others], labels[others])
-        right += knn.predict(features[i:i + 1])[0] == labels[i]
+        right += knn.predict(features[i : i + 1])[0] == labels[i]
     return right / len(features)
 
 

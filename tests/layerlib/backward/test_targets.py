@@ -18,9 +18,17 @@ def dnn6(bias="all", activation="relu", seed=0):
 
 def cnn():
     torch.manual_seed(0)
-    return nn.Sequential(nn.Conv2d(1, 4, 3, stride=2), nn.BatchNorm2d(4), nn.ReLU(inplace=True), nn.MaxPool2d(2),
-                         nn.Conv2d(4, 6, 3, padding=1, groups=2), nn.ELU(), nn.Dropout(0.5), nn.Flatten(),
-                         nn.Linear(216, 10))
+    return nn.Sequential(
+        nn.Conv2d(1, 4, 3, stride=2),
+        nn.BatchNorm2d(4),
+        nn.ReLU(inplace=True),
+        nn.MaxPool2d(2),
+        nn.Conv2d(4, 6, 3, padding=1, groups=2),
+        nn.ELU(),
+        nn.Dropout(0.5),
+        nn.Flatten(),
+        nn.Linear(216, 10),
+    )
 
 
 def batch(n=12, shape=(1, 28, 28), dtype=torch.float64):
@@ -50,7 +58,7 @@ def literal(model, x, y):
     for i in range(len(x)):
         zs = []
         handles = [m.register_forward_hook(lambda m, a, z, zs=zs: (zs.append(z), z * 1)[1]) for m in layers]
-        loss = F.cross_entropy(model(x[i:i + 1]), y[i:i + 1])
+        loss = F.cross_entropy(model(x[i : i + 1]), y[i : i + 1])
         for each, z, g in zip(found, zs, torch.autograd.grad(loss, zs), strict=True):
             each.append((z.detach(), g))
         for handle in handles:
@@ -86,7 +94,8 @@ def test_targets_agree_with_finite_differences_of_the_loss():
         losses = []
         for sign in (1, -1):
             handle = model.linear3.register_forward_hook(
-                lambda m, a, z, s=sign, u=unit: z + s * step * F.one_hot(torch.tensor(u), 100))
+                lambda m, a, z, s=sign, u=unit: z + s * step * F.one_hot(torch.tensor(u), 100)
+            )
             losses.append(F.cross_entropy(model(x), y, reduction="none"))
             handle.remove()
         torch.testing.assert_close(got[:, unit], ((losses[0] - losses[1]) / (2 * step)).detach(), rtol=1e-6, atol=1e-9)
@@ -139,6 +148,7 @@ def test_all_is_restored_after_an_exception_within_the_model():
     class Fails(nn.Module):
         def forward(self, x):
             raise RuntimeError("stop")
+
     model = nn.Sequential(nn.Linear(4, 4), Fails()).train()
     with pytest.raises(RuntimeError, match="stop"):
         targets(model, torch.rand(2, 4), torch.zeros(2, dtype=torch.int64))
@@ -240,9 +250,9 @@ def test_bad_models_are_refused():
             z = self[1](x)
             x += 1
             return z
+
     refused(Overwrites(nn.Linear(6, 6), linear), x, y, "the input of layer '1' was overwritten in place")
     refused(Cut(nn.Linear(6, 6), linear), x, y, r"the loss does not reach \['0'\]")
-
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs CUDA")

@@ -17,8 +17,11 @@ from layerlib.data.load import label_vectors, load
 from layerlib.data.splits import Split
 
 # the network's own list: its index is the category number, gaps and all
-COCO_NUMBERS = {name: number for number, name in enumerate(
-    detection.FasterRCNN_ResNet50_FPN_Weights.COCO_V1.meta["categories"]) if name not in ("__background__", "N/A")}
+COCO_NUMBERS = {
+    name: number
+    for number, name in enumerate(detection.FasterRCNN_ResNet50_FPN_Weights.COCO_V1.meta["categories"])
+    if name not in ("__background__", "N/A")
+}
 VOC_NAMES = tuple(segmentation.FCN_ResNet50_Weights.COCO_WITH_VOC_LABELS_V1.meta["categories"][1:])
 COLOURS = [(250, 10, 20), (30, 240, 10), (20, 30, 230), (240, 230, 10), (10, 10, 10), (128, 128, 128)]
 
@@ -47,16 +50,24 @@ def is_of(images, colours):
 
 
 def objects(*names_and_difficult):
-    return "".join(f"<object><name>{name}</name><pose>Left</pose><truncated>1</truncated>"
-                   f"<difficult>{difficult}</difficult><bndbox><xmin>1</xmin><ymin>2</ymin><xmax>9</xmax><ymax>8</ymax>"
-                   "</bndbox><part><name>head</name></part></object>" for name, difficult in names_and_difficult)
+    return "".join(
+        f"<object><name>{name}</name><pose>Left</pose><truncated>1</truncated>"
+        f"<difficult>{difficult}</difficult><bndbox><xmin>1</xmin><ymin>2</ymin><xmax>9</xmax><ymax>8</ymax>"
+        "</bndbox><part><name>head</name></part></object>"
+        for name, difficult in names_and_difficult
+    )
 
 
 VOC_TREE = {
-    "trainval": {"000005": [("chair", 0), ("chair", 1), ("chair", 0)], "000007": [("car", 0)],
-                 "000009": [("horse", 0), ("person", 0), ("person", 0), ("dog", 1)],
-                 "000012": [("cat", 1)], "000016": []},
-    "test": {"000001": [("dog", 0), ("person", 1)], "000002": [("tvmonitor", 0), ("aeroplane", 0)]}}
+    "trainval": {
+        "000005": [("chair", 0), ("chair", 1), ("chair", 0)],
+        "000007": [("car", 0)],
+        "000009": [("horse", 0), ("person", 0), ("person", 0), ("dog", 1)],
+        "000012": [("cat", 1)],
+        "000016": [],
+    },
+    "test": {"000001": [("dog", 0), ("person", 1)], "000002": [("tvmonitor", 0), ("aeroplane", 0)]},
+}
 VOC_LABELS = {"trainval": [{"chair"}, {"car"}, {"horse", "person"}], "test": [{"dog"}, {"tvmonitor", "aeroplane"}]}
 
 
@@ -71,7 +82,8 @@ def voc_root(tmp_path):
             picture(base / "JPEGImages" / f"{name}.jpg", COLOURS[i])
             (base / "Annotations" / f"{name}.xml").write_text(
                 f"<annotation>\n\t<folder>VOC2007</folder>\n\t<filename>{name}.jpg</filename>"
-                f"<size><width>40</width><height>30</height></size>{objects(*found)}</annotation>\n")
+                f"<size><width>40</width><height>30</height></size>{objects(*found)}</annotation>\n"
+            )
     return tmp_path
 
 
@@ -116,14 +128,18 @@ def test_voc_is_found_by_the_environment_too(voc_root, monkeypatch):
     assert len(load("voc2007", size=8).train) == 3
 
 
-@pytest.mark.parametrize("lost, part", [("ImageSets/Main/test.txt", "test"),
-                                        ("ImageSets/Main/trainval.txt", "trainval"), (None, "trainval")])
+@pytest.mark.parametrize(
+    "lost, part", [("ImageSets/Main/test.txt", "test"), ("ImageSets/Main/trainval.txt", "trainval"), (None, "trainval")]
+)
 def test_voc_that_is_not_there_says_what_to_put_where(voc_root, tmp_path_factory, lost, part):
     if lost:
         (voc_root / "VOCdevkit" / "VOC2007" / lost).unlink()
     root = voc_root if lost else tmp_path_factory.mktemp("empty")
-    with pytest.raises(FileNotFoundError, match=f"voc2007: {part} not found in .*no network.* put VOCtrainval and "
-                                                "VOCtest of 2007, unpacked, into .*VOC2007"):
+    with pytest.raises(
+        FileNotFoundError,
+        match=f"voc2007: {part} not found in .*no network.* put VOCtrainval and "
+        "VOCtest of 2007, unpacked, into .*VOC2007",
+    ):
         load("voc2007", root)
 
 
@@ -150,13 +166,18 @@ def test_voc_is_downloaded_only_where_it_is_missing(voc_root, tmp_path_factory, 
     assert asked[2:] == ["VOCtest_06-Nov-2007.tar"]
 
 
-@pytest.mark.parametrize("content, message", [
-    ("<annotation><object><name>cat</name>", "000007.xml: damaged"),
-    ("", "000007.xml: damaged"),
-    ("<annotation><object><name>unicorn</name></object></annotation>",
-     "000007.xml: .*none of the 20 classes, got 'unicorn'$"),
-    ("<annotation><object></object></annotation>", "000007.xml: .*none of the 20 classes"),
-])
+@pytest.mark.parametrize(
+    "content, message",
+    [
+        ("<annotation><object><name>cat</name>", "000007.xml: damaged"),
+        ("", "000007.xml: damaged"),
+        (
+            "<annotation><object><name>unicorn</name></object></annotation>",
+            "000007.xml: .*none of the 20 classes, got 'unicorn'$",
+        ),
+        ("<annotation><object></object></annotation>", "000007.xml: .*none of the 20 classes"),
+    ],
+)
 def test_a_damaged_voc_annotation_is_refused(voc_root, content, message):
     (voc_root / "VOCdevkit" / "VOC2007" / "Annotations" / "000007.xml").write_text(content)
     with pytest.raises(ValueError, match=message):
@@ -188,7 +209,8 @@ def test_a_blank_line_in_the_list_of_voc_is_no_picture(voc_root):
 
 COCO_TREE = {  # file number: category names; the crowd flag of the object follows from its place
     "train2014": {9: ["cat", "cat", "toothbrush"], 25: ["person"], 30: [], 34: ["zebra", "person"]},
-    "val2014": {42: [], 73: ["motorcycle"], 74: ["dog", "bicycle"]}}
+    "val2014": {42: [], 73: ["motorcycle"], 74: ["dog", "bicycle"]},
+}
 
 
 @pytest.fixture
@@ -201,11 +223,24 @@ def coco_root(tmp_path):
             file = f"COCO_{part}_{number:012d}.jpg"
             picture(tmp_path / part / file, COLOURS[i])
             images.append({"id": number, "file_name": file, "width": 40, "height": 30, "license": 1})
-            annotations += [{"id": 1000 * number + j, "image_id": number, "category_id": COCO_NUMBERS[name],
-                             "iscrowd": int(j == 1), "bbox": [1, 2, 3, 4], "area": 12.0}
-                            for j, name in enumerate(names)]
-        content = {"info": {"year": 2014}, "images": images, "annotations": annotations[::-1],
-                   "categories": categories[::-1], "licenses": []}
+            annotations += [
+                {
+                    "id": 1000 * number + j,
+                    "image_id": number,
+                    "category_id": COCO_NUMBERS[name],
+                    "iscrowd": int(j == 1),
+                    "bbox": [1, 2, 3, 4],
+                    "area": 12.0,
+                }
+                for j, name in enumerate(names)
+            ]
+        content = {
+            "info": {"year": 2014},
+            "images": images,
+            "annotations": annotations[::-1],
+            "categories": categories[::-1],
+            "licenses": [],
+        }
         (tmp_path / "annotations" / f"instances_{part}.json").write_text(json.dumps(content))
     return tmp_path
 
@@ -225,8 +260,11 @@ def test_coco_labels_are_the_categories_of_all_objects_crowds_too(coco_root):
 def test_coco_that_is_not_there_says_what_to_put_where(coco_root, lost):
     (coco_root / lost).unlink()
     part = lost.split("_")[1].split(".")[0]
-    with pytest.raises(FileNotFoundError, match=f"coco: {part} not found in .*; put there annotations/instances_{part}"
-                                                f".json and the pictures {part}/\\*.jpg, from .*{part}.zip"):
+    with pytest.raises(
+        FileNotFoundError,
+        match=f"coco: {part} not found in .*; put there annotations/instances_{part}"
+        f".json and the pictures {part}/\\*.jpg, from .*{part}.zip",
+    ):
         load("coco", coco_root)
     (coco_root / lost).write_text("{}")
     (coco_root / part).rename(coco_root / "elsewhere")
@@ -240,8 +278,16 @@ def test_damaged_coco_annotations_are_refused(coco_root):
     content = json.loads(whole)
     unknown = content | {"annotations": [{"image_id": 9, "category_id": 12}]}  # 12 is one of the gaps
     unnamed = content | {"images": [image | {"file_name": 9} for image in content["images"]]}
-    for wrong in [whole[:100], whole[:-1], "", "[]", json.dumps({"images": []}), json.dumps(unknown),
-                  json.dumps(unnamed), "[" * 10**5]:
+    for wrong in [
+        whole[:100],
+        whole[:-1],
+        "",
+        "[]",
+        json.dumps({"images": []}),
+        json.dumps(unknown),
+        json.dumps(unnamed),
+        "[" * 10**5,
+    ]:
         path.write_text(wrong)
         with pytest.raises(ValueError, match="instances_train2014.json: truncated, or not instances as COCO"):
             load("coco", coco_root)
@@ -333,8 +379,9 @@ def ramp(top, dtype):
     return np.linspace(0, top, 64 * 64).reshape(64, 64).astype(dtype)
 
 
-@pytest.mark.parametrize("file, values", [("a.png", ramp(65535, np.uint16)), ("a.tif", ramp(1, np.float32)),
-                                          ("a.png", ramp(255, np.uint8))])
+@pytest.mark.parametrize(
+    "file, values", [("a.png", ramp(65535, np.uint16)), ("a.tif", ramp(1, np.float32)), ("a.png", ramp(255, np.uint8))]
+)
 def test_pictures_of_more_bits_keep_their_brightness(tmp_path, file, values):
     Image.fromarray(values).save(tmp_path / file)
     image = folders.pictures([tmp_path / file], 64)[0].double()
@@ -342,9 +389,14 @@ def test_pictures_of_more_bits_keep_their_brightness(tmp_path, file, values):
     assert torch.equal(image[0], image[2]) and (image[0].flatten().diff() >= 0).all()
 
 
-@pytest.mark.parametrize("values, message", [
-    (ramp(2, np.float32), r"expected grey from 0 to 1, got 0 to 2"), (ramp(200, np.int32), "whole numbers of 32 bits"),
-    (np.full((8, 8), np.nan, np.float32), "got nan to nan")])
+@pytest.mark.parametrize(
+    "values, message",
+    [
+        (ramp(2, np.float32), r"expected grey from 0 to 1, got 0 to 2"),
+        (ramp(200, np.int32), "whole numbers of 32 bits"),
+        (np.full((8, 8), np.nan, np.float32), "got nan to nan"),
+    ],
+)
 def test_numbers_that_are_no_brightness_are_refused_by_name(tmp_path, values, message):
     Image.fromarray(values).save(tmp_path / "a.tif")
     with pytest.raises(ValueError, match=f"a.tif: truncated, or not a picture .*{message}"):

@@ -47,9 +47,14 @@ def script(name):
 # the embedded sets
 
 
-@pytest.mark.parametrize("name, per_class, shape", [
-    ("mnist-mini", (600, 200), (1, 28, 28)), ("fashion-mini", (600, 200), (1, 28, 28)),
-    ("cifar10-mini", (500, 200), (3, 32, 32))])
+@pytest.mark.parametrize(
+    "name, per_class, shape",
+    [
+        ("mnist-mini", (600, 200), (1, 28, 28)),
+        ("fashion-mini", (600, 200), (1, 28, 28)),
+        ("cifar10-mini", (500, 200), (3, 32, 32)),
+    ],
+)
 def test_embedded_sets_are_balanced_and_of_the_promised_size(name, per_class, shape):
     data = load(name)
     for part, count in zip((data.train, data.test), per_class, strict=True):
@@ -78,8 +83,9 @@ def test_an_embedded_set_is_the_same_at_every_loading():
 def test_no_image_is_in_both_parts_and_few_twice():
     for name in EMBEDDED:
         data = load(name)
-        train, test = ({bytes(x) for x in part.images.numpy().reshape(len(part), -1)}
-                       for part in (data.train, data.test))
+        train, test = (
+            {bytes(x) for x in part.images.numpy().reshape(len(part), -1)} for part in (data.train, data.test)
+        )
         assert not train & test
         assert len(train) >= len(data.train) - 5 and len(test) >= len(data.test) - 5
 
@@ -136,17 +142,33 @@ def test_label_vectors_carry_meaning():
     for one, other in [("Sandal", "Sneaker"), ("Ankle boot", "Sneaker"), ("Shirt", "T-shirt/top")]:
         assert articles[classes.index(one) - 10].argmax() == classes.index(other) - 10
     voc = similarity(VOC_CLASSES)
-    for one, near, far in [("cat", "dog", "aeroplane"), ("bicycle", "motorbike", "sheep"), ("sofa", "chair", "horse"),
-                           ("bus", "car", "cat"), ("cow", "sheep", "tvmonitor")]:
+    for one, near, far in [
+        ("cat", "dog", "aeroplane"),
+        ("bicycle", "motorbike", "sheep"),
+        ("sofa", "chair", "horse"),
+        ("bus", "car", "cat"),
+        ("cow", "sheep", "tvmonitor"),
+    ]:
         i, j, k = (VOC_CLASSES.index(name) for name in (one, near, far))
         assert voc[i, j] > voc[i, k] + 0.1
 
 
-@pytest.mark.parametrize("groups", [
-    ["bird cat cow dog horse sheep", "aeroplane bicycle boat bus car motorbike train",
-     "bottle chair diningtable pottedplant sofa tvmonitor"],
-    ["bird cat dog horse sheep cow elephant bear zebra giraffe", "bicycle car motorcycle airplane bus train truck boat",
-     "banana apple sandwich orange broccoli carrot pizza donut cake", "bottle cup fork knife spoon bowl"]])
+@pytest.mark.parametrize(
+    "groups",
+    [
+        [
+            "bird cat cow dog horse sheep",
+            "aeroplane bicycle boat bus car motorbike train",
+            "bottle chair diningtable pottedplant sofa tvmonitor",
+        ],
+        [
+            "bird cat dog horse sheep cow elephant bear zebra giraffe",
+            "bicycle car motorcycle airplane bus train truck boat",
+            "banana apple sandwich orange broccoli carrot pizza donut cake",
+            "bottle cup fork knife spoon bowl",
+        ],
+    ],
+)
 def test_names_of_one_group_are_nearer_than_names_of_two(groups):
     names, group = zip(*[(name, i) for i, names in enumerate(groups) for name in names.split()], strict=True)
     group, pairs = torch.tensor(group), torch.ones(len(names), len(names)).triu(1).bool()
@@ -159,12 +181,15 @@ def test_one_name_has_one_vector():
     assert torch.equal(label_vectors("cat"), label_vectors(["cat"]))
 
 
-@pytest.mark.parametrize("name, message", [
-    ("airplan", r"names: no vector of 'airplan' \(did you mean airplane or aeroplane"),
-    ("sandal", r"names: no vector of 'sandal' \(did you mean Sandal"),
-    ("qqqq", "names: no vector of 'qqqq'; expected class names of VOC, COCO or the scenes"),
-    (3, r"names: no vector of 3 \(did you mean 3\?\); expected class names"),
-])
+@pytest.mark.parametrize(
+    "name, message",
+    [
+        ("airplan", r"names: no vector of 'airplan' \(did you mean airplane or aeroplane"),
+        ("sandal", r"names: no vector of 'sandal' \(did you mean Sandal"),
+        ("qqqq", "names: no vector of 'qqqq'; expected class names of VOC, COCO or the scenes"),
+        (3, r"names: no vector of 3 \(did you mean 3\?\); expected class names"),
+    ],
+)
 def test_a_name_without_a_vector_is_refused_with_the_closest(name, message):
     with pytest.raises(ValueError, match=message):
         label_vectors(["cat", name])
@@ -184,17 +209,23 @@ def test_the_script_makes_the_label_vectors_again(tmp_path, monkeypatch):
 # splits
 
 
-@pytest.mark.parametrize("images, labels, message", [
-    (torch.zeros(2, 1, 3, 3), torch.zeros(2).long(),
-     r"images: expected uint8 \(N, C, H, W\), got torch.float32 \(2, 1, 3, 3\)"),
-    (torch.zeros(2, 3, 3).byte(), torch.zeros(2).long(), r"images: expected uint8 .* got torch.uint8 \(2, 3, 3\)"),
-    (torch.zeros(0, 1, 3, 3).byte(), torch.zeros(0).long(), "images: expected at least one image, got none"),
-    (torch.zeros(2, 1, 3, 3).byte(), torch.zeros(2), r"labels: expected int64 \(N,\) .* got torch.float32 \(2,\)"),
-    (torch.zeros(2, 1, 3, 3).byte(), torch.zeros(2, 3).long(), r"labels: expected int64 .* torch.int64 \(2, 3\)"),
-    (torch.zeros(2, 1, 3, 3).byte(), torch.zeros(3).long(), "labels: expected 2, one per image, got 3"),
-    (torch.zeros(2, 1, 3, 3).byte(), torch.zeros(1, 4), "labels: expected 2, one per image, got 1"),
-    (torch.zeros(2, 1, 3, 3).byte(), torch.tensor([0, -1]), "labels: expected class numbers from 0 up, got -1"),
-])
+@pytest.mark.parametrize(
+    "images, labels, message",
+    [
+        (
+            torch.zeros(2, 1, 3, 3),
+            torch.zeros(2).long(),
+            r"images: expected uint8 \(N, C, H, W\), got torch.float32 \(2, 1, 3, 3\)",
+        ),
+        (torch.zeros(2, 3, 3).byte(), torch.zeros(2).long(), r"images: expected uint8 .* got torch.uint8 \(2, 3, 3\)"),
+        (torch.zeros(0, 1, 3, 3).byte(), torch.zeros(0).long(), "images: expected at least one image, got none"),
+        (torch.zeros(2, 1, 3, 3).byte(), torch.zeros(2), r"labels: expected int64 \(N,\) .* got torch.float32 \(2,\)"),
+        (torch.zeros(2, 1, 3, 3).byte(), torch.zeros(2, 3).long(), r"labels: expected int64 .* torch.int64 \(2, 3\)"),
+        (torch.zeros(2, 1, 3, 3).byte(), torch.zeros(3).long(), "labels: expected 2, one per image, got 3"),
+        (torch.zeros(2, 1, 3, 3).byte(), torch.zeros(1, 4), "labels: expected 2, one per image, got 1"),
+        (torch.zeros(2, 1, 3, 3).byte(), torch.tensor([0, -1]), "labels: expected class numbers from 0 up, got -1"),
+    ],
+)
 def test_a_split_refuses_what_is_no_images_with_labels(images, labels, message):
     with pytest.raises(ValueError, match=message):
         Split(images, labels)
@@ -218,12 +249,15 @@ def test_numpy_arrays_become_a_split(dtype):
     assert Split(images, np.eye(4, dtype=dtype)).labels.dtype == torch.float32
 
 
-@pytest.mark.parametrize("images, labels, message", [
-    (np.zeros((2, 1, 3, 3)), np.arange(2), r"images: expected uint8 \(N, C, H, W\), got torch.float64"),
-    ([[0]], np.arange(2), "images: expected a tensor or a numpy array of numbers, got list"),
-    (pixels(2, 1, 3, 3), np.array(["a", "b"]), "labels: expected .* numpy array of numbers, got an array of <U1"),
-    (pixels(2, 1, 3, 3), np.array([0.0, 1.0]), r"labels: expected int64 \(N,\) .* got torch.float64 \(2,\)"),
-])
+@pytest.mark.parametrize(
+    "images, labels, message",
+    [
+        (np.zeros((2, 1, 3, 3)), np.arange(2), r"images: expected uint8 \(N, C, H, W\), got torch.float64"),
+        ([[0]], np.arange(2), "images: expected a tensor or a numpy array of numbers, got list"),
+        (pixels(2, 1, 3, 3), np.array(["a", "b"]), "labels: expected .* numpy array of numbers, got an array of <U1"),
+        (pixels(2, 1, 3, 3), np.array([0.0, 1.0]), r"labels: expected int64 \(N,\) .* got torch.float64 \(2,\)"),
+    ],
+)
 def test_a_split_refuses_other_arrays_for_what_they_are(images, labels, message):
     with pytest.raises(ValueError, match=message):
         Split(images, labels)
@@ -269,13 +303,22 @@ def test_holdout_refuses_to_leave_a_part_empty(samples):
         split(6).holdout(samples)
 
 
-@pytest.mark.parametrize("test, classes, message", [
-    (Split(torch.zeros(2, 1, 4, 4).byte(), torch.zeros(2).long()), 9,
-     r"test: expected images of the shape of those of train, \(1, 3, 3\), got \(1, 4, 4\)"),
-    (Split(torch.zeros(2, 1, 3, 3).byte(), torch.zeros(2, 4)), 9,
-     r"test: expected labels of the kind of those of train, int64 \(N,\), got float32 \(N, 4\)"),
-    (split(4), 3, "classes: expected at least 4 names, one per class, got 3"),
-])
+@pytest.mark.parametrize(
+    "test, classes, message",
+    [
+        (
+            Split(torch.zeros(2, 1, 4, 4).byte(), torch.zeros(2).long()),
+            9,
+            r"test: expected images of the shape of those of train, \(1, 3, 3\), got \(1, 4, 4\)",
+        ),
+        (
+            Split(torch.zeros(2, 1, 3, 3).byte(), torch.zeros(2, 4)),
+            9,
+            r"test: expected labels of the kind of those of train, int64 \(N,\), got float32 \(N, 4\)",
+        ),
+        (split(4), 3, "classes: expected at least 4 names, one per class, got 3"),
+    ],
+)
 def test_data_refuses_parts_that_do_not_belong_together(test, classes, message):
     with pytest.raises(ValueError, match=message):
         Data(split(3), test, tuple("abcdefghi")[:classes])
@@ -285,8 +328,12 @@ def test_data_refuses_parts_that_do_not_belong_together(test, classes, message):
 
 
 def arrays(shape=(28, 28), train=6, test=4, **other):
-    return {"x_train": pixels(train, *shape), "y_train": np.arange(train) % 3,
-            "x_test": pixels(test, *shape), "y_test": np.arange(test) % 3} | other
+    return {
+        "x_train": pixels(train, *shape),
+        "y_train": np.arange(train) % 3,
+        "x_test": pixels(test, *shape),
+        "y_test": np.arange(test) % 3,
+    } | other
 
 
 @pytest.fixture
@@ -299,14 +346,17 @@ def save(tmp_path):
 
 
 @pytest.mark.parametrize("saver", [np.savez, np.savez_compressed])
-@pytest.mark.parametrize("shape, first", [
-    ((5, 7), lambda x: x[:, None]),
-    ((1, 5, 7), lambda x: x),
-    ((3, 5, 7), lambda x: x),
-    ((5, 7, 1), lambda x: x.transpose(0, 3, 1, 2)),
-    ((5, 7, 3), lambda x: x.transpose(0, 3, 1, 2)),
-    ((3, 7, 3), lambda x: x),  # both could be channels: first, as torch has it
-])
+@pytest.mark.parametrize(
+    "shape, first",
+    [
+        ((5, 7), lambda x: x[:, None]),
+        ((1, 5, 7), lambda x: x),
+        ((3, 5, 7), lambda x: x),
+        ((5, 7, 1), lambda x: x.transpose(0, 3, 1, 2)),
+        ((5, 7, 3), lambda x: x.transpose(0, 3, 1, 2)),
+        ((3, 7, 3), lambda x: x),  # both could be channels: first, as torch has it
+    ],
+)
 def test_images_of_every_layout_come_out_channels_first(save, saver, shape, first):
     content = arrays(shape)
     data = load(save(content, saver))
@@ -335,23 +385,31 @@ def test_names_of_classes_are_read(save):
     assert load(save(arrays(classes=np.array(["cat", "dog", "eel"])))).classes == ("cat", "dog", "eel")
 
 
-@pytest.mark.parametrize("other, message", [
-    ({"x_train": pixels(6, 5, 5).astype(np.float32)}, r"x_train: expected uint8 images .* got float32 \(6, 5, 5\)"),
-    ({"x_train": pixels(6, 5)}, r"x_train: expected uint8 images .* got uint8 \(6, 5\)"),
-    ({"x_test": pixels(4, 5, 5, 4)}, r"x_test: expected .* with 1 or 3 channels, got uint8 \(4, 5, 5, 4\)"),
-    ({"x_test": pixels(4, 9, 9)}, r"test: expected images of the shape .* \(1, 5, 5\), got \(1, 9, 9\)"),
-    ({"x_test": pixels(0, 5, 5), "y_test": np.arange(0)}, "test: images: expected at least one image, got none"),
-    ({"y_train": np.arange(5)}, "train: labels: expected 6, one per image, got 5"),
-    ({"y_train": np.arange(6) / 2}, r"y_train: expected whole numbers \(N,\) or zeros and ones \(N, K\), got float64"),
-    ({"y_train": np.arange(6)[:, None]}, r"y_train: expected whole numbers .* got int64 \(6, 1\)"),
-    ({"y_train": np.array(list("abcabc"))}, "y_train: expected whole numbers"),  # y_test has numbers
-    ({"y_train": np.array(list("abcabc")), "classes": np.array(["a", "b"])},
-     r"y_train: expected names among classes, got \['c'\]"),
-    ({"y_train": np.arange(6) - 1}, "train: labels: expected class numbers from 0 up, got -1"),
-    ({"y_test": np.eye(4)}, "test: expected labels of the kind of those of train"),
-    ({"classes": np.array(["cat", "dog"])}, "classes: expected at least 3 names, one per class, got 2"),
-    ({"y_train": np.array([0, 1, 2, None, 1, 0])}, "truncated, or not a .npz of plain arrays"),
-])
+@pytest.mark.parametrize(
+    "other, message",
+    [
+        ({"x_train": pixels(6, 5, 5).astype(np.float32)}, r"x_train: expected uint8 images .* got float32 \(6, 5, 5\)"),
+        ({"x_train": pixels(6, 5)}, r"x_train: expected uint8 images .* got uint8 \(6, 5\)"),
+        ({"x_test": pixels(4, 5, 5, 4)}, r"x_test: expected .* with 1 or 3 channels, got uint8 \(4, 5, 5, 4\)"),
+        ({"x_test": pixels(4, 9, 9)}, r"test: expected images of the shape .* \(1, 5, 5\), got \(1, 9, 9\)"),
+        ({"x_test": pixels(0, 5, 5), "y_test": np.arange(0)}, "test: images: expected at least one image, got none"),
+        ({"y_train": np.arange(5)}, "train: labels: expected 6, one per image, got 5"),
+        (
+            {"y_train": np.arange(6) / 2},
+            r"y_train: expected whole numbers \(N,\) or zeros and ones \(N, K\), got float64",
+        ),
+        ({"y_train": np.arange(6)[:, None]}, r"y_train: expected whole numbers .* got int64 \(6, 1\)"),
+        ({"y_train": np.array(list("abcabc"))}, "y_train: expected whole numbers"),  # y_test has numbers
+        (
+            {"y_train": np.array(list("abcabc")), "classes": np.array(["a", "b"])},
+            r"y_train: expected names among classes, got \['c'\]",
+        ),
+        ({"y_train": np.arange(6) - 1}, "train: labels: expected class numbers from 0 up, got -1"),
+        ({"y_test": np.eye(4)}, "test: expected labels of the kind of those of train"),
+        ({"classes": np.array(["cat", "dog"])}, "classes: expected at least 3 names, one per class, got 2"),
+        ({"y_train": np.array([0, 1, 2, None, 1, 0])}, "truncated, or not a .npz of plain arrays"),
+    ],
+)
 def test_a_mis_shaped_file_is_refused_with_the_array_named(save, other, message):
     path = save(arrays((5, 5), **other))
     with pytest.raises(ValueError, match=message) as caught:
@@ -395,8 +453,9 @@ def test_a_header_that_declares_more_than_there_is_is_refused(tmp_path):
     with zipfile.ZipFile(path, "w") as archive:
         for key, array in arrays().items():
             buffer = io.BytesIO()
-            np.lib.format.write_array_header_1_0(buffer, {"descr": "|u1", "fortran_order": False,
-                                                          "shape": (10**6, 1000, 1000)})
+            np.lib.format.write_array_header_1_0(
+                buffer, {"descr": "|u1", "fortran_order": False, "shape": (10**6, 1000, 1000)}
+            )
             archive.writestr(f"{key}.npy", buffer.getvalue() + array.tobytes())
     with pytest.raises(ValueError, match="own.npz: truncated, or not a .npz of plain arrays"):
         load(path)
@@ -426,7 +485,7 @@ STORED, COMPRESSED = npz(np.savez), npz(np.savez_compressed)
 @given(st.sampled_from([STORED, COMPRESSED]), st.data())
 def test_a_truncated_file_is_always_refused(tmp_path_factory, whole, data):
     path = tmp_path_factory.mktemp("cut") / "cut.npz"
-    path.write_bytes(whole[:data.draw(st.integers(0, len(whole) - 1))])
+    path.write_bytes(whole[: data.draw(st.integers(0, len(whole) - 1))])
     with pytest.raises(ValueError, match="cut.npz: truncated, or not a .npz of plain arrays"):
         load(path)
 
@@ -481,16 +540,22 @@ def test_jpeg_bytes_are_decoded_picture_by_picture(save, mode):
     data = load(save(content))
     assert data.train.images.shape == (4, 3, 16, 16) and data.train.labels.tolist() == [0, 1, 2, 3]
     for i, image in enumerate(data.train.images):
-        raw = content["train_jpeg"][content["train_offsets"][i]:content["train_offsets"][i + 1]].tobytes()
+        raw = content["train_jpeg"][content["train_offsets"][i] : content["train_offsets"][i + 1]].tobytes()
         assert np.array_equal(image.permute(1, 2, 0).numpy(), np.asarray(Image.open(io.BytesIO(raw)).convert("RGB")))
 
 
 def test_damaged_jpeg_bytes_are_refused(save):
     content = jpeg_arrays()
-    for wrong in [{"train_jpeg": content["train_jpeg"][:-200]}, {"train_jpeg": content["train_jpeg"][::-1]},
-                  {"train_offsets": content["train_offsets"] + 0.5}, {"train_offsets": content["train_offsets"][:1]},
-                  {"train_jpeg": np.concatenate([content["train_jpeg"], jpegs([pixels(8, 8, 3)])[0]]),
-                   "train_offsets": np.append(content["train_offsets"], 10**6)}]:
+    for wrong in [
+        {"train_jpeg": content["train_jpeg"][:-200]},
+        {"train_jpeg": content["train_jpeg"][::-1]},
+        {"train_offsets": content["train_offsets"] + 0.5},
+        {"train_offsets": content["train_offsets"][:1]},
+        {
+            "train_jpeg": np.concatenate([content["train_jpeg"], jpegs([pixels(8, 8, 3)])[0]]),
+            "train_offsets": np.append(content["train_offsets"], 10**6),
+        },
+    ]:
         with pytest.raises(ValueError, match="own.npz: train_jpeg: expected JPEG pictures of one size"):
             load(save(content | wrong))
     with pytest.raises(ValueError, match="own.npz, train: labels: expected 4, one per image, got 5"):
@@ -500,12 +565,15 @@ def test_damaged_jpeg_bytes_are_refused(save):
         load(save(content))
 
 
-@pytest.mark.parametrize("name, message", [
-    ("minst", r"unknown data set 'minst' \(did you mean mnist"),
-    ("fashion", r"unknown data set 'fashion' \(did you mean fashion"),
-    ("MNIST-mini", r"unknown data set 'MNIST-mini' \(did you mean mnist-mini"),
-    ("zzzz", r"unknown data set 'zzzz'; expected one of \['mnist-mini', .* or a path ending in .npz"),
-])
+@pytest.mark.parametrize(
+    "name, message",
+    [
+        ("minst", r"unknown data set 'minst' \(did you mean mnist"),
+        ("fashion", r"unknown data set 'fashion' \(did you mean fashion"),
+        ("MNIST-mini", r"unknown data set 'MNIST-mini' \(did you mean mnist-mini"),
+        ("zzzz", r"unknown data set 'zzzz'; expected one of \['mnist-mini', .* or a path ending in .npz"),
+    ],
+)
 def test_an_unknown_name_is_refused_with_the_closest(name, message):
     with pytest.raises(ValueError, match=message):
         load(name)
@@ -566,8 +634,10 @@ def test_every_truncation_of_an_idx_file_is_refused(grey):
 
 def test_idx_files_that_do_not_belong_together_are_refused(grey):
     name, root, raw, _ = grey
-    for labels, message in [(np.arange(5, dtype=np.uint8), "expected 6, one per image, got 5"),
-                            (np.full(6, 10, np.uint8), "expected at least 11 names")]:
+    for labels, message in [
+        (np.arange(5, dtype=np.uint8), "expected 6, one per image, got 5"),
+        (np.full(6, 10, np.uint8), "expected at least 11 names"),
+    ]:
         (raw / "train-labels-idx1-ubyte").write_bytes(idx(labels))
         with pytest.raises(ValueError, match=f"{name}: a file in .* damaged .*{message}"):
             load(name, root)
@@ -576,8 +646,11 @@ def test_idx_files_that_do_not_belong_together_are_refused(grey):
 def test_a_set_that_is_not_there_says_what_to_put_where(grey):
     name, root, raw, _ = grey
     (raw / "t10k-labels-idx1-ubyte").unlink()
-    with pytest.raises(FileNotFoundError, match=f"(?s){name}: not found in .* put the original files into .*raw, or "
-                                                f"use the embedded load\\('{name.split('_')[0]}-mini'\\)"):
+    with pytest.raises(
+        FileNotFoundError,
+        match=f"(?s){name}: not found in .* put the original files into .*raw, or "
+        f"use the embedded load\\('{name.split('_')[0]}-mini'\\)",
+    ):
         load(name, root)
 
 
@@ -609,8 +682,11 @@ def test_cifar_batches_are_read_channels_first(cifar):
 
 
 def test_cifar_that_is_not_there_says_what_to_put_where(tmp_path):
-    with pytest.raises(FileNotFoundError, match="cifar10: not found in .* put the original files into "
-                                                ".*cifar-10-batches-py, or use the embedded load\\('cifar10-mini'\\)"):
+    with pytest.raises(
+        FileNotFoundError,
+        match="cifar10: not found in .* put the original files into "
+        ".*cifar-10-batches-py, or use the embedded load\\('cifar10-mini'\\)",
+    ):
         load("cifar10", tmp_path)
 
 

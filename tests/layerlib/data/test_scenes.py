@@ -35,8 +35,8 @@ def literal(digits, articles, size, objects, source, top, left):
             split, sample = (digits, articles)[kind], source[n][i] - kind * len(digits)
             picture, y, x = split.images[sample, 0].numpy(), top[n][i], left[n][i]
             height, width = picture.shape
-            window = pictures[n, y:y + height, x:x + width]
-            pictures[n, y:y + height, x:x + width] = np.maximum(window, picture)
+            window = pictures[n, y : y + height, x : x + width]
+            pictures[n, y : y + height, x : x + width] = np.maximum(window, picture)
             labels[n, 10 * kind + split.labels[sample]] = 1
     return pictures, labels
 
@@ -44,8 +44,13 @@ def literal(digits, articles, size, objects, source, top, left):
 @given(st.integers(1, 60), st.integers(0, 2**31), st.integers(9, 20), st.sampled_from([1, 7, 64]))
 def test_scenes_equal_a_literal_pasting_of_what_was_drawn(count, seed, size, batch):
     random = torch.Generator().manual_seed(seed)
-    sources = [Split(torch.randint(256, (n, 1, 9, 7), dtype=torch.uint8, generator=random),
-                     torch.randint(10, (n,), generator=random)) for n in (6, 11)]
+    sources = [
+        Split(
+            torch.randint(256, (n, 1, 9, 7), dtype=torch.uint8, generator=random),
+            torch.randint(10, (n,), generator=random),
+        )
+        for n in (6, 11)
+    ]
     drawn = scenes._draw(6, 11, count, seed, 5, (size - 8, size - 6))
     pictures, labels = literal(*sources, size, *(part.tolist() for part in drawn))
     with pytest.MonkeyPatch.context() as patch:
@@ -126,16 +131,27 @@ def test_fresh_scenes_differ_from_epoch_to_epoch_and_repeat_by_number():
         assert torch.equal(again.images, made[epoch].images) and torch.equal(again.labels, made[epoch].labels)
 
 
-@pytest.mark.parametrize("changed, message", [
-    ({"count": 0}, "count: expected at least 1 picture, got 0"),
-    ({"most": 0}, "most: expected at least 1 object, got 0"),
-    ({"size": 4}, "size: expected at least 5, that of the objects, got 4"),
-    ({"digits": Split(torch.zeros(2, 3, 5, 4).byte(), torch.zeros(2).long())},
-     r"digits: expected grey pictures \(1, h, w\) .*got \(3, 5, 4\)"),
-    ({"articles": planted(1, shape=(6, 6))}, r"articles: .* of the shape of digits, got \(1, 6, 6\)"),
-    ({"digits": Split(DIGITS.images, torch.arange(1, 11))}, r"digits: expected class numbers 0 to 9, got .* up to 10"),
-    ({"articles": Split(ARTICLES.images, torch.eye(10))}, r"articles: expected class numbers .* \(10, 10\) up to 1"),
-])
+@pytest.mark.parametrize(
+    "changed, message",
+    [
+        ({"count": 0}, "count: expected at least 1 picture, got 0"),
+        ({"most": 0}, "most: expected at least 1 object, got 0"),
+        ({"size": 4}, "size: expected at least 5, that of the objects, got 4"),
+        (
+            {"digits": Split(torch.zeros(2, 3, 5, 4).byte(), torch.zeros(2).long())},
+            r"digits: expected grey pictures \(1, h, w\) .*got \(3, 5, 4\)",
+        ),
+        ({"articles": planted(1, shape=(6, 6))}, r"articles: .* of the shape of digits, got \(1, 6, 6\)"),
+        (
+            {"digits": Split(DIGITS.images, torch.arange(1, 11))},
+            r"digits: expected class numbers 0 to 9, got .* up to 10",
+        ),
+        (
+            {"articles": Split(ARTICLES.images, torch.eye(10))},
+            r"articles: expected class numbers .* \(10, 10\) up to 1",
+        ),
+    ],
+)
 def test_bad_sources_counts_and_sizes_are_refused(changed, message):
     arguments = {"digits": DIGITS, "articles": ARTICLES, "count": 3, "size": 64} | changed
     with pytest.raises(ValueError, match=message):
@@ -159,8 +175,14 @@ def test_embedded_scenes_have_the_promised_sizes_and_names():
 
 
 def test_test_scenes_are_made_of_sources_that_no_training_scene_has():
-    sources = {part: {bytes(x) for split in scene_sources("scenes-mini", part=part)
-                      for x in split.images.numpy().reshape(len(split), -1)} for part in ("train", "test")}
+    sources = {
+        part: {
+            bytes(x)
+            for split in scene_sources("scenes-mini", part=part)
+            for x in split.images.numpy().reshape(len(split), -1)
+        }
+        for part in ("train", "test")
+    }
     assert not sources["train"] & sources["test"]
     made = load("scenes-mini")
     for part, other in (("train", "test"), ("test", "train")):
@@ -179,7 +201,7 @@ def single_objects(pictures, sources):
 
 def trimmed(picture):
     rows, columns = (np.flatnonzero(picture.any(axis)) for axis in (1, 0))
-    part = picture[rows[0]:rows[-1] + 1, columns[0]:columns[-1] + 1]
+    part = picture[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
     return part.shape, part.tobytes()
 
 
@@ -211,10 +233,13 @@ def test_scenes_without_the_whole_sets_say_what_to_put_where(tmp_path, monkeypat
         load("scenes", tmp_path)
 
 
-@pytest.mark.parametrize("arguments, message", [
-    (("mnist-mini",), r"name: expected one of \['scenes-mini', 'scenes'\], got 'mnist-mini'"),
-    (("scenes-mini", None, "validation"), "part: expected 'train' or 'test', got 'validation'"),
-])
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        (("mnist-mini",), r"name: expected one of \['scenes-mini', 'scenes'\], got 'mnist-mini'"),
+        (("scenes-mini", None, "validation"), "part: expected 'train' or 'test', got 'validation'"),
+    ],
+)
 def test_sources_of_other_sets_and_parts_are_refused(arguments, message):
     with pytest.raises(ValueError, match=message):
         scene_sources(*arguments)

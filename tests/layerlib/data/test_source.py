@@ -120,9 +120,15 @@ def test_bytes_of_pictures_become_numbers_from_0_to_1_and_floats_take_the_precis
     assert torch.equal(call.given[0], tokens) and call.given[1].dtype == torch.float64
 
 
-@pytest.mark.parametrize(("input", "key"), [
-    (lambda b: b["a"] + 1, 0), (lambda b: (b["a"] + 1,), 0), (lambda b: [b["a"].numpy() + 1], 0),
-    (lambda b: {"x": b["a"] + 1, "scale": 2.0}, "x")])
+@pytest.mark.parametrize(
+    ("input", "key"),
+    [
+        (lambda b: b["a"] + 1, 0),
+        (lambda b: (b["a"] + 1,), 0),
+        (lambda b: [b["a"].numpy() + 1], 0),
+        (lambda b: {"x": b["a"] + 1, "scale": 2.0}, "x"),
+    ],
+)
 def test_input_turns_a_batch_into_the_call(input, key):
     samples = gather([{"a": x, "labels": y} for x, y in Once()], Takes(), input=input)
     (call,) = samples.batches(torch.ones(SAMPLES, dtype=torch.bool), 99, X)
@@ -144,7 +150,9 @@ def test_input_is_called_on_what_lies_in_memory_too(source):
 
 def test_masks_are_keys_functions_or_tensors_and_attention_masks_by_default():
     ids, kept = torch.arange(20).view(SAMPLES, 2), torch.tensor([[1, 0]] * SAMPLES)
-    batches = [{"x": ids[i:i + 4], "attention_mask": kept[i:i + 4], "labels": Y[i:i + 4]} for i in range(0, SAMPLES, 4)]
+    batches = [
+        {"x": ids[i : i + 4], "attention_mask": kept[i : i + 4], "labels": Y[i : i + 4]} for i in range(0, SAMPLES, 4)
+    ]
     for options in ({}, {"mask": "attention_mask"}, {"mask": lambda b: b["attention_mask"]}, {"mask": kept}):
         samples = gather(batches, Takes(), **options)
         (block,) = samples.blocks
@@ -181,24 +189,33 @@ def test_a_forward_that_takes_any_name_gets_them_all():
     assert set(call.run(Any())) == {"a", "b"}
 
 
-@pytest.mark.parametrize(("data", "message"), [
-    (5, "data: expected a Split, .*got int"), ("mnist", "data: expected .*got str"), (X, r"got Tensor \(10, 3\)"),
-    ((X, Y[:3]), "data: expected as many labels as samples, 10, got 3"),
-    ([], "data: expected labelled samples, got none"), ((X[:0], Y[:0]), "data: expected labelled samples, got none"),
-    ((X, None), "data: expected batches"),
-    ([X, [X, X]], "data: expected batches"),
-    ({"x": X}, "data: expected labels under labels, label, y of each batch, got"),
-    ({"a": X, "b": X, "y": Y}, r"keys that forward names, \['attention_mask', 'scale', 'x'\], got \['a', 'b'\]"),
-    ([(X[0], Y[0])], "got one sample at a time; wrap it in a DataLoader"),
-    ((X, torch.zeros(SAMPLES, 8, 8).long()), r"one label a sample, got shape \(10, 8, 8\), one for each of its pixels"),
-    ((X, 7 * torch.ones(SAMPLES, 8).long()), r"got shape \(10, 8\) with 7, one for each of its tokens"),
-    ((X, Y + 0.25), "expected class numbers, or zeros and ones, as labels, got 0.25"),
-    ((X, Y - 1), "expected class numbers from 0 up as labels, got -1"),
-    ((X, np.array([object()] * SAMPLES)), "expected labels as numbers or words, got an array of object"),
-    ((np.array([object()] * SAMPLES), Y), "expected numbers, got an array of object"),
-    ([([X, X[:2]], Y)], "data: expected tensors of equally many samples"),
-    ([({"x": X, "scale": X[:2]}, Y)], r"got \{'x': \(10, 3\), 'scale': \(2, 3\)\}"),
-])
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (5, "data: expected a Split, .*got int"),
+        ("mnist", "data: expected .*got str"),
+        (X, r"got Tensor \(10, 3\)"),
+        ((X, Y[:3]), "data: expected as many labels as samples, 10, got 3"),
+        ([], "data: expected labelled samples, got none"),
+        ((X[:0], Y[:0]), "data: expected labelled samples, got none"),
+        ((X, None), "data: expected batches"),
+        ([X, [X, X]], "data: expected batches"),
+        ({"x": X}, "data: expected labels under labels, label, y of each batch, got"),
+        ({"a": X, "b": X, "y": Y}, r"keys that forward names, \['attention_mask', 'scale', 'x'\], got \['a', 'b'\]"),
+        ([(X[0], Y[0])], "got one sample at a time; wrap it in a DataLoader"),
+        (
+            (X, torch.zeros(SAMPLES, 8, 8).long()),
+            r"one label a sample, got shape \(10, 8, 8\), one for each of its pixels",
+        ),
+        ((X, 7 * torch.ones(SAMPLES, 8).long()), r"got shape \(10, 8\) with 7, one for each of its tokens"),
+        ((X, Y + 0.25), "expected class numbers, or zeros and ones, as labels, got 0.25"),
+        ((X, Y - 1), "expected class numbers from 0 up as labels, got -1"),
+        ((X, np.array([object()] * SAMPLES)), "expected labels as numbers or words, got an array of object"),
+        ((np.array([object()] * SAMPLES), Y), "expected numbers, got an array of object"),
+        ([([X, X[:2]], Y)], "data: expected tensors of equally many samples"),
+        ([({"x": X, "scale": X[:2]}, Y)], r"got \{'x': \(10, 3\), 'scale': \(2, 3\)\}"),
+    ],
+)
 def test_what_is_no_labelled_samples_is_refused_in_one_sentence(data, message):
     with pytest.raises(ValueError, match=message) as caught:
         gather(data, Takes())

@@ -27,8 +27,14 @@ from layerlib.distributions.distances import (
     wasserstein,
 )
 
-DISTANCES = [chebyshev, kl, js, total_variation, lambda p, q: wasserstein(p, q, label_cost(4)),
-             lambda p, q: sinkhorn(p, q, label_cost(4))]
+DISTANCES = [
+    chebyshev,
+    kl,
+    js,
+    total_variation,
+    lambda p, q: wasserstein(p, q, label_cost(4)),
+    lambda p, q: sinkhorn(p, q, label_cost(4)),
+]
 
 
 def same(ours, reference, atol=1e-9):
@@ -38,7 +44,8 @@ def same(ours, reference, atol=1e-9):
 def rows(random, n, classes, most=None, equal=False):
     """Distributions with 1 .. ``most`` labels of random mass each; with ``equal``, of equal mass."""
     support = torch.rand(n, classes, generator=random).argsort(-1) < torch.randint(
-        1, (most or classes) + 1, (n, 1), generator=random)
+        1, (most or classes) + 1, (n, 1), generator=random
+    )
     mass = torch.rand(n, classes, generator=random, dtype=torch.float64) + 0.01
     return label_distribution(support.double() if equal else support * mass)
 
@@ -67,8 +74,13 @@ def programme(p, q, cost):
     """Equations 1-2 read aloud: least ⟨T, C⟩ with T 1 = p, Tᵀ 1 = q, T ≥ 0."""
     classes = len(p)
     row_sums, column_sums = np.kron(np.eye(classes), np.ones(classes)), np.kron(np.ones(classes), np.eye(classes))
-    return scipy.optimize.linprog(cost.flatten(), np.zeros((0, classes**2)), np.zeros(0),
-                                  np.vstack([row_sums, column_sums]), np.concatenate([p, q])).fun
+    return scipy.optimize.linprog(
+        cost.flatten(),
+        np.zeros((0, classes**2)),
+        np.zeros(0),
+        np.vstack([row_sums, column_sums]),
+        np.concatenate([p, q]),
+    ).fun
 
 
 @given(problems())
@@ -232,8 +244,9 @@ def test_an_epsilon_too_small_for_the_exponents_is_refused(epsilon):
 
 
 def pots_sinkhorn(p, q, cost, epsilon):
-    plan = ot.bregman.sinkhorn(p.numpy(), q.numpy(), cost.numpy(), epsilon, method="sinkhorn_log", numItermax=100_000,
-                               stopThr=1e-12, warn=True)
+    plan = ot.bregman.sinkhorn(
+        p.numpy(), q.numpy(), cost.numpy(), epsilon, method="sinkhorn_log", numItermax=100_000, stopThr=1e-12, warn=True
+    )
     return (plan * cost.numpy()).sum()
 
 
@@ -428,10 +441,18 @@ def test_label_cost_is_the_squared_distance_over_its_largest():
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs CUDA")
-@pytest.mark.parametrize("distance", [
-    # a GPU looks less often whether a row is done: equal are equally many iterations
-    wasserstein, *(lambda *rows, epsilon=epsilon: sinkhorn(*rows, epsilon, max_iterations=50, tolerance=0).cost
-                   for epsilon in (0.05, 0.001))], ids=["exact", "scalings", "logarithms"])
+@pytest.mark.parametrize(
+    "distance",
+    [
+        # a GPU looks less often whether a row is done: equal are equally many iterations
+        wasserstein,
+        *(
+            lambda *rows, epsilon=epsilon: sinkhorn(*rows, epsilon, max_iterations=50, tolerance=0).cost
+            for epsilon in (0.05, 0.001)
+        ),
+    ],
+    ids=["exact", "scalings", "logarithms"],
+)
 def test_cuda_equals_cpu(distance):
     random = torch.Generator().manual_seed(10)
     p, q, cost = rows(random, 500, 20), rows(random, 500, 20, 5), metric(random, 20)
@@ -444,47 +465,56 @@ GOOD = torch.full((3, 4), 0.25)
 
 
 @pytest.mark.parametrize("distance", DISTANCES)
-@pytest.mark.parametrize("change, message", [
-    (dict(p=GOOD * 1.01), "p: expected rows of sum 1, got 3 of 3 off by up to 0.01"),
-    (dict(q=GOOD.double() * (1 + 1e-5)), "q: expected rows of sum 1, got 3 of 3"),
-    (dict(q=GOOD * 0), "q: expected rows of sum 1"),
-    (dict(p=torch.tensor([[1.5, -0.5, 0, 0]])), "p: expected finite numbers of at least 0, got -0.5"),
-    (dict(q=GOOD.log() / 0), "q: expected finite numbers"),
-    (dict(q=GOOD * torch.nan), "q: expected finite numbers of at least 0, got nan and 11 more"),
-    (dict(p=GOOD.long()), r"p: expected a float32 or float64 tensor .*, got torch.int64 \(3, 4\)"),
-    (dict(p="0.5, 0.5"), "p: expected a tensor or an array of numbers, got str"),
-    (dict(p=GOOD.numpy().astype(object)), "p: expected a tensor or an array of numbers, got an array of object"),
-    (dict(p=[[0.5, 0.5], [1.0]]), "p: expected a tensor or an array of numbers, got list"),
-    (dict(q=GOOD[:, :0]), r"q: expected a float32 or float64 tensor of shape \(..., K\)"),
-    (dict(q=torch.full((3, 5), 0.2)), r"q: expected a shape that broadcasts with \(3, 4\) of p, got \(3, 5\)"),
-    (dict(q=GOOD[:2]), r"q: expected a shape that broadcasts with \(3, 4\) of p, got \(2, 4\)"),
-])
+@pytest.mark.parametrize(
+    "change, message",
+    [
+        (dict(p=GOOD * 1.01), "p: expected rows of sum 1, got 3 of 3 off by up to 0.01"),
+        (dict(q=GOOD.double() * (1 + 1e-5)), "q: expected rows of sum 1, got 3 of 3"),
+        (dict(q=GOOD * 0), "q: expected rows of sum 1"),
+        (dict(p=torch.tensor([[1.5, -0.5, 0, 0]])), "p: expected finite numbers of at least 0, got -0.5"),
+        (dict(q=GOOD.log() / 0), "q: expected finite numbers"),
+        (dict(q=GOOD * torch.nan), "q: expected finite numbers of at least 0, got nan and 11 more"),
+        (dict(p=GOOD.long()), r"p: expected a float32 or float64 tensor .*, got torch.int64 \(3, 4\)"),
+        (dict(p="0.5, 0.5"), "p: expected a tensor or an array of numbers, got str"),
+        (dict(p=GOOD.numpy().astype(object)), "p: expected a tensor or an array of numbers, got an array of object"),
+        (dict(p=[[0.5, 0.5], [1.0]]), "p: expected a tensor or an array of numbers, got list"),
+        (dict(q=GOOD[:, :0]), r"q: expected a float32 or float64 tensor of shape \(..., K\)"),
+        (dict(q=torch.full((3, 5), 0.2)), r"q: expected a shape that broadcasts with \(3, 4\) of p, got \(3, 5\)"),
+        (dict(q=GOOD[:2]), r"q: expected a shape that broadcasts with \(3, 4\) of p, got \(2, 4\)"),
+    ],
+)
 def test_bad_distributions_raise(distance, change, message):
     with pytest.raises(ValueError, match=message):
         distance(**{"p": GOOD, "q": GOOD, **change})
 
 
 @pytest.mark.parametrize("distance", [wasserstein, sinkhorn])
-@pytest.mark.parametrize("change, message", [
-    (dict(cost=label_cost(5)), r"cost: expected real numbers of shape \(4, 4\).*, got \(5, 5\)"),
-    (dict(cost=label_cost(4)[0]), r"cost: expected real numbers of shape \(4, 4\)"),
-    (dict(cost=-label_cost(4)), "cost: expected finite numbers of at least 0, got -1"),
-    (dict(cost=label_cost(4) / 0), "cost: expected finite numbers"),
-    (dict(cost=label_cost(4).log() * 0), "cost: expected finite numbers"),
-])
+@pytest.mark.parametrize(
+    "change, message",
+    [
+        (dict(cost=label_cost(5)), r"cost: expected real numbers of shape \(4, 4\).*, got \(5, 5\)"),
+        (dict(cost=label_cost(4)[0]), r"cost: expected real numbers of shape \(4, 4\)"),
+        (dict(cost=-label_cost(4)), "cost: expected finite numbers of at least 0, got -1"),
+        (dict(cost=label_cost(4) / 0), "cost: expected finite numbers"),
+        (dict(cost=label_cost(4).log() * 0), "cost: expected finite numbers"),
+    ],
+)
 def test_bad_costs_raise(distance, change, message):
     with pytest.raises(ValueError, match=message):
         distance(**{"p": GOOD, "q": GOOD, "cost": label_cost(4), **change})
 
 
-@pytest.mark.parametrize("change, message", [
-    (dict(epsilon=0.0), "epsilon: expected a finite number above 0, got 0.0"),
-    (dict(epsilon=math.inf), "epsilon: expected a finite number above 0, got inf"),
-    (dict(tolerance=-1.0), "tolerance: expected a finite number of at least 0, got -1.0"),
-    (dict(epsilon="0.1"), "epsilon: expected a finite number above 0, got '0.1'"),
-    (dict(max_iterations=2.5), "max_iterations: expected a whole number from 1 up, got 2.5"),
-    (dict(max_iterations=0), "max_iterations: expected a whole number from 1 up, got 0"),
-])
+@pytest.mark.parametrize(
+    "change, message",
+    [
+        (dict(epsilon=0.0), "epsilon: expected a finite number above 0, got 0.0"),
+        (dict(epsilon=math.inf), "epsilon: expected a finite number above 0, got inf"),
+        (dict(tolerance=-1.0), "tolerance: expected a finite number of at least 0, got -1.0"),
+        (dict(epsilon="0.1"), "epsilon: expected a finite number above 0, got '0.1'"),
+        (dict(max_iterations=2.5), "max_iterations: expected a whole number from 1 up, got 2.5"),
+        (dict(max_iterations=0), "max_iterations: expected a whole number from 1 up, got 0"),
+    ],
+)
 def test_bad_options_raise(change, message):
     with pytest.raises(ValueError, match=message):
         sinkhorn(**{"p": GOOD, "q": GOOD, "cost": label_cost(4), **change})
@@ -495,27 +525,33 @@ def test_a_negative_floor_raises():
         kl(GOOD, GOOD, floor=-1.0)
 
 
-@pytest.mark.parametrize("scores, message", [
-    (torch.tensor([[1.0, 0], [0, 0], [0, 0]]), "scores: 2 of 3 rows hold no score above 0"),
-    (torch.tensor([[1.0, -1e-3]]), "scores: expected finite numbers of at least 0, got -0.001"),
-    (torch.tensor([[1.0, torch.inf]]), "scores: expected finite numbers of at least 0, got inf"),
-    (torch.tensor([[1.0, torch.nan]]), "scores: expected finite numbers of at least 0, got nan"),
-    (torch.tensor(1.0), r"scores: expected real numbers of shape \(..., K\)"),
-])
+@pytest.mark.parametrize(
+    "scores, message",
+    [
+        (torch.tensor([[1.0, 0], [0, 0], [0, 0]]), "scores: 2 of 3 rows hold no score above 0"),
+        (torch.tensor([[1.0, -1e-3]]), "scores: expected finite numbers of at least 0, got -0.001"),
+        (torch.tensor([[1.0, torch.inf]]), "scores: expected finite numbers of at least 0, got inf"),
+        (torch.tensor([[1.0, torch.nan]]), "scores: expected finite numbers of at least 0, got nan"),
+        (torch.tensor(1.0), r"scores: expected real numbers of shape \(..., K\)"),
+    ],
+)
 def test_bad_scores_raise(scores, message):
     with pytest.raises(ValueError, match=message):
         label_distribution(scores)
 
 
-@pytest.mark.parametrize("labels, message", [
-    (0, "labels: expected a number of classes"),
-    (True, "labels: expected a number of classes"),
-    (2.0, "labels: expected a number of classes"),
-    (torch.ones(3), r"labels: expected finite float vectors of shape \(K, D\), got torch.float32 \(3,\)"),
-    (torch.ones(3, 2).log() / 0, "labels: expected finite float vectors .* 6 not finite"),
-    (torch.eye(3).long(), "labels: expected finite float vectors"),
-    (torch.ones(3, 2), "labels: expected vectors that differ, got 3 times the same"),
-])
+@pytest.mark.parametrize(
+    "labels, message",
+    [
+        (0, "labels: expected a number of classes"),
+        (True, "labels: expected a number of classes"),
+        (2.0, "labels: expected a number of classes"),
+        (torch.ones(3), r"labels: expected finite float vectors of shape \(K, D\), got torch.float32 \(3,\)"),
+        (torch.ones(3, 2).log() / 0, "labels: expected finite float vectors .* 6 not finite"),
+        (torch.eye(3).long(), "labels: expected finite float vectors"),
+        (torch.ones(3, 2), "labels: expected vectors that differ, got 3 times the same"),
+    ],
+)
 def test_bad_labels_of_a_cost_raise(labels, message):
     with pytest.raises(ValueError, match=message):
         label_cost(labels)

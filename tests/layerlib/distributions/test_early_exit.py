@@ -240,9 +240,16 @@ class Small(nn.Module):
 
     def __init__(self):
         super().__init__()
-        self.features = nn.Sequential(nn.Conv2d(1, 8, 3, padding=1), nn.BatchNorm2d(8), nn.ReLU(inplace=True),
-                                      nn.MaxPool2d(2), nn.Conv2d(8, 16, 3, padding=1), nn.ReLU(inplace=True),
-                                      nn.Conv2d(16, 16, 3, padding=1), nn.ReLU(inplace=True))
+        self.features = nn.Sequential(
+            nn.Conv2d(1, 8, 3, padding=1),
+            nn.BatchNorm2d(8),
+            nn.ReLU(inplace=True),
+            nn.MaxPool2d(2),
+            nn.Conv2d(8, 16, 3, padding=1),
+            nn.ReLU(inplace=True),
+            nn.Conv2d(16, 16, 3, padding=1),
+            nn.ReLU(inplace=True),
+        )
         self.classifier = nn.Sequential(nn.Dropout(), nn.Linear(16, 5))
         self.register_buffer("scale", torch.tensor(2.0))
 
@@ -262,8 +269,9 @@ def small():
     return model, images, Probes(model, TAPS, images, own=("classifier",))
 
 
-@pytest.mark.parametrize("s2, rho, strict", [(0.5, 0.5, True), (0.7, 2 / 3, True), (0.8, 1, True), (1.0, 1, True),
-                                             (1.0, 0.3, False)])
+@pytest.mark.parametrize(
+    "s2, rho, strict", [(0.5, 0.5, True), (0.7, 2 / 3, True), (0.8, 1, True), (1.0, 1, True), (1.0, 0.3, False)]
+)
 def test_module_leaves_where_the_algorithm_on_all_outputs_does(small, s2, rho, strict):
     model, images, probes = small
     full = probes.all(model, images)
@@ -299,7 +307,8 @@ def test_layers_after_the_exit_do_not_see_the_samples_that_left(small):
     sizes = {}
     for name in ("features.0", "features.4", "features.6", "classifier"):
         model.get_submodule(name).register_forward_hook(
-            lambda module, inputs, output, name=name: sizes.update({name: len(output)}))
+            lambda module, inputs, output, name=name: sizes.update({name: len(output)})
+        )
     layers = EarlyExit(model, probes, ConfidentRatio(0.8, 1)).exit(images)[1]
     assert list(sizes.values()) == [int((layers >= i).sum()) for i in range(4)]
     sizes.clear()
@@ -447,19 +456,22 @@ class Named:
         return nn.functional.pad(output, (0, 5 - output.shape[1])).sigmoid()
 
 
-@pytest.mark.parametrize("model, names, message", [
-    (Twice(), ("first", "lst"), r"names: Twice has no layer 'lst'; closest are \['last'"),
-    (Twice(), ("first", ""), "names: Twice has no layer ''"),
-    (Twice(), (), "names: expected at least one layer, got none"),
-    (Twice(), ("first", "again", "last"), "expected layer 'again' to run once in a forward pass, got 2 runs"),
-    (nn.Sequential(Twice()), ("0", "0.last"), "expected taps beside one another, got '0.last' inside '0'"),
-    (Sized(), ("first", "again"), "expected layer 'again' to run once in a forward pass, got 0 runs"),
-    (Twice(), ("last", "first"), "expected the taps in the order in which they run"),
-    (Twice(), ("first", "first"), "expected the taps in the order in which they run"),
-    (Branching(), ("first", "last"), "model: torch.fx cannot follow the forward of Branching"),
-    (Sized(), ("first", "last"), r"after tap 'first' the network needs more than its output \(getitem\)"),
-    (TwoInputs(), ("first", "last"), r"expected a forward of one input without a default, got \['x', 'y'\]"),
-])
+@pytest.mark.parametrize(
+    "model, names, message",
+    [
+        (Twice(), ("first", "lst"), r"names: Twice has no layer 'lst'; closest are \['last'"),
+        (Twice(), ("first", ""), "names: Twice has no layer ''"),
+        (Twice(), (), "names: expected at least one layer, got none"),
+        (Twice(), ("first", "again", "last"), "expected layer 'again' to run once in a forward pass, got 2 runs"),
+        (nn.Sequential(Twice()), ("0", "0.last"), "expected taps beside one another, got '0.last' inside '0'"),
+        (Sized(), ("first", "again"), "expected layer 'again' to run once in a forward pass, got 0 runs"),
+        (Twice(), ("last", "first"), "expected the taps in the order in which they run"),
+        (Twice(), ("first", "first"), "expected the taps in the order in which they run"),
+        (Branching(), ("first", "last"), "model: torch.fx cannot follow the forward of Branching"),
+        (Sized(), ("first", "last"), r"after tap 'first' the network needs more than its output \(getitem\)"),
+        (TwoInputs(), ("first", "last"), r"expected a forward of one input without a default, got \['x', 'y'\]"),
+    ],
+)
 def test_networks_that_cannot_be_cut_are_refused(model, names, message):
     with pytest.raises(ValueError, match=message):
         EarlyExit(model, Named(*names), Confident(1))
@@ -501,56 +513,65 @@ def test_branches_inside_a_tap_and_inputs_with_defaults_are_fine():
 GOOD, LABELS = some_probabilities(1)
 
 
-@pytest.mark.parametrize("change, message", [
-    (dict(probabilities=GOOD * 2), r"probabilities: expected values in \[0, 1\]"),
-    (dict(probabilities=GOOD.log().sqrt()), r"probabilities: expected values in \[0, 1\], got nan"),
-    (dict(probabilities=GOOD.long()), "probabilities: expected a float tensor"),
-    (dict(probabilities=GOOD[0]), r"probabilities: expected shape \(L, N, K\)"),
-    (dict(probabilities=GOOD[:0]), r"probabilities: expected shape \(L, N, K\) with at least one layer"),
-    (dict(probabilities=GOOD[..., :0]), "with at least one class"),
-    (dict(s2=0.4), "s2: expected a number from s1 = 0.5 to 1, got 0.4"),
-    (dict(s2=1.1), "s2: expected"),
-    (dict(s2=float("nan")), "s2: expected"),
-    (dict(s2=torch.tensor([0.6, 0.7])), "s2: expected a number from s1 = 0.5 to 1, got tensor"),
-    (dict(s1=1.0), r"s1: expected a number in \[0, 1\), got 1.0"),
-    (dict(s1=0.95), "s2: expected"),
-    (dict(rho=0), "rho: expected a number above 0 and at most 1, got 0"),
-    (dict(rho=1.5), "rho: expected"),
-    (dict(rho=float("nan")), "rho: expected"),
-    (dict(rho=torch.tensor([0.5, 1])), "rho: expected a number above 0 and at most 1, got tensor"),
-])
+@pytest.mark.parametrize(
+    "change, message",
+    [
+        (dict(probabilities=GOOD * 2), r"probabilities: expected values in \[0, 1\]"),
+        (dict(probabilities=GOOD.log().sqrt()), r"probabilities: expected values in \[0, 1\], got nan"),
+        (dict(probabilities=GOOD.long()), "probabilities: expected a float tensor"),
+        (dict(probabilities=GOOD[0]), r"probabilities: expected shape \(L, N, K\)"),
+        (dict(probabilities=GOOD[:0]), r"probabilities: expected shape \(L, N, K\) with at least one layer"),
+        (dict(probabilities=GOOD[..., :0]), "with at least one class"),
+        (dict(s2=0.4), "s2: expected a number from s1 = 0.5 to 1, got 0.4"),
+        (dict(s2=1.1), "s2: expected"),
+        (dict(s2=float("nan")), "s2: expected"),
+        (dict(s2=torch.tensor([0.6, 0.7])), "s2: expected a number from s1 = 0.5 to 1, got tensor"),
+        (dict(s1=1.0), r"s1: expected a number in \[0, 1\), got 1.0"),
+        (dict(s1=0.95), "s2: expected"),
+        (dict(rho=0), "rho: expected a number above 0 and at most 1, got 0"),
+        (dict(rho=1.5), "rho: expected"),
+        (dict(rho=float("nan")), "rho: expected"),
+        (dict(rho=torch.tensor([0.5, 1])), "rho: expected a number above 0 and at most 1, got tensor"),
+    ],
+)
 def test_bad_input_of_the_algorithm_raises(change, message):
     with pytest.raises(ValueError, match=message):
         exit_layers(**{"probabilities": GOOD, "s2": 0.9, "rho": 0.8, **change})
 
 
-@pytest.mark.parametrize("call, message", [
-    (lambda: ConfidentRatio(0.4, 0.5), "s2: expected"),
-    (lambda: ConfidentRatio(0.9, 0), "rho: expected"),
-    (lambda: confident_ratio(GOOD, torch.tensor([0.6, 0.3])), "s2: expected a number or a row of them, each from s1"),
-    (lambda: confident_ratio(GOOD, torch.ones(2, 2)), "s2: expected"),
-    (lambda: EarlyExit(Twice(), Named("first", "last"), 0.8), r"rule: expected a callable .*, got 0.8"),
-    (lambda: ConfidentRatio("0.9", 0.5), "s2: expected a number from s1 = 0.5 to 1, got '0.9'"),
-    (lambda: confident_ratio(GOOD, "0.9"), "s2: expected a tensor or an array of numbers, got str"),
-    (lambda: Confident(1.5), "threshold: expected"),
-    (lambda: Confident(float("nan")), "threshold: expected"),
-    (lambda: confidence(GOOD * 2), "probabilities: expected values"),
-    (lambda: first_exit(GOOD[..., 0]), "leaves: expected bool"),
-    (lambda: first_exit(GOOD[:0, :, 0] > 0), r"leaves: expected bool, shape \(..., L, N\)"),
-    (lambda: at_exit(GOOD, torch.zeros(3).long()), r"layers: expected int64 of shape \(30,\), .*, got torch.int64"),
-    (lambda: at_exit(GOOD, torch.full((30,), -1)), "layers: expected numbers 0 to 3, got -1 to -1"),
-    (lambda: at_exit(GOOD, torch.full((30,), 4)), "layers: expected numbers 0 to 3, got 4 to 4"),
-    (lambda: at_exit(GOOD, torch.ones(30)), r"layers: expected int64 .*, got torch.float32 \(30,\)"),
-    (lambda: at_exit(GOOD[0, 0, 0], torch.ones(30)), r"values: expected shape \(L, N, ...\), got \(\)"),
-    (lambda: mean_at_exit(GOOD[..., 0] > 0, torch.ones(1), GOOD[..., 0]), "scores: expected floats"),
-    (lambda: mean_at_exit(GOOD[0, 0], torch.ones(1), GOOD[0]), "scores: expected floats of shape"),
-    (lambda: mean_at_exit(GOOD[:, :0, 0], torch.ones(1), GOOD[:, :0, 0]), "scores: expected floats of shape"),
-    (lambda: mean_at_exit(GOOD[..., 0], torch.ones(()), GOOD[..., 0]), "thresholds: expected shape"),
-    (lambda: mean_at_exit(GOOD[..., 0], torch.ones(1), GOOD[0]), r"values: expected shape \(4, 30\) or \(4, 1\)"),
-    (lambda: temperatures(GOOD, LABELS[:3]), "labels: expected the shape"),
-    (lambda: calibrated(GOOD, torch.ones(3)), r"temperature: expected finite values > 0, shape \(4,\)"),
-    (lambda: calibrated(GOOD, torch.zeros(4)), "temperature: expected finite values > 0"),
-])
+@pytest.mark.parametrize(
+    "call, message",
+    [
+        (lambda: ConfidentRatio(0.4, 0.5), "s2: expected"),
+        (lambda: ConfidentRatio(0.9, 0), "rho: expected"),
+        (
+            lambda: confident_ratio(GOOD, torch.tensor([0.6, 0.3])),
+            "s2: expected a number or a row of them, each from s1",
+        ),
+        (lambda: confident_ratio(GOOD, torch.ones(2, 2)), "s2: expected"),
+        (lambda: EarlyExit(Twice(), Named("first", "last"), 0.8), r"rule: expected a callable .*, got 0.8"),
+        (lambda: ConfidentRatio("0.9", 0.5), "s2: expected a number from s1 = 0.5 to 1, got '0.9'"),
+        (lambda: confident_ratio(GOOD, "0.9"), "s2: expected a tensor or an array of numbers, got str"),
+        (lambda: Confident(1.5), "threshold: expected"),
+        (lambda: Confident(float("nan")), "threshold: expected"),
+        (lambda: confidence(GOOD * 2), "probabilities: expected values"),
+        (lambda: first_exit(GOOD[..., 0]), "leaves: expected bool"),
+        (lambda: first_exit(GOOD[:0, :, 0] > 0), r"leaves: expected bool, shape \(..., L, N\)"),
+        (lambda: at_exit(GOOD, torch.zeros(3).long()), r"layers: expected int64 of shape \(30,\), .*, got torch.int64"),
+        (lambda: at_exit(GOOD, torch.full((30,), -1)), "layers: expected numbers 0 to 3, got -1 to -1"),
+        (lambda: at_exit(GOOD, torch.full((30,), 4)), "layers: expected numbers 0 to 3, got 4 to 4"),
+        (lambda: at_exit(GOOD, torch.ones(30)), r"layers: expected int64 .*, got torch.float32 \(30,\)"),
+        (lambda: at_exit(GOOD[0, 0, 0], torch.ones(30)), r"values: expected shape \(L, N, ...\), got \(\)"),
+        (lambda: mean_at_exit(GOOD[..., 0] > 0, torch.ones(1), GOOD[..., 0]), "scores: expected floats"),
+        (lambda: mean_at_exit(GOOD[0, 0], torch.ones(1), GOOD[0]), "scores: expected floats of shape"),
+        (lambda: mean_at_exit(GOOD[:, :0, 0], torch.ones(1), GOOD[:, :0, 0]), "scores: expected floats of shape"),
+        (lambda: mean_at_exit(GOOD[..., 0], torch.ones(()), GOOD[..., 0]), "thresholds: expected shape"),
+        (lambda: mean_at_exit(GOOD[..., 0], torch.ones(1), GOOD[0]), r"values: expected shape \(4, 30\) or \(4, 1\)"),
+        (lambda: temperatures(GOOD, LABELS[:3]), "labels: expected the shape"),
+        (lambda: calibrated(GOOD, torch.ones(3)), r"temperature: expected finite values > 0, shape \(4,\)"),
+        (lambda: calibrated(GOOD, torch.zeros(4)), "temperature: expected finite values > 0"),
+    ],
+)
 def test_bad_input_elsewhere_raises(call, message):
     with pytest.raises(ValueError, match=message):
         call()
@@ -560,11 +581,15 @@ def test_arrays_count_as_tensors():
     layers = exit_layers(GOOD.numpy(), 0.7, 0.6)
     assert torch.equal(layers, exit_layers(GOOD, 0.7, 0.6))
     assert torch.equal(at_exit(GOOD.numpy(), layers.numpy()), at_exit(GOOD, layers))
-    assert torch.equal(calibrated(GOOD.numpy(), temperatures(GOOD.numpy(), LABELS.numpy()).numpy()),
-                       calibrated(GOOD, temperatures(GOOD, LABELS)))
+    assert torch.equal(
+        calibrated(GOOD.numpy(), temperatures(GOOD.numpy(), LABELS.numpy()).numpy()),
+        calibrated(GOOD, temperatures(GOOD, LABELS)),
+    )
     right, scores = exact_match(GOOD, LABELS), confidence(GOOD)
-    assert torch.equal(mean_at_exit(scores.numpy(), [0.1, 0.7], right.numpy()),
-                       mean_at_exit(scores, torch.tensor([0.1, 0.7], dtype=torch.float64), right))
+    assert torch.equal(
+        mean_at_exit(scores.numpy(), [0.1, 0.7], right.numpy()),
+        mean_at_exit(scores, torch.tensor([0.1, 0.7], dtype=torch.float64), right),
+    )
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs CUDA")
@@ -576,8 +601,9 @@ def test_cuda_equals_cpu(small):
     right = exact_match(probabilities, labels)
     ours = mean_at_exit(confident_ratio(probabilities.cuda(), row), row, right.cuda())
     torch.testing.assert_close(ours.cpu(), mean_at_exit(confident_ratio(probabilities, row), row, right))
-    torch.testing.assert_close(temperatures(probabilities.cuda(), labels.cuda()).cpu(),
-                               temperatures(probabilities, labels))
+    torch.testing.assert_close(
+        temperatures(probabilities.cuda(), labels.cuda()).cpu(), temperatures(probabilities, labels)
+    )
     model, images, probes = small
     expected = EarlyExit(model, probes, ConfidentRatio(0.8, 1)).exit(images)[1]
     early = EarlyExit(model, probes, ConfidentRatio(0.8, 1)).cuda()

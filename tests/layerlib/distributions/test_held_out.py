@@ -81,16 +81,19 @@ def test_the_last_two_taps_of_a_resnet_may_share_one_head():
     torch.testing.assert_close(found, at_exit(answers, layers))
 
 
-@pytest.mark.parametrize("change, message", [
-    (dict(chosen=JUDGED), "judged: expected samples that are not among the chosen, got some that are"),
-    (dict(chosen=CHOSEN.float()), r"chosen: expected numbers of samples, int64 \(n,\), got torch.float32 \(40,\)"),
-    (dict(judged=JUDGED + 1), "judged: expected numbers 0 to 79, got 2 to 80"),
-    (dict(judged=JUDGED[:0]), r"judged: expected numbers of samples, int64 \(n,\), got torch.int64 \(0,\)"),
-    (dict(labels=LABELS * 0.5), "labels: expected multi-hot labels, each 0 or 1"),
-    (dict(probabilities=GOOD[0]), r"probabilities: expected shape \(L, N, K\)"),
-    (dict(s2=torch.tensor([0.4])), "s2: expected a number or a row of them, each from s1"),
-    (dict(resamples=1), "resamples: expected at least 2, got 1"),
-])
+@pytest.mark.parametrize(
+    "change, message",
+    [
+        (dict(chosen=JUDGED), "judged: expected samples that are not among the chosen, got some that are"),
+        (dict(chosen=CHOSEN.float()), r"chosen: expected numbers of samples, int64 \(n,\), got torch.float32 \(40,\)"),
+        (dict(judged=JUDGED + 1), "judged: expected numbers 0 to 79, got 2 to 80"),
+        (dict(judged=JUDGED[:0]), r"judged: expected numbers of samples, int64 \(n,\), got torch.int64 \(0,\)"),
+        (dict(labels=LABELS * 0.5), "labels: expected multi-hot labels, each 0 or 1"),
+        (dict(probabilities=GOOD[0]), r"probabilities: expected shape \(L, N, K\)"),
+        (dict(s2=torch.tensor([0.4])), "s2: expected a number or a row of them, each from s1"),
+        (dict(resamples=1), "resamples: expected at least 2, got 1"),
+    ],
+)
 def test_bad_trials_are_refused(change, message):
     with pytest.raises(ValueError, match=message):
         exit_against_best_layer(**dict(probabilities=GOOD, labels=LABELS, chosen=CHOSEN, judged=JUDGED) | change)

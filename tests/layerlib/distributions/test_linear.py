@@ -64,7 +64,7 @@ def test_by_default_probes_reach_what_logistic_regression_reaches(penalty, dtype
         same(found[i], expected, tolerance)
         cross_entropy = nn.functional.binary_cross_entropy(expected, labels.double())
         assert losses[i].item() == pytest.approx(cross_entropy.item(), abs=tolerance)
-        assert (probes.weight[i, :, x.shape[1]:] == 0).all()
+        assert (probes.weight[i, :, x.shape[1] :] == 0).all()
 
 
 def test_soft_targets_reach_the_least_cross_entropy():
@@ -141,16 +141,23 @@ def test_by_the_papers_schedule_small_features_stay_far_from_their_optimum():
 
 
 @pytest.mark.parametrize("way", ["fit", "train"])
-@pytest.mark.parametrize("features, targets, message", [
-    (torch.rand(5), torch.arange(5) % 3, r"features: expected floats of shape \(L, N, F\) or \(N, F\) with at least"),
-    (torch.ones(5, 2).long(), torch.arange(5) % 3, r"features: expected floats .*, got torch.int64 \(5, 2\)"),
-    (torch.rand(0, 2), torch.arange(0), r"features: expected floats .* at least one sample, got .* \(0, 2\)"),
-    ("features", torch.arange(5) % 3, "features: expected a tensor or an array of numbers, got str"),
-    (torch.rand(5, 2), None, "targets: expected labels with these features, got None"),
-    (torch.rand(5, 2), torch.arange(5), "targets: expected class numbers 0 to 2, got 0 to 4"),
-    (torch.rand(5, 2), torch.rand(4, 3), r"targets: expected shape \(5, 3\), .*, got torch.float32 \(4, 3\)"),
-    (torch.rand(5, 2), 2 * torch.ones(5, 3), r"targets: expected numbers in \[0, 1\], got 2 to 2"),
-])
+@pytest.mark.parametrize(
+    "features, targets, message",
+    [
+        (
+            torch.rand(5),
+            torch.arange(5) % 3,
+            r"features: expected floats of shape \(L, N, F\) or \(N, F\) with at least",
+        ),
+        (torch.ones(5, 2).long(), torch.arange(5) % 3, r"features: expected floats .*, got torch.int64 \(5, 2\)"),
+        (torch.rand(0, 2), torch.arange(0), r"features: expected floats .* at least one sample, got .* \(0, 2\)"),
+        ("features", torch.arange(5) % 3, "features: expected a tensor or an array of numbers, got str"),
+        (torch.rand(5, 2), None, "targets: expected labels with these features, got None"),
+        (torch.rand(5, 2), torch.arange(5), "targets: expected class numbers 0 to 2, got 0 to 4"),
+        (torch.rand(5, 2), torch.rand(4, 3), r"targets: expected shape \(5, 3\), .*, got torch.float32 \(4, 3\)"),
+        (torch.rand(5, 2), 2 * torch.ones(5, 3), r"targets: expected numbers in \[0, 1\], got 2 to 2"),
+    ],
+)
 def test_bad_features_and_targets_are_refused(way, features, targets, message):
     with pytest.raises(ValueError, match=message):
         getattr(LinearProbes(CLASSES), way)(features, targets)

@@ -125,8 +125,15 @@ def compare_with_plain_probes(model, names, split, pool, settings, inner):
     assert losses.shape == (settings.epochs, inner) and len({f.shape[1] for f in features}) > 1
     for i in range(inner):
         count = features[i].shape[1]
-        probe, expected = plain_probe(features[i], split.labels.double(), start.weight[i, :, :count], start.bias[i],
-                                      nn.BCEWithLogitsLoss(), settings, rate=0.5)
+        probe, expected = plain_probe(
+            features[i],
+            split.labels.double(),
+            start.weight[i, :, :count],
+            start.bias[i],
+            nn.BCEWithLogitsLoss(),
+            settings,
+            rate=0.5,
+        )
         same(probabilities[i], probe(features[i]).sigmoid().detach())
         same(losses[:, i], expected)
         same(ours.weight[i, :, :count], probe.weight.detach())
@@ -151,14 +158,21 @@ def test_any_choice_of_layers_equals_linear_layers_trained_one_by_one(names, inn
 
 
 @settings(max_examples=15)
-@given(epochs=st.sampled_from([5, 10]), batch_size=st.integers(1, 60), pool=st.integers(1, 5),
-       seed=st.integers(0, 10**6))
+@given(
+    epochs=st.sampled_from([5, 10]), batch_size=st.integers(1, 60), pool=st.integers(1, 5), seed=st.integers(0, 10**6)
+)
 def test_a_probe_equals_a_linear_layer_at_any_size(epochs, batch_size, pool, seed):
     model, split, ours = prepared(pool, ["narrow"], samples=20)
     start, expected = Start(), plain_features(model, ["narrow"], split.images, pool)[0][0]
     ours.train(split, epochs=epochs, batch_size=batch_size, seed=seed, callbacks=[start])
-    probe, _ = plain_probe(expected, split.labels.double(), start.weight[0], start.bias[0], nn.BCEWithLogitsLoss(),
-                           Settings(epochs, batch_size, seed))
+    probe, _ = plain_probe(
+        expected,
+        split.labels.double(),
+        start.weight[0],
+        start.bias[0],
+        nn.BCEWithLogitsLoss(),
+        Settings(epochs, batch_size, seed),
+    )
     same(ours.weight[0], probe.weight.detach())
     same(ours.predict(split.images)[0], probe(expected).sigmoid().detach())
 
@@ -169,9 +183,11 @@ def test_the_rate_falls_after_two_and_after_four_fifths_of_the_epochs(monkeypatc
     monkeypatch.setattr(torch.optim, "SGD", lambda *args, **options: made.append(real(*args, **options)) or made[0])
     ready = Features(torch.rand(1, 2, 2), None, torch.ones(2, CLASSES), (2,), CPU)
     LayerProbes(network().float(), ["narrow"], CLASSES).train(
-        ready, epochs=epochs, rate=3.0, callbacks=[lambda epoch, _: rates.append(made[0].param_groups[0]["lr"])])
-    assert rates[1:] == pytest.approx([3.0 * 0.1 ** ((5 * passed >= 2 * epochs) + (5 * passed >= 4 * epochs))
-                                       for passed in range(epochs)])
+        ready, epochs=epochs, rate=3.0, callbacks=[lambda epoch, _: rates.append(made[0].param_groups[0]["lr"])]
+    )
+    assert rates[1:] == pytest.approx(
+        [3.0 * 0.1 ** ((5 * passed >= 2 * epochs) + (5 * passed >= 4 * epochs)) for passed in range(epochs)]
+    )
 
 
 def test_first_weights_are_uniform_as_those_of_a_linear_layer():
@@ -179,10 +195,10 @@ def test_first_weights_are_uniform_as_those_of_a_linear_layer():
     start = Start()
     ours.train(split, torch.zeros(50, 400), epochs=1, callbacks=[start])
     for i, size in enumerate([4 * 36, 2 * 36, 7 * 36]):
-        bound = size ** -0.5
+        bound = size**-0.5
         for drawn in (start.weight[i, :, :size], start.bias[i]):
             assert 0.98 * bound < drawn.abs().max() <= bound
-            assert drawn.std() == pytest.approx(bound / 3 ** 0.5, rel=0.05) and abs(drawn.mean()) < 0.1 * bound
+            assert drawn.std() == pytest.approx(bound / 3**0.5, rel=0.05) and abs(drawn.mean()) < 0.1 * bound
 
 
 def test_a_probe_does_not_depend_on_the_taps_beside_it():
@@ -217,7 +233,7 @@ def test_features_are_those_of_plain_hooks_and_padding_is_zero():
     assert features.sizes == (16, 8, 28) and features.pooled.shape == (3, 50, 28) and len(features) == 50
     for row, one in zip(features.pooled, expected, strict=False):
         same(row[:, : one.shape[1]], one, 1e-12)
-        assert (row[:, one.shape[1]:] == 0).all()
+        assert (row[:, one.shape[1] :] == 0).all()
     same(features.own, output[None], 1e-12)
     assert torch.equal(features.labels, split.labels)
 
@@ -236,16 +252,23 @@ def test_samples_of_features_are_taken_together():
     same(ours.predict(features[chosen]), ours.predict(split.images[chosen]), 1e-12)
 
 
-@pytest.mark.parametrize("shape, module, expected", [
-    ((5, 3, 4, 4), nn.Conv2d(1, 3, 1), lambda x: F.avg_pool2d(x, 2).flatten(1)),
-    ((5, 4, 4, 3), nn.Linear(1, 3), lambda x: F.avg_pool2d(x.permute(0, 3, 1, 2), 2).flatten(1)),
-    ((5, 4, 4, 3), nn.LayerNorm(3), lambda x: F.avg_pool2d(x.permute(0, 3, 1, 2), 2).flatten(1)),
-    ((5, 3, 6), nn.Conv1d(1, 3, 1), lambda x: torch.stack([x[:, :, :3].mean(2), x[:, :, 3:].mean(2)], 2).flatten(1)),
-    ((5, 2, 4, 4, 4), nn.Conv3d(1, 2, 1), lambda x: F.avg_pool3d(x, 2).flatten(1)),
-    ((5, 6, 8), nn.Linear(1, 8), lambda x: x.mean(1)),
-    ((5, 8), nn.Linear(1, 8), lambda x: x),
-    ((5, 2, 3, 4, 2, 2), nn.Identity(), lambda x: x.flatten(1)),
-])
+@pytest.mark.parametrize(
+    "shape, module, expected",
+    [
+        ((5, 3, 4, 4), nn.Conv2d(1, 3, 1), lambda x: F.avg_pool2d(x, 2).flatten(1)),
+        ((5, 4, 4, 3), nn.Linear(1, 3), lambda x: F.avg_pool2d(x.permute(0, 3, 1, 2), 2).flatten(1)),
+        ((5, 4, 4, 3), nn.LayerNorm(3), lambda x: F.avg_pool2d(x.permute(0, 3, 1, 2), 2).flatten(1)),
+        (
+            (5, 3, 6),
+            nn.Conv1d(1, 3, 1),
+            lambda x: torch.stack([x[:, :, :3].mean(2), x[:, :, 3:].mean(2)], 2).flatten(1),
+        ),
+        ((5, 2, 4, 4, 4), nn.Conv3d(1, 2, 1), lambda x: F.avg_pool3d(x, 2).flatten(1)),
+        ((5, 6, 8), nn.Linear(1, 8), lambda x: x.mean(1)),
+        ((5, 8), nn.Linear(1, 8), lambda x: x),
+        ((5, 2, 3, 4, 2, 2), nn.Identity(), lambda x: x.flatten(1)),
+    ],
+)
 def test_channels_are_pooled_over_a_grid_and_tokens_over_all(shape, module, expected):
     x = torch.rand(shape, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     same(pooled_features(x, 2, module, widths_of(module)), expected(x), 1e-14)
@@ -265,12 +288,16 @@ class Places(nn.Module):
         return self.back(self.layer(self.into(x)))
 
 
-@pytest.mark.parametrize("model", [
-    Places(lambda x: x.movedim(1, -1), nn.Linear(3, 3), lambda z: z.mean((1, 2))),
-    Places(lambda x: x.flatten(2).mT, nn.Linear(3, 3), lambda z: z.mean(1)),
-    Places(lambda x: x.flatten(2), nn.Conv1d(3, 3, 1), lambda z: z.mean(2)),
-    Places(lambda x: x[..., None], nn.Conv3d(3, 3, 1), lambda z: z.mean((2, 3, 4))),
-], ids=["channels last", "tokens", "Conv1d", "Conv3d"])
+@pytest.mark.parametrize(
+    "model",
+    [
+        Places(lambda x: x.movedim(1, -1), nn.Linear(3, 3), lambda z: z.mean((1, 2))),
+        Places(lambda x: x.flatten(2).mT, nn.Linear(3, 3), lambda z: z.mean(1)),
+        Places(lambda x: x.flatten(2), nn.Conv1d(3, 3, 1), lambda z: z.mean(2)),
+        Places(lambda x: x[..., None], nn.Conv3d(3, 3, 1), lambda z: z.mean((2, 3, 4))),
+    ],
+    ids=["channels last", "tokens", "Conv1d", "Conv3d"],
+)
 def test_channels_are_found_wherever_they_lie(model):
     labels = torch.arange(90) % CLASSES
     random = torch.Generator().manual_seed(0)
@@ -309,8 +336,14 @@ class Signs(nn.Module):
         return x.sign().long()
 
 
-@pytest.mark.parametrize("layer, got", [(nn.Flatten(0), r"torch.float32 \(1440,\)"), (Signs(), "torch.int64"),
-                                        (nn.Flatten(0, 2), r"torch.float32 \(120, 12\)")])
+@pytest.mark.parametrize(
+    "layer, got",
+    [
+        (nn.Flatten(0), r"torch.float32 \(1440,\)"),
+        (Signs(), "torch.int64"),
+        (nn.Flatten(0, 2), r"torch.float32 \(120, 12\)"),
+    ],
+)
 def test_layers_without_a_row_of_floats_for_each_image_are_refused(layer, got):
     ours = LayerProbes(Aside(layer), ["layer"], CLASSES)
     with pytest.raises(ValueError, match=f"names: expected .* a row for each of 10 images, got {got}.* from 'layer'"):
@@ -384,10 +417,13 @@ def test_only_the_output_of_the_network_needs_no_probe():
     positive = network()
     with torch.no_grad():
         positive.head.bias += 100
-    for model, names, inner in [(positive, ["wide", "head"], 1), (positive, ["head", "wide"], 2),
-                                (Ends(nn.ReLU()), ["body.wide", "body.head"], 2),
-                                (Ends(nn.ReLU(inplace=True)), ["body.wide", "body.head"], 2),
-                                (Ends(nn.Identity()), ["body.wide", "body.head"], 1)]:
+    for model, names, inner in [
+        (positive, ["wide", "head"], 1),
+        (positive, ["head", "wide"], 2),
+        (Ends(nn.ReLU()), ["body.wide", "body.head"], 2),
+        (Ends(nn.ReLU(inplace=True)), ["body.wide", "body.head"], 2),
+        (Ends(nn.Identity()), ["body.wide", "body.head"], 1),
+    ]:
         if isinstance(model, Ends):
             model.body.load_state_dict(positive.state_dict())
         ours = LayerProbes(model, names, CLASSES)
@@ -419,8 +455,11 @@ def test_a_tap_may_answer_with_the_networks_own_last_layer(pool):
         model.eval()(split.images.double() / 255)
     same(ours.probability("wide", kept["wide"]), model.head(seen[2]).sigmoid(), 1e-12)
     same(ours.probability("head", found[3].logit()), found[3], 1e-12)
-    same(ours.probability("narrow", nn.AdaptiveAvgPool2d(5)(torch.ones(2, 2, 10, 10).double())),
-         plain.probability("narrow", torch.ones(2, 2, 10, 10).double()), 1e-12)
+    same(
+        ours.probability("narrow", nn.AdaptiveAvgPool2d(5)(torch.ones(2, 2, 10, 10).double())),
+        plain.probability("narrow", torch.ones(2, 2, 10, 10).double()),
+        1e-12,
+    )
 
 
 def test_heads_alone_need_no_training():
@@ -433,12 +472,18 @@ def test_heads_alone_need_no_training():
     same(ours.predict(split.images)[0], plain_features(model, ["wide"], split.images, 1)[1].sigmoid(), 1e-12)
 
 
-@pytest.mark.parametrize("heads, message", [
-    ({"relu": "head"}, r"heads: expected some of the taps, \['stem', 'narrow', 'wide', 'head'\], got 'relu'"),
-    ({"wide": "haed"}, r"heads: Network has no layer 'haed'; closest are \['head'"),
-    ({"wide": "dropout"}, r"classes: expected \(7,\), what the network puts out at 'wide', got 3"),
-    ({"stem": "head"}, "heads: expected .* that read the means of their taps, got .head. for .stem., of 4 channels"),
-])
+@pytest.mark.parametrize(
+    "heads, message",
+    [
+        ({"relu": "head"}, r"heads: expected some of the taps, \['stem', 'narrow', 'wide', 'head'\], got 'relu'"),
+        ({"wide": "haed"}, r"heads: Network has no layer 'haed'; closest are \['head'"),
+        ({"wide": "dropout"}, r"classes: expected \(7,\), what the network puts out at 'wide', got 3"),
+        (
+            {"stem": "head"},
+            "heads: expected .* that read the means of their taps, got .head. for .stem., of 4 channels",
+        ),
+    ],
+)
 def test_heads_that_do_not_fit_are_refused(heads, message):
     model, split, _ = prepared()
     with pytest.raises(ValueError, match=message):
@@ -460,10 +505,15 @@ def test_in_inference_mode_the_same_is_predicted():
 
 def everything(model):
     """All of a network that reading it could disturb."""
-    return ({name: t.clone() for name, t in model.state_dict().items()},
-            [(m.training, getattr(m, "inplace", None), len(m._forward_hooks), len(m._forward_pre_hooks))
-             for m in model.modules()],
-            [(p.requires_grad, p.grad) for p in model.parameters()], torch.get_rng_state())
+    return (
+        {name: t.clone() for name, t in model.state_dict().items()},
+        [
+            (m.training, getattr(m, "inplace", None), len(m._forward_hooks), len(m._forward_pre_hooks))
+            for m in model.modules()
+        ],
+        [(p.requires_grad, p.grad) for p in model.parameters()],
+        torch.get_rng_state(),
+    )
 
 
 def assert_unchanged(model, before):
@@ -504,8 +554,9 @@ def test_a_teacher_is_matched_by_the_squared_error_of_the_sigmoids():
     start, settings = Start(), Settings()
     losses = ours.train(split, teacher, loss=squared_error, callbacks=[start], rate=0.5, **settings._asdict())
     features = plain_features(model, ["wide"], split.images, 1)[0][0]
-    probe, expected = plain_probe(features, teacher, start.weight[0], start.bias[0],
-                                  lambda z, y: F.mse_loss(z.sigmoid(), y), settings, rate=0.5)
+    probe, expected = plain_probe(
+        features, teacher, start.weight[0], start.bias[0], lambda z, y: F.mse_loss(z.sigmoid(), y), settings, rate=0.5
+    )
     same(ours.weight[0], probe.weight.detach())
     same(losses[:, 0], expected)
     assert losses[-1] < losses[0]
@@ -554,37 +605,46 @@ def test_the_network_may_be_an_mlp():
     assert ours.train(split, epochs=2).shape == (2, 2) and ours.predict(split.images).shape == (3, 30, CLASSES)
 
 
-@pytest.mark.parametrize("options, message", [
-    (dict(names=["hed"]), r"names: Network has no layer 'hed'; closest are \['head'"),
-    (dict(names=[]), "names: expected at least one layer, got none"),
-    (dict(classes=0), "classes: expected a whole number from 1 up, got 0"),
-    (dict(classes=2.0), "classes: expected a whole number from 1 up, got 2.0"),
-    (dict(pool=True), "pool: expected a whole number from 1 up, got True"),
-    (dict(pool=0), "pool: expected a whole number from 1 up, got 0"),
-])
+@pytest.mark.parametrize(
+    "options, message",
+    [
+        (dict(names=["hed"]), r"names: Network has no layer 'hed'; closest are \['head'"),
+        (dict(names=[]), "names: expected at least one layer, got none"),
+        (dict(classes=0), "classes: expected a whole number from 1 up, got 0"),
+        (dict(classes=2.0), "classes: expected a whole number from 1 up, got 2.0"),
+        (dict(pool=True), "pool: expected a whole number from 1 up, got True"),
+        (dict(pool=0), "pool: expected a whole number from 1 up, got 0"),
+    ],
+)
 def test_bad_probes_are_refused(options, message):
     with pytest.raises(ValueError, match=message):
         LayerProbes(network(), **{"names": NAMES, "classes": CLASSES} | options)
 
 
-@pytest.mark.parametrize("options, message", [
-    (dict(epochs=0), "epochs: expected a whole number from 1 up, got 0"),
-    (dict(epochs=2.5), "epochs: expected a whole number from 1 up, got 2.5"),
-    (dict(epochs=float("inf")), "epochs: expected a whole number from 1 up, got inf"),
-    (dict(rate=float("nan")), "rate: expected a finite number above 0, got nan"),
-    (dict(momentum=-1), "momentum: expected a finite number of at least 0, got -1"),
-    (dict(weight_decay="small"), "weight_decay: expected a finite number of at least 0, got 'small'"),
-    (dict(batch_size=0), "batch_size: expected a whole number from 1 up, got 0"),
-    (dict(targets=torch.zeros(50, 2)), r"targets: expected shape \(50, 3\), or class numbers, int64 \(50,\), "
-                                       r"got torch.float32 \(50, 2\)"),
-    (dict(targets=torch.zeros(50)), r"targets: expected shape \(50, 3\), .*, got torch.float32 \(50,\)"),
-    (dict(targets=torch.full((50, 3), 1.5)), r"targets: expected numbers in \[0, 1\], got 1.5 to 1.5"),
-    (dict(targets=torch.full((50, 3), -0.5)), r"targets: expected numbers in \[0, 1\], got -0.5 to -0.5"),
-    (dict(targets=torch.full((50, 3), torch.nan)), r"targets: expected numbers in \[0, 1\], got nan"),
-    (dict(targets=torch.arange(50)), "targets: expected class numbers 0 to 2, got 0 to 49"),
-    (dict(targets=torch.full((50,), -1)), "targets: expected class numbers 0 to 2, got -1 to -1"),
-    (dict(rate=1e300, epochs=3), r"loss: not finite in epoch [123] .*lower rate from 1e\+300"),
-])
+@pytest.mark.parametrize(
+    "options, message",
+    [
+        (dict(epochs=0), "epochs: expected a whole number from 1 up, got 0"),
+        (dict(epochs=2.5), "epochs: expected a whole number from 1 up, got 2.5"),
+        (dict(epochs=float("inf")), "epochs: expected a whole number from 1 up, got inf"),
+        (dict(rate=float("nan")), "rate: expected a finite number above 0, got nan"),
+        (dict(momentum=-1), "momentum: expected a finite number of at least 0, got -1"),
+        (dict(weight_decay="small"), "weight_decay: expected a finite number of at least 0, got 'small'"),
+        (dict(batch_size=0), "batch_size: expected a whole number from 1 up, got 0"),
+        (
+            dict(targets=torch.zeros(50, 2)),
+            r"targets: expected shape \(50, 3\), or class numbers, int64 \(50,\), "
+            r"got torch.float32 \(50, 2\)",
+        ),
+        (dict(targets=torch.zeros(50)), r"targets: expected shape \(50, 3\), .*, got torch.float32 \(50,\)"),
+        (dict(targets=torch.full((50, 3), 1.5)), r"targets: expected numbers in \[0, 1\], got 1.5 to 1.5"),
+        (dict(targets=torch.full((50, 3), -0.5)), r"targets: expected numbers in \[0, 1\], got -0.5 to -0.5"),
+        (dict(targets=torch.full((50, 3), torch.nan)), r"targets: expected numbers in \[0, 1\], got nan"),
+        (dict(targets=torch.arange(50)), "targets: expected class numbers 0 to 2, got 0 to 49"),
+        (dict(targets=torch.full((50,), -1)), "targets: expected class numbers 0 to 2, got -1 to -1"),
+        (dict(rate=1e300, epochs=3), r"loss: not finite in epoch [123] .*lower rate from 1e\+300"),
+    ],
+)
 def test_a_bad_training_is_refused(options, message):
     _, split, ours = prepared()
     with pytest.raises(ValueError, match=message):
@@ -639,11 +699,14 @@ def test_a_network_without_parameters_is_refused():
         ours.fit(Split(pictures(10).images, torch.arange(10)))
 
 
-@pytest.mark.parametrize("options, message", [
-    (dict(batch_size=0), "batch_size: expected a whole number from 1 up, got 0"),
-    (dict(memory=float("nan")), "memory: expected a number of bytes from 0 up, got nan"),
-    (dict(memory="2GB"), "memory: expected a number of bytes from 0 up, got '2GB'"),
-])
+@pytest.mark.parametrize(
+    "options, message",
+    [
+        (dict(batch_size=0), "batch_size: expected a whole number from 1 up, got 0"),
+        (dict(memory=float("nan")), "memory: expected a number of bytes from 0 up, got nan"),
+        (dict(memory="2GB"), "memory: expected a number of bytes from 0 up, got '2GB'"),
+    ],
+)
 def test_bad_options_of_reading_are_refused(options, message):
     _, split, ours = prepared()
     with pytest.raises(ValueError, match=message):
@@ -662,8 +725,11 @@ def test_labels_of_another_number_of_classes_are_refused_before_the_network_runs
 
 def test_what_does_not_fit_the_trained_probes_is_refused():
     model, split, ours = prepared()
-    for call in (lambda: ours.predict(split.images), lambda: ours.logits(ours.features(split)),
-                 lambda: ours.probability("wide", torch.zeros(2, 7))):
+    for call in (
+        lambda: ours.predict(split.images),
+        lambda: ours.logits(ours.features(split)),
+        lambda: ours.probability("wide", torch.zeros(2, 7)),
+    ):
         with pytest.raises(RuntimeError, match="not been trained yet"):
             call()
     ours.train(split, epochs=1)

@@ -79,8 +79,11 @@ def test_blocks_of_features_add_up_to_all_of_them(dtype, tolerance, size):
     for one, other in zip(whole, parts, strict=True):
         assert one.dtype == torch.float64
         same(other / one.abs().max(), one / one.abs().max(), tolerance)
-    same(RidgeReadout.fit(parts[0], labels, CLASSES).predict(parts[1]),
-         RidgeReadout.fit(whole[0], labels, CLASSES).predict(whole[1]), 10 * tolerance)
+    same(
+        RidgeReadout.fit(parts[0], labels, CLASSES).predict(parts[1]),
+        RidgeReadout.fit(whole[0], labels, CLASSES).predict(whole[1]),
+        10 * tolerance,
+    )
 
 
 def test_no_more_than_a_block_is_in_memory_beside_the_products():
@@ -160,23 +163,35 @@ def test_arrays_count_as_tensors():
 GRAM = torch.eye(5, dtype=torch.float64)
 
 
-@pytest.mark.parametrize("call, message", [
-    (lambda: RidgeReadout.fit(GRAM[:4], torch.arange(4) % 2, 2), r"gram: expected floats of shape \(N, N\).*\(4, 5\)"),
-    (lambda: RidgeReadout.fit(GRAM[:1, :1], torch.zeros(1).long(), 1), "gram: expected .* at least two samples"),
-    (lambda: RidgeReadout.fit(GRAM / 0, torch.arange(5) % 2, 2), "gram: expected finite numbers"),
-    (lambda: RidgeReadout.fit(GRAM, torch.arange(5), 2), "targets: expected class numbers 0 to 1, got 0 to 4"),
-    (lambda: RidgeReadout.fit(GRAM, torch.arange(4), 5), r"targets: expected shape \(5, 5\)"),
-    (lambda: RidgeReadout.fit(GRAM, torch.arange(5), 0), "classes: expected a whole number from 1 up, got 0"),
-    (lambda: RidgeReadout.fit(GRAM, torch.arange(5), 5, [0.0]), "penalties: expected finite numbers above 0"),
-    (lambda: RidgeReadout.fit(GRAM, torch.arange(5), 5, []), "penalties: expected finite numbers above 0"),
-    (lambda: RidgeReadout.fit(GRAM, torch.arange(5), 5).predict(GRAM[:, :4]), r"products: expected .* \(M, 5\)"),
-    (lambda: grams([]), "blocks: expected at least one pair of features, got none"),
-    (lambda: grams([(GRAM, GRAM[:, :4])]), r"blocks: expected features \(N, f\) and \(M, f\)"),
-    (lambda: grams([(GRAM, GRAM), (GRAM[:4], GRAM)]), r"blocks: expected .* got \(\(4, 5\), \(5, 5\)\) in block 1"),
-    (lambda: grams([(torch.zeros(2001, 1), GRAM[:, :1])]), "blocks: expected at most 2,000 fitted samples, got 2,001"),
-    (lambda: RidgeReadout.fit(torch.zeros(2001, 2001), torch.zeros(2001).long(), 1), "gram: expected at most 2,000 f"),
-    (lambda: grams([(GRAM / 0, GRAM)]), "blocks: expected finite features"),
-])
+@pytest.mark.parametrize(
+    "call, message",
+    [
+        (
+            lambda: RidgeReadout.fit(GRAM[:4], torch.arange(4) % 2, 2),
+            r"gram: expected floats of shape \(N, N\).*\(4, 5\)",
+        ),
+        (lambda: RidgeReadout.fit(GRAM[:1, :1], torch.zeros(1).long(), 1), "gram: expected .* at least two samples"),
+        (lambda: RidgeReadout.fit(GRAM / 0, torch.arange(5) % 2, 2), "gram: expected finite numbers"),
+        (lambda: RidgeReadout.fit(GRAM, torch.arange(5), 2), "targets: expected class numbers 0 to 1, got 0 to 4"),
+        (lambda: RidgeReadout.fit(GRAM, torch.arange(4), 5), r"targets: expected shape \(5, 5\)"),
+        (lambda: RidgeReadout.fit(GRAM, torch.arange(5), 0), "classes: expected a whole number from 1 up, got 0"),
+        (lambda: RidgeReadout.fit(GRAM, torch.arange(5), 5, [0.0]), "penalties: expected finite numbers above 0"),
+        (lambda: RidgeReadout.fit(GRAM, torch.arange(5), 5, []), "penalties: expected finite numbers above 0"),
+        (lambda: RidgeReadout.fit(GRAM, torch.arange(5), 5).predict(GRAM[:, :4]), r"products: expected .* \(M, 5\)"),
+        (lambda: grams([]), "blocks: expected at least one pair of features, got none"),
+        (lambda: grams([(GRAM, GRAM[:, :4])]), r"blocks: expected features \(N, f\) and \(M, f\)"),
+        (lambda: grams([(GRAM, GRAM), (GRAM[:4], GRAM)]), r"blocks: expected .* got \(\(4, 5\), \(5, 5\)\) in block 1"),
+        (
+            lambda: grams([(torch.zeros(2001, 1), GRAM[:, :1])]),
+            "blocks: expected at most 2,000 fitted samples, got 2,001",
+        ),
+        (
+            lambda: RidgeReadout.fit(torch.zeros(2001, 2001), torch.zeros(2001).long(), 1),
+            "gram: expected at most 2,000 f",
+        ),
+        (lambda: grams([(GRAM / 0, GRAM)]), "blocks: expected finite features"),
+    ],
+)
 def test_bad_input_is_refused(call, message):
     with pytest.raises(ValueError, match=message):
         call()

@@ -8,13 +8,7 @@ from hypothesis import strategies as st
 from predictions import cases, levels, ratios, some_probabilities
 
 from layerlib.distributions.early_exit import at_exit, exit_layers, first_exit
-from layerlib.distributions.samples import (
-    KINDS,
-    confused_shares,
-    difficulty,
-    difficulty_by_thirds,
-    largest_share,
-)
+from layerlib.distributions.samples import KINDS, confused_shares, difficulty, difficulty_by_thirds, largest_share
 from layerlib.distributions.scores import exact_match
 
 
@@ -59,8 +53,15 @@ def literal_kind(w):
     return "ordinary"
 
 
-@given(st.integers(3, 14).flatmap(lambda layers: st.lists(
-    st.lists(st.sampled_from([0.1, 0.2, 0.3, 0.5, 0.6]), min_size=layers, max_size=layers), min_size=1, max_size=10)))
+@given(
+    st.integers(3, 14).flatmap(
+        lambda layers: st.lists(
+            st.lists(st.sampled_from([0.1, 0.2, 0.3, 0.5, 0.6]), min_size=layers, max_size=layers),
+            min_size=1,
+            max_size=10,
+        )
+    )
+)
 def test_difficulty_equals_its_definition_read_aloud(rows):
     distances = torch.tensor(rows, dtype=torch.float64).T
     assert [KINDS[kind] for kind in difficulty(distances, torch.ones(()))] == [literal_kind(row) for row in rows]
@@ -68,16 +69,19 @@ def test_difficulty_equals_its_definition_read_aloud(rows):
     assert torch.equal(difficulty(distances * scale, scale), difficulty(distances, torch.ones(())))
 
 
-@pytest.mark.parametrize("w, kind", [
-    ([0.9, 0.9, 0.2, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1], "easy"),
-    ([0.9, 0.9, 0.9, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1], "ordinary"),
-    ([0.1, 0.9, 0.9, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1], "ordinary"),
-    ([0.9, 0.9, 0.9, 0.9, 0.9, 0.9, 0.9, 0.1, 0.1, 0.1], "hard"),
-    ([0.9, 0.9, 0.9, 0.9, 0.9, 0.9, 0.9, 0.9, 0.9, 0.3], "hard"),
-    ([0.9, 0.9, 0.9, 0.9, 0.9, 0.9, 0.9, 0.9, 0.1, 0.6], "confused"),
-    ([0.1, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1, 0.6], "confused"),
-    ([0.1, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1, 0.4], "ordinary"),
-])
+@pytest.mark.parametrize(
+    "w, kind",
+    [
+        ([0.9, 0.9, 0.2, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1], "easy"),
+        ([0.9, 0.9, 0.9, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1], "ordinary"),
+        ([0.1, 0.9, 0.9, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1], "ordinary"),
+        ([0.9, 0.9, 0.9, 0.9, 0.9, 0.9, 0.9, 0.1, 0.1, 0.1], "hard"),
+        ([0.9, 0.9, 0.9, 0.9, 0.9, 0.9, 0.9, 0.9, 0.9, 0.3], "hard"),
+        ([0.9, 0.9, 0.9, 0.9, 0.9, 0.9, 0.9, 0.9, 0.1, 0.6], "confused"),
+        ([0.1, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1, 0.6], "confused"),
+        ([0.1, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1, 0.4], "ordinary"),
+    ],
+)
 def test_kinds_of_pictured_samples(w, kind):
     assert KINDS[difficulty(torch.tensor(w)[:, None], torch.ones(1))] == kind
 
@@ -133,23 +137,29 @@ def test_arrays_count_as_tensors():
 GOOD, LABELS = some_probabilities(1)
 
 
-@pytest.mark.parametrize("call, message", [
-    (lambda: confused_shares(GOOD, LABELS, float("nan")), r"threshold: expected a number in \[0, 1\], got nan"),
-    (lambda: confused_shares(GOOD, LABELS, 1.5), r"threshold: expected a number in \[0, 1\], got 1.5"),
-    (lambda: confused_shares(GOOD, LABELS * 0.5), "labels: expected multi-hot labels, each 0 or 1"),
-    (lambda: confused_shares(GOOD, LABELS[:5]), "labels: expected the shape"),
-    (lambda: confused_shares(GOOD[:, :0], LABELS[:0]), "at least one sample"),
-    (lambda: difficulty_by_thirds(GOOD[:2, :, 0], torch.ones(30)), "distances: expected values >= 0"),
-    (lambda: difficulty_by_thirds(GOOD[:, :0, 0], torch.ones(0)), "distances: expected at least one sample, got none"),
-    (lambda: difficulty_by_thirds(GOOD[..., 0], torch.ones(4)), "baseline: expected finite values > 0"),
-    (lambda: difficulty_by_thirds(GOOD[..., 0], torch.ones(()), 0.0), "rise: expected a finite number above 0"),
-    (lambda: difficulty(GOOD[..., 0], torch.ones(()), far=torch.inf), "far: expected a finite number, got inf"),
-    (lambda: difficulty(GOOD[:2, :, 0], torch.ones(30)), "distances: expected values >= 0"),
-    (lambda: difficulty(-GOOD[..., 0], torch.ones(30)), "120 values that are negative or NaN"),
-    (lambda: difficulty(GOOD[..., 0], torch.zeros(30)), "baseline: expected finite values > 0"),
-    (lambda: difficulty(GOOD[..., 0], torch.ones(4)), "baseline: expected finite values > 0"),
-    (lambda: difficulty(GOOD[..., 0], torch.ones(30), near=0.6), "expected 0 <= near <= far, got 0.6 and 0.5"),
-])
+@pytest.mark.parametrize(
+    "call, message",
+    [
+        (lambda: confused_shares(GOOD, LABELS, float("nan")), r"threshold: expected a number in \[0, 1\], got nan"),
+        (lambda: confused_shares(GOOD, LABELS, 1.5), r"threshold: expected a number in \[0, 1\], got 1.5"),
+        (lambda: confused_shares(GOOD, LABELS * 0.5), "labels: expected multi-hot labels, each 0 or 1"),
+        (lambda: confused_shares(GOOD, LABELS[:5]), "labels: expected the shape"),
+        (lambda: confused_shares(GOOD[:, :0], LABELS[:0]), "at least one sample"),
+        (lambda: difficulty_by_thirds(GOOD[:2, :, 0], torch.ones(30)), "distances: expected values >= 0"),
+        (
+            lambda: difficulty_by_thirds(GOOD[:, :0, 0], torch.ones(0)),
+            "distances: expected at least one sample, got none",
+        ),
+        (lambda: difficulty_by_thirds(GOOD[..., 0], torch.ones(4)), "baseline: expected finite values > 0"),
+        (lambda: difficulty_by_thirds(GOOD[..., 0], torch.ones(()), 0.0), "rise: expected a finite number above 0"),
+        (lambda: difficulty(GOOD[..., 0], torch.ones(()), far=torch.inf), "far: expected a finite number, got inf"),
+        (lambda: difficulty(GOOD[:2, :, 0], torch.ones(30)), "distances: expected values >= 0"),
+        (lambda: difficulty(-GOOD[..., 0], torch.ones(30)), "120 values that are negative or NaN"),
+        (lambda: difficulty(GOOD[..., 0], torch.zeros(30)), "baseline: expected finite values > 0"),
+        (lambda: difficulty(GOOD[..., 0], torch.ones(4)), "baseline: expected finite values > 0"),
+        (lambda: difficulty(GOOD[..., 0], torch.ones(30), near=0.6), "expected 0 <= near <= far, got 0.6 and 0.5"),
+    ],
+)
 def test_bad_input_raises(call, message):
     with pytest.raises(ValueError, match=message):
         call()

@@ -9,14 +9,7 @@ from sklearn.metrics import accuracy_score, average_precision_score, f1_score, p
 
 from layerlib.distributions import bootstrap
 from layerlib.distributions.bootstrap import paired_bootstrap
-from layerlib.distributions.scores import (
-    SCORES,
-    average_precision,
-    exact_match,
-    f1_scores,
-    scores,
-    top_labels,
-)
+from layerlib.distributions.scores import SCORES, average_precision, exact_match, f1_scores, scores, top_labels
 
 
 def prediction(seed, samples=60, classes=5, share=0.4, steps=None, dtype=torch.float64):
@@ -31,8 +24,13 @@ def prediction(seed, samples=60, classes=5, share=0.4, steps=None, dtype=torch.f
 
 @st.composite
 def predictions(draw):
-    return prediction(draw(st.integers(0, 2**31)), draw(st.integers(1, 40)), draw(st.integers(2, 6)),
-                      draw(st.sampled_from([0.05, 0.4, 1.0])), draw(st.sampled_from([None, 1, 4])))
+    return prediction(
+        draw(st.integers(0, 2**31)),
+        draw(st.integers(1, 40)),
+        draw(st.integers(2, 6)),
+        draw(st.sampled_from([0.05, 0.4, 1.0])),
+        draw(st.sampled_from([None, 1, 4])),
+    )
 
 
 def literal_f1(predicted, labels):
@@ -47,8 +45,11 @@ def literal_f1(predicted, labels):
     cp, cr = sum(precision) / len(hit), sum(recall) / len(hit)
     op, o_r = (sum(hit) / sum(chosen) if sum(chosen) else 0), (sum(hit) / sum(truth) if sum(truth) else 0)
     f1 = [2 * p * r / (p + r) if p + r else 0 for p, r in zip(precision, recall, strict=True)]
-    return {"cf1": 2 * cp * cr / (cp + cr) if cp + cr else 0, "of1": 2 * op * o_r / (op + o_r) if op + o_r else 0,
-            "class_f1": sum(f1) / len(f1)}
+    return {
+        "cf1": 2 * cp * cr / (cp + cr) if cp + cr else 0,
+        "of1": 2 * op * o_r / (op + o_r) if op + o_r else 0,
+        "class_f1": sum(f1) / len(f1),
+    }
 
 
 def literal_scores(probabilities, labels):
@@ -173,21 +174,24 @@ def test_labels_of_any_type_and_half_precision_are_read(dtype):
 GOOD, LABELS = prediction(9)
 
 
-@pytest.mark.parametrize("probabilities, labels, message", [
-    (GOOD * 2, LABELS, r"probabilities: expected values in \[0, 1\]"),
-    (GOOD - 1, LABELS, r"probabilities: expected values in \[0, 1\]"),
-    (GOOD.where(GOOD < 0.9, torch.nan), LABELS, "got nan to nan"),
-    (GOOD.long(), LABELS, "probabilities: expected a float tensor, got torch.int64"),
-    (str(GOOD), LABELS, "probabilities: expected a tensor or an array of numbers, got str"),
-    (GOOD, LABELS[:10], r"labels: expected the shape \(N, K\) of predictions \(60, 5\), got \(10, 5\)"),
-    (GOOD, LABELS[:, 0], "labels: expected the shape"),
-    (GOOD, LABELS * 2, "labels: expected multi-hot labels, each 0 or 1"),
-    (GOOD, LABELS * torch.nan, "labels: expected multi-hot"),
-    (GOOD, LABELS * 0, "labels: expected at least one positive"),
-    (GOOD[:, :1], LABELS[:, :1], "at least two classes"),
-    (GOOD[:0], LABELS[:0], r"expected shape \(N, K\) with samples"),
-    (GOOD[None], LABELS, r"expected shape \(N, K\).*got \(1, 60, 5\)"),
-])
+@pytest.mark.parametrize(
+    "probabilities, labels, message",
+    [
+        (GOOD * 2, LABELS, r"probabilities: expected values in \[0, 1\]"),
+        (GOOD - 1, LABELS, r"probabilities: expected values in \[0, 1\]"),
+        (GOOD.where(GOOD < 0.9, torch.nan), LABELS, "got nan to nan"),
+        (GOOD.long(), LABELS, "probabilities: expected a float tensor, got torch.int64"),
+        (str(GOOD), LABELS, "probabilities: expected a tensor or an array of numbers, got str"),
+        (GOOD, LABELS[:10], r"labels: expected the shape \(N, K\) of predictions \(60, 5\), got \(10, 5\)"),
+        (GOOD, LABELS[:, 0], "labels: expected the shape"),
+        (GOOD, LABELS * 2, "labels: expected multi-hot labels, each 0 or 1"),
+        (GOOD, LABELS * torch.nan, "labels: expected multi-hot"),
+        (GOOD, LABELS * 0, "labels: expected at least one positive"),
+        (GOOD[:, :1], LABELS[:, :1], "at least two classes"),
+        (GOOD[:0], LABELS[:0], r"expected shape \(N, K\) with samples"),
+        (GOOD[None], LABELS, r"expected shape \(N, K\).*got \(1, 60, 5\)"),
+    ],
+)
 def test_bad_input_raises(probabilities, labels, message):
     with pytest.raises(ValueError, match=message):
         scores(probabilities, labels)

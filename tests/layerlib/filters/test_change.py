@@ -38,8 +38,14 @@ def pair(seed: int, shape: tuple, dtype=torch.float64):
 
 
 @settings(deadline=None, max_examples=40)
-@given(seed=st.integers(0, 10**6), filters=st.integers(1, 4), channels=st.integers(1, 4), height=st.integers(1, 3),
-       width=st.integers(1, 3), threshold=st.floats(0.01, 1.5))
+@given(
+    seed=st.integers(0, 10**6),
+    filters=st.integers(1, 4),
+    channels=st.integers(1, 4),
+    height=st.integers(1, 3),
+    width=st.integers(1, 3),
+    threshold=st.floats(0.01, 1.5),
+)
 def test_change_equals_the_formulas_as_printed(seed, filters, channels, height, width, threshold):
     before, after = pair(seed, (filters, channels, height, width))
     distances, significant, still = literal(before.numpy(), after.numpy(), threshold)
@@ -59,8 +65,10 @@ def test_change_does_not_depend_on_direction_or_order(seed, threshold):
     filters, channels = torch.randperm(5, generator=generator), torch.randperm(4, generator=generator)
     mixed = filter_change(before[filters][:, channels].flip(2), after[filters][:, channels].flip(2), threshold)
     for other in (back, mixed):
-        torch.testing.assert_close(torch.stack([other.distance, other.significant, other.still]),
-                                   torch.stack([change.distance, change.significant, change.still]))
+        torch.testing.assert_close(
+            torch.stack([other.distance, other.significant, other.still]),
+            torch.stack([change.distance, change.significant, change.still]),
+        )
     torch.testing.assert_close(mixed.per_filter, change.per_filter[filters])
 
 
@@ -123,15 +131,18 @@ def test_cuda_equals_cpu():
 GOOD = torch.zeros(4, 3, 3, 3)
 
 
-@pytest.mark.parametrize("change, message", [
-    (dict(before=GOOD[0, 0, 0]), r"before: expected float \(filters, channels, …\), got torch.float32 \(3,\)"),
-    (dict(after=GOOD[:3]), r"after: expected the shape \(4, 3, 3, 3\) of before, got \(3, 3, 3, 3\)"),
-    (dict(after=GOOD.long()), "after: expected float .* got torch.int64"),
-    (dict(after=GOOD / 0), "after: expected finite"),
-    (dict(before=GOOD[:, :0]), "before: expected float"),
-    (dict(threshold=0), "threshold: expected a number above 0, got 0"),
-    (dict(threshold=float("nan")), "threshold: expected a number above 0"),
-])
+@pytest.mark.parametrize(
+    "change, message",
+    [
+        (dict(before=GOOD[0, 0, 0]), r"before: expected float \(filters, channels, …\), got torch.float32 \(3,\)"),
+        (dict(after=GOOD[:3]), r"after: expected the shape \(4, 3, 3, 3\) of before, got \(3, 3, 3, 3\)"),
+        (dict(after=GOOD.long()), "after: expected float .* got torch.int64"),
+        (dict(after=GOOD / 0), "after: expected finite"),
+        (dict(before=GOOD[:, :0]), "before: expected float"),
+        (dict(threshold=0), "threshold: expected a number above 0, got 0"),
+        (dict(threshold=float("nan")), "threshold: expected a number above 0"),
+    ],
+)
 def test_bad_weights_raise(change, message):
     with pytest.raises(ValueError, match=message):
         filter_change(**{"before": GOOD, "after": GOOD, "threshold": 0.1, **change})

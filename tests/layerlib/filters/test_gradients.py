@@ -11,15 +11,24 @@ from layerlib.filters.gradients import gradient_sizes
 def network() -> nn.Sequential:
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        return nn.Sequential(nn.Conv2d(3, 4, 3, padding=1), nn.ReLU(inplace=True), nn.Conv2d(4, 6, 3, padding=1),
-                             nn.BatchNorm2d(6), nn.ReLU(inplace=True), nn.Flatten(), nn.Dropout(),
-                             nn.Linear(6 * 64, 5)).double()
+        return nn.Sequential(
+            nn.Conv2d(3, 4, 3, padding=1),
+            nn.ReLU(inplace=True),
+            nn.Conv2d(4, 6, 3, padding=1),
+            nn.BatchNorm2d(6),
+            nn.ReLU(inplace=True),
+            nn.Flatten(),
+            nn.Dropout(),
+            nn.Linear(6 * 64, 5),
+        ).double()
 
 
 def batch(samples: int = 7) -> Split:
     generator = torch.Generator().manual_seed(0)
-    return Split(torch.randint(256, (samples, 3, 8, 8), generator=generator, dtype=torch.uint8),
-                 torch.randint(5, (samples,), generator=generator))
+    return Split(
+        torch.randint(256, (samples, 3, 8, 8), generator=generator, dtype=torch.uint8),
+        torch.randint(5, (samples,), generator=generator),
+    )
 
 
 def rms(tensor) -> float:

@@ -41,8 +41,14 @@ def by_checkpoints(model, steps: int, every: int, thresholds, **how):
         for name in LAYERS:
             before, after = (copies[s].get_submodule(name).weight.detach() for s in (step - every, step))
             found = [filter_change(before, after, each(step)) for each in thresholds]
-            rows.append([step, found[0].distance, found[0].per_weight,
-                         *[value for each in found for value in (each.significant, each.still)]])
+            rows.append(
+                [
+                    step,
+                    found[0].distance,
+                    found[0].per_weight,
+                    *[value for each in found for value in (each.significant, each.still)],
+                ]
+            )
             changes[name].append(found[0].per_filter)
     return np.array(rows, dtype=float), {name: torch.stack(each).mean(0) for name, each in changes.items()}
 
@@ -50,8 +56,9 @@ def by_checkpoints(model, steps: int, every: int, thresholds, **how):
 @pytest.mark.parametrize("compiled, autocast", [(False, False), (False, True), (True, False)])
 def test_tracking_equals_comparing_checkpoints(compiled, autocast):
     thresholds = {"fixed": 1e-2, "falling": lambda step: 1e-2 * 0.9**step}
-    reference, means = by_checkpoints(small_network(), 23, 5, [lambda step: 1e-2, thresholds["falling"]],
-                                      autocast=autocast)
+    reference, means = by_checkpoints(
+        small_network(), 23, 5, [lambda step: 1e-2, thresholds["falling"]], autocast=autocast
+    )
     model = small_network()
     running = torch.compile(model, backend="eager") if compiled else model
     tracker = FilterTracker(running, LAYERS, every=5, threshold=thresholds)
@@ -61,8 +68,16 @@ def test_tracking_equals_comparing_checkpoints(compiled, autocast):
         train_step(running, optimizer, step, autocast)
         tracker(step, running)
     frame = tracker.to_frame()
-    assert list(frame.columns) == ["step", "layer", "distance", "per_weight", "significant_fixed", "still_fixed",
-                                   "significant_falling", "still_falling"]
+    assert list(frame.columns) == [
+        "step",
+        "layer",
+        "distance",
+        "per_weight",
+        "significant_fixed",
+        "still_fixed",
+        "significant_falling",
+        "still_falling",
+    ]
     assert frame.layer.tolist() == LAYERS * 4
     np.testing.assert_allclose(frame.drop(columns="layer").to_numpy(dtype=float), reference, rtol=1e-6)
     for name in LAYERS:
@@ -188,17 +203,20 @@ def test_measuring_never_waits_for_the_device():
     assert len(tracker.to_frame()) == 9
 
 
-@pytest.mark.parametrize("change, message", [
-    (dict(names=["0", "1"]), "expected a layer with a weight of its own, got '1', a ReLU"),
-    (dict(names=["3"]), r"names: expected weights \(filters, .* got \(6,\) of '3'"),
-    (dict(names=["00"]), "has no layer '00'; closest are .*'0'"),
-    (dict(names=["0", "0"]), "names: expected at least one layer, each once"),
-    (dict(names=[]), "names: expected at least one layer"),
-    (dict(every=0), "every: expected a whole number from 1 up, got 0"),
-    (dict(every=2.5), "every: expected a whole number from 1 up, got 2.5"),
-    (dict(threshold=0.0), "threshold: expected a number above 0"),
-    (dict(threshold={}), "threshold: expected at least one, got none"),
-])
+@pytest.mark.parametrize(
+    "change, message",
+    [
+        (dict(names=["0", "1"]), "expected a layer with a weight of its own, got '1', a ReLU"),
+        (dict(names=["3"]), r"names: expected weights \(filters, .* got \(6,\) of '3'"),
+        (dict(names=["00"]), "has no layer '00'; closest are .*'0'"),
+        (dict(names=["0", "0"]), "names: expected at least one layer, each once"),
+        (dict(names=[]), "names: expected at least one layer"),
+        (dict(every=0), "every: expected a whole number from 1 up, got 0"),
+        (dict(every=2.5), "every: expected a whole number from 1 up, got 2.5"),
+        (dict(threshold=0.0), "threshold: expected a number above 0"),
+        (dict(threshold={}), "threshold: expected at least one, got none"),
+    ],
+)
 def test_bad_trackers_raise(change, message):
     with pytest.raises(ValueError, match=message):
         FilterTracker(**{"model": small_network(), "names": ["0"], **change})
@@ -218,12 +236,15 @@ def test_another_model_raises():
         tracker(1, small_network())
 
 
-@pytest.mark.parametrize(("layer", "move", "expected"), [
-    (lambda: nn.ConvTranspose2d(3, 2, 2), lambda w: w[:, 1], [0, 12]),
-    (lambda: nn.ConvTranspose1d(4, 6, 3, groups=2), lambda w: w[2:, 1], [0, 0, 0, 0, 6, 0]),
-    (lambda: nn.Conv1d(3, 2, 5), lambda w: w[1], [0, 15]),
-    (lambda: nn.Conv3d(2, 3, 2), lambda w: w[2, 0], [0, 0, 8]),
-])
+@pytest.mark.parametrize(
+    ("layer", "move", "expected"),
+    [
+        (lambda: nn.ConvTranspose2d(3, 2, 2), lambda w: w[:, 1], [0, 12]),
+        (lambda: nn.ConvTranspose1d(4, 6, 3, groups=2), lambda w: w[2:, 1], [0, 0, 0, 0, 6, 0]),
+        (lambda: nn.Conv1d(3, 2, 5), lambda w: w[1], [0, 15]),
+        (lambda: nn.Conv3d(2, 3, 2), lambda w: w[2, 0], [0, 0, 8]),
+    ],
+)
 def test_filters_are_followed_along_what_the_layer_puts_out(layer, move, expected):
     model = nn.Sequential(layer())
     tracker = FilterTracker(model, "0", every=1, threshold=0.5)
@@ -235,8 +256,14 @@ def test_filters_are_followed_along_what_the_layer_puts_out(layer, move, expecte
     assert torch.equal(still < 1, torch.tensor(expected) > 0)
 
 
-@pytest.mark.parametrize("how", [nn.utils.parametrizations.weight_norm, nn.utils.parametrizations.spectral_norm,
-                                 lambda layer: prune.l1_unstructured(layer, "weight", amount=0.5)])
+@pytest.mark.parametrize(
+    "how",
+    [
+        nn.utils.parametrizations.weight_norm,
+        nn.utils.parametrizations.spectral_norm,
+        lambda layer: prune.l1_unstructured(layer, "weight", amount=0.5),
+    ],
+)
 def test_the_weights_that_a_layer_makes_are_followed_and_stay_as_they_are(how):
     model = small_network()
     how(model[0])

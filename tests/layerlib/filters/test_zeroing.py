@@ -18,8 +18,9 @@ def bits(model) -> list[bytes]:
     return [t.detach().numpy().tobytes() for t in model.state_dict().values()]
 
 
-@pytest.mark.parametrize("filters", [[1, 3], torch.tensor([3, 1, 1]), np.array([1, 3]),
-                                     torch.tensor([False, True, False, True])])
+@pytest.mark.parametrize(
+    "filters", [[1, 3], torch.tensor([3, 1, 1]), np.array([1, 3]), torch.tensor([False, True, False, True])]
+)
 def test_zeroed_filters_put_out_nothing_and_come_back_to_the_bit(filters):
     model, x = small_network(), torch.rand(2, 3, 12, 12)
     with torch.no_grad():
@@ -63,16 +64,19 @@ def test_no_filters_change_nothing():
         assert bits(model) == before
 
 
-@pytest.mark.parametrize("arguments, message", [
-    (("0", [4]), r"filters: expected whole numbers from 0 to 3, or bool of shape \(4,\), got \[4\]"),
-    (("0", [-1]), "filters: expected whole numbers from 0 to 3"),
-    (("0", [0.5]), "filters: expected whole numbers"),
-    (("0", torch.tensor([True, False])), "filters: expected whole numbers"),
-    (("1", [0]), "expected a layer with a weight of its own, got '1', a ReLU"),
-    (("8", [0]), "has no layer '8'"),
-    (("0", [0], ["3"]), "also: expected 4 channels, as '0' has filters, got '3' with 6"),
-    (("2", [0], "9"), "has no layer '9'"),
-])
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        (("0", [4]), r"filters: expected whole numbers from 0 to 3, or bool of shape \(4,\), got \[4\]"),
+        (("0", [-1]), "filters: expected whole numbers from 0 to 3"),
+        (("0", [0.5]), "filters: expected whole numbers"),
+        (("0", torch.tensor([True, False])), "filters: expected whole numbers"),
+        (("1", [0]), "expected a layer with a weight of its own, got '1', a ReLU"),
+        (("8", [0]), "has no layer '8'"),
+        (("0", [0], ["3"]), "also: expected 4 channels, as '0' has filters, got '3' with 6"),
+        (("2", [0], "9"), "has no layer '9'"),
+    ],
+)
 def test_bad_zeroing_raises_and_changes_nothing(arguments, message):
     model = small_network()
     before = bits(model)

@@ -38,19 +38,35 @@ def same(one, other):
 
 def test_the_signature_is_the_one_that_was_agreed():
     assert str(python.signature(ll.inspect)).startswith(
-        "(model: 'nn.Module', data: 'object', layers: 'Iterable[str] | None' = None, *, before:")
+        "(model: 'nn.Module', data: 'object', layers: 'Iterable[str] | None' = None, *, before:"
+    )
     assert {name: each.default for name, each in python.signature(ll.inspect).parameters.items()} == {
-        "model": python.Parameter.empty, "data": python.Parameter.empty, "layers": None, "before": None, "read": "mean",
-        "instruments": None, "input": None, "output": None, "mask": None, "position": "mean", "memory": 2e9,
-        "batch_size": None, "seed": 0}
+        "model": python.Parameter.empty,
+        "data": python.Parameter.empty,
+        "layers": None,
+        "before": None,
+        "read": "mean",
+        "instruments": None,
+        "input": None,
+        "output": None,
+        "mask": None,
+        "position": "mean",
+        "memory": 2e9,
+        "batch_size": None,
+        "seed": 0,
+    }
 
 
 def test_the_same_samples_in_any_form_give_the_same_numbers():
     model, (x, y) = perceptron(), table()
     expected = ll.inspect(model, (x, y))
-    for data in ((x.double().numpy(), y.numpy()), TensorDataset(x, y), DataLoader(TensorDataset(x, y), 7),
-                 [{"input": a, "label": b} for a, b in zip(x.split(20), y.split(20), strict=True)],
-                 zip(x.split(9), y.split(9), strict=True)):
+    for data in (
+        (x.double().numpy(), y.numpy()),
+        TensorDataset(x, y),
+        DataLoader(TensorDataset(x, y), 7),
+        [{"input": a, "label": b} for a, b in zip(x.split(20), y.split(20), strict=True)],
+        zip(x.split(9), y.split(9), strict=True),
+    ):
         same(expected, ll.inspect(model, data))
     same(expected, ll.inspect(model, {"things": x, "y": y}, input=lambda batch: batch["things"]))
 
@@ -89,7 +105,8 @@ def test_a_sigmoid_head_keeps_its_accuracy_and_is_refused_as_logits():
     bent = ll.inspect(nn.Sequential(*model, nn.Sigmoid()), (x, y))
     assert bent.accuracy == ll.inspect(model, (x, y)).accuracy
     assert {reason for (_, which), reason in bent.reasons.items() if which == "targets"} == {
-        "model: expected logits, got numbers in [0, 1], as behind a sigmoid; leave out the last activation"}
+        "model: expected logits, got numbers in [0, 1], as behind a sigmoid; leave out the last activation"
+    }
     assert bent.values["feature_silhouette"].isfinite().all() and bent.values["target_silhouette"].isnan().all()
 
 
@@ -105,15 +122,19 @@ def test_output_says_where_the_logits_are():
             return self.put(self.model(x))
 
     expected = ll.inspect(model, data)
-    for put, output in ((lambda z: SimpleNamespace(scores=z), lambda out: out.scores),
-                        (lambda z: (None, z), lambda out: out[1]), (lambda z: {"logits": z}, None),
-                        (lambda z: (z, None), None)):
+    for put, output in (
+        (lambda z: SimpleNamespace(scores=z), lambda out: out.scores),
+        (lambda z: (None, z), lambda out: out[1]),
+        (lambda z: {"logits": z}, None),
+        (lambda z: (z, None), None),
+    ):
         found = ll.inspect(Wrapped(put), data, output=output)
         assert torch.equal(found.values["target_silhouette"], expected.values["target_silhouette"])
         assert found.accuracy == expected.accuracy
     hidden = ll.inspect(Wrapped(lambda z: SimpleNamespace(scores=z)), data)
-    assert "model: expected logits of shape (30, K), got a SimpleNamespace; say with output where they are" in \
-        set(hidden.reasons.values())
+    assert "model: expected logits of shape (30, K), got a SimpleNamespace; say with output where they are" in set(
+        hidden.reasons.values()
+    )
     with pytest.raises(ValueError, match="^output: expected a function .*, a Tensor, to its logits, got from it A"):
         ll.inspect(model, data, output=lambda out: out.scores)
 
@@ -136,8 +157,12 @@ def sentences(lengths=(5, 7), samples=SAMPLES):
     random = torch.Generator().manual_seed(0)
     for i, length in enumerate(lengths):
         kept = torch.arange(length) < torch.randint(1, length + 1, (samples // 2, 1), generator=random)
-        yield {"input_ids": torch.randint(20, (samples // 2, length), generator=random), "attention_mask": kept.long(),
-               "labels": (torch.arange(samples // 2) + i) % CLASSES, "sentence": ["…"] * (samples // 2)}
+        yield {
+            "input_ids": torch.randint(20, (samples // 2, length), generator=random),
+            "attention_mask": kept.long(),
+            "labels": (torch.arange(samples // 2) + i) % CLASSES,
+            "sentence": ["…"] * (samples // 2),
+        }
 
 
 def by_hand(model, batches, layer, choose):
@@ -149,8 +174,10 @@ def by_hand(model, batches, layer, choose):
     return torch.stack(rows)
 
 
-@pytest.mark.parametrize(("position", "choose"), [
-    ("mean", lambda tokens: tokens.mean(0)), ("first", lambda tokens: tokens[0]), ("last", lambda tokens: tokens[-1])])
+@pytest.mark.parametrize(
+    ("position", "choose"),
+    [("mean", lambda tokens: tokens.mean(0)), ("first", lambda tokens: tokens[0]), ("last", lambda tokens: tokens[-1])],
+)
 def test_padding_is_left_out_and_tokens_are_chosen_by_position(position, choose):
     model, batches = Words(), list(sentences())
     found = ll.inspect(model, batches, position=position, instruments=("targets", "rank"))
@@ -191,15 +218,20 @@ def test_only_what_is_asked_for_is_read(instruments):
     assert found.accuracy == whole.accuracy
 
 
-@pytest.mark.parametrize(("options", "message"), [
-    ({"read": "max"}, "read: expected one of 'mean', 'grid', 'flat', got 'max'"),
-    ({"position": 3}, "position: expected one of 'mean', 'first', 'last', got 3"),
-    ({"instruments": ["node"]}, r"instruments: expected some of .*, got 'node' \(did you mean nodes\?\)"),
-    ({"instruments": []}, "instruments: expected some of .*, got none"),
-    ({"memory": 0}, "memory: expected bytes above 0, got 0"), ({"batch_size": 2.5}, "batch_size: expected a whole"),
-    ({"seed": "a"}, "seed: expected a whole number"), ({"memory": 1e4, "read": "flat"}, "memory: expected at least"),
-    ({"mask": torch.ones(3, 2)}, r"mask: expected shape \(60, tokens\)"),
-])
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"read": "max"}, "read: expected one of 'mean', 'grid', 'flat', got 'max'"),
+        ({"position": 3}, "position: expected one of 'mean', 'first', 'last', got 3"),
+        ({"instruments": ["node"]}, r"instruments: expected some of .*, got 'node' \(did you mean nodes\?\)"),
+        ({"instruments": []}, "instruments: expected some of .*, got none"),
+        ({"memory": 0}, "memory: expected bytes above 0, got 0"),
+        ({"batch_size": 2.5}, "batch_size: expected a whole"),
+        ({"seed": "a"}, "seed: expected a whole number"),
+        ({"memory": 1e4, "read": "flat"}, "memory: expected at least"),
+        ({"mask": torch.ones(3, 2)}, r"mask: expected shape \(60, tokens\)"),
+    ],
+)
 def test_other_words_are_refused_before_any_work(options, message):
     with pytest.raises(ValueError, match=f"^{message}"):
         ll.inspect(perceptron(), table(), **options)
@@ -252,7 +284,7 @@ def test_places_are_kept_where_they_are_asked_for(read):
     x = 0.1 * torch.rand(120, 1, 16, 16)
     y = torch.arange(120) % 4
     for i, label in enumerate(y.tolist()):
-        x[i, 0, 8 * (label // 2):, 8 * (label % 2):][:8, :8] += 0.5
+        x[i, 0, 8 * (label // 2) :, 8 * (label % 2) :][:8, :8] += 0.5
     around = nn.Conv2d(1, 4, 3, padding=1, padding_mode="circular")  # no border, by which means could tell
     model = nn.Sequential(around, nn.ReLU(), nn.Flatten(), nn.Linear(1024, 4))
     mean, placed = (ll.inspect(model, (x, y), read=each).values for each in ("mean", read))

@@ -26,22 +26,36 @@ def made(layers=7, missing=None, channels=1, pictures=True, changed=True, names=
     for quantity in ("perplexity", "effective_rank"):
         values[quantity] = 1 + 20 * values[quantity]
     nulls = {quantity: each / 2 for quantity, each in values.items()}
-    draws, null_draws = ({quantity: each.float()[:, None] * torch.linspace(0.8, 1.2, DRAWS)
-                          for quantity, each in part.items()} for part in (values, nulls))
+    draws, null_draws = (
+        {quantity: each.float()[:, None] * torch.linspace(0.8, 1.2, DRAWS) for quantity, each in part.items()}
+        for part in (values, nulls)
+    )
     names = tuple(names or (f"layer{i}" for i in range(layers)))
     missing = (missing or {}) | ({} if changed else {"filters": range(layers), "cka": range(layers)})
-    reasons = {(names[i], instrument): f"{instrument} cannot be read" for instrument, which in missing.items()
-               for i in which}
-    for (name, instrument) in reasons:
+    reasons = {
+        (names[i], instrument): f"{instrument} cannot be read" for instrument, which in missing.items() for i in which
+    }
+    for name, instrument in reasons:
         for quantity in QUANTITIES[instrument]:
             values[quantity][names.index(name)] = torch.nan
     images = torch.randint(256, (8, channels, 12, 12), dtype=torch.uint8, generator=random)
     if not pictures:
         reasons["input", "pictures"] = "model: 'gate' cannot be guided"
     about = {"instruments": [*QUANTITIES, "pictures"], "network": "Made", "judged": 9, "classes": 3, "read": "mean"}
-    return Inspection(names, names, values, nulls, draws, null_draws, reasons, {"distance": 0.9, "accuracy": 0.1},
-                      Estimate(0.8, torch.linspace(0.7, 0.9, DRAWS)), images,
-                      torch.randn(8, channels, 12, 12, generator=random) if pictures else None, about)
+    return Inspection(
+        names,
+        names,
+        values,
+        nulls,
+        draws,
+        null_draws,
+        reasons,
+        {"distance": 0.9, "accuracy": 0.1},
+        Estimate(0.8, torch.linspace(0.7, 0.9, DRAWS)),
+        images,
+        torch.randn(8, channels, 12, 12, generator=random) if pictures else None,
+        about,
+    )
 
 
 def panels(fig):
@@ -67,22 +81,38 @@ def shades(ax):
     for area in ax.collections:
         y = np.concatenate([path.vertices[:, 1] for path in area.get_paths()] or [[]])
         areas.setdefault(area.get_label() if not area.get_label().startswith("_") else "", []).append(
-            (y.min(), y.max()) if len(y) else None)
+            (y.min(), y.max()) if len(y) else None
+        )
     return areas
 
 
 def test_each_panel_draws_the_numbers_of_its_instrument():
     inspection = made()
     drawn = panels(figure(inspection))
-    assert list(drawn) == ["images", "guided-", "distance", "perplexity", "Hamming,", "accuracy", "silhouette",
-                           "effective", "CKA", "relative"]
+    assert list(drawn) == [
+        "images",
+        "guided-",
+        "distance",
+        "perplexity",
+        "Hamming,",
+        "accuracy",
+        "silhouette",
+        "effective",
+        "CKA",
+        "relative",
+    ]
     for panel, label, quantity, scale in (
-            ("distance", "layer's probe", "distance", 1), ("perplexity", "mean over classes", "perplexity", 1),
-            ("accuracy", "discrete", "discrete", 100), ("accuracy", "combined", "combined", 100),
-            ("silhouette", "targets", "target_silhouette", 1), ("silhouette", "outputs", "feature_silhouette", 1),
-            ("Hamming,", "pairs of samples", "hamming", 1), ("effective", "outputs", "effective_rank", 1),
-            ("CKA", "outputs", "cka", 1),
-            ("relative", "weights", "relative_change", 1)):
+        ("distance", "layer's probe", "distance", 1),
+        ("perplexity", "mean over classes", "perplexity", 1),
+        ("accuracy", "discrete", "discrete", 100),
+        ("accuracy", "combined", "combined", 100),
+        ("silhouette", "targets", "target_silhouette", 1),
+        ("silhouette", "outputs", "feature_silhouette", 1),
+        ("Hamming,", "pairs of samples", "hamming", 1),
+        ("effective", "outputs", "effective_rank", 1),
+        ("CKA", "outputs", "cka", 1),
+        ("relative", "weights", "relative_change", 1),
+    ):
         np.testing.assert_allclose(lines(drawn[panel])[label], scale * inspection.values[quantity])
     assert set(lines(drawn["distance"])["class frequencies"]) == {0.9}
     assert set(lines(drawn["accuracy"])["network"]) == {80}

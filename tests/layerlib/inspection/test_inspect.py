@@ -62,13 +62,16 @@ def by_hand(z, fitted, judged, peaks=None):
     within, between = hamming(active(peaks[1]), judged.labels)
     nodes = NodeClassifiers.fit(peaks[0], fitted.labels)
     accuracy, silhouette = separation(z[1], judged.labels)
-    return {"distance": wasserstein(label_distribution(scores), target, label_cost(CLASSES)).mean().item(),
-            "probe_accuracy": (scores.argmax(1) == judged.labels).double().mean().item(),
-            "perplexity": perplexity.mean().item(),
-            "entropy": (perplexity.log() / judged.labels.bincount().log()).mean().item(),
-            "hamming": within.item() / between.item() if between else 1.0,
-            "feature_accuracy": accuracy, "feature_silhouette": silhouette,
-            **{s: (nodes.predict(peaks[1], s) == judged.labels).double().mean().item() for s in SYSTEMS}}
+    return {
+        "distance": wasserstein(label_distribution(scores), target, label_cost(CLASSES)).mean().item(),
+        "probe_accuracy": (scores.argmax(1) == judged.labels).double().mean().item(),
+        "perplexity": perplexity.mean().item(),
+        "entropy": (perplexity.log() / judged.labels.bincount().log()).mean().item(),
+        "hamming": within.item() / between.item() if between else 1.0,
+        "feature_accuracy": accuracy,
+        "feature_silhouette": silhouette,
+        **{s: (nodes.predict(peaks[1], s) == judged.labels).double().mean().item() for s in SYSTEMS},
+    }
 
 
 def test_every_number_of_a_perceptron_is_that_of_the_instrument_by_hand(read):
@@ -100,8 +103,10 @@ def test_shuffled_labels_are_the_control_of_the_entropy(read):
     cap = judged.labels.bincount().log()
     on = active(outputs(model, ["linear3"], judged.images)["linear3"])
     random = torch.Generator().manual_seed(7)
-    some = [(layer_perplexity(on, judged.labels[torch.randperm(120, generator=random)]).log() / cap).mean().item()
-            for _ in range(30)]
+    some = [
+        (layer_perplexity(on, judged.labels[torch.randperm(120, generator=random)]).log() / cap).mean().item()
+        for _ in range(30)
+    ]
     assert min(some) <= inspection.nulls["entropy"][2].item() <= max(some)
 
 
@@ -124,8 +129,16 @@ def test_pictures_are_guided_and_of_the_first_image_of_each_class(read):
 
 def test_convolutions_are_read_behind_their_norm_as_means_and_largest_over_places():
     torch.manual_seed(1)
-    model = nn.Sequential(nn.Conv2d(3, 6, 3), nn.BatchNorm2d(6), nn.ReLU(True), nn.Conv2d(6, 5, 3), nn.ReLU(True),
-                          nn.AdaptiveAvgPool2d(2), nn.Flatten(), nn.Linear(20, CLASSES))
+    model = nn.Sequential(
+        nn.Conv2d(3, 6, 3),
+        nn.BatchNorm2d(6),
+        nn.ReLU(True),
+        nn.Conv2d(6, 5, 3),
+        nn.ReLU(True),
+        nn.AdaptiveAvgPool2d(2),
+        nn.Flatten(),
+        nn.Linear(20, CLASSES),
+    )
     model[1].running_mean.uniform_(-0.5, 0.5)
     split = picture_split(120)
     inspection = inspect(model, split)
@@ -185,9 +198,12 @@ def test_numbers_do_not_depend_on_how_classes_are_numbered():
 
 def state(model):
     modules = list(model.modules())
-    return ([m.training for m in modules], [getattr(m, "inplace", None) for m in modules],
-            [len(m._forward_hooks) + len(m._forward_pre_hooks) + len(m._backward_hooks) for m in modules],
-            [(p.requires_grad, p.grad) for p in model.parameters()])
+    return (
+        [m.training for m in modules],
+        [getattr(m, "inplace", None) for m in modules],
+        [len(m._forward_hooks) + len(m._forward_pre_hooks) + len(m._backward_hooks) for m in modules],
+        [(p.requires_grad, p.grad) for p in model.parameters()],
+    )
 
 
 @pytest.mark.parametrize("name", NETWORKS)
@@ -248,8 +264,17 @@ def test_notes_are_a_sentence_for_each_reason():
 
 def test_frame_keeps_the_order_of_layers_and_quantities(read):
     frame = read[3].to_frame()
-    assert frame.columns.tolist() == ["layer", "read_at", "instrument", "quantity", "value", "low", "high", "null",
-                                      "reason"]
+    assert frame.columns.tolist() == [
+        "layer",
+        "read_at",
+        "instrument",
+        "quantity",
+        "value",
+        "low",
+        "high",
+        "null",
+        "reason",
+    ]
     table = frame.pivot(index="layer", columns="quantity", values="value")
     assert table.index.tolist() == list(read[3].layers)
     assert table.columns.tolist() == list(read[3].values) == [q for each in QUANTITIES.values() for q in each]
@@ -275,8 +300,9 @@ def test_any_named_module_is_read_where_it_puts_out(layers):
 
 
 def no_cka(inspection, name="conv1", shape=(6, 3, 3, 3)):
-    return {(layer, "cka"): f"before cannot be run: it has no {name}.weight of shape {shape}"
-            for layer in inspection.layers}
+    return {
+        (layer, "cka"): f"before cannot be run: it has no {name}.weight of shape {shape}" for layer in inspection.layers
+    }
 
 
 def test_a_partial_or_wrong_before_is_told_layer_by_layer():
@@ -289,15 +315,19 @@ def test_a_partial_or_wrong_before_is_told_layer_by_layer():
     assert partial.reasons == {("conv1", "filters"): "before has no weights under its name"} | no_cka(whole)
     other = inspect(model, split, before=old | {"head.weight": torch.ones(3, 20)})
     assert other.reasons == {("head", "filters"): "before has weights of shape (3, 20), expected (10, 20)"} | no_cka(
-        whole, "head", (10, 20))
+        whole, "head", (10, 20)
+    )
     same = inspect(model, split, before=model)
-    assert set(same.reasons.values()) == {"before holds the very weights of the network; make the copy, by "
-                                          "copy.deepcopy, in time"}
+    assert set(same.reasons.values()) == {
+        "before holds the very weights of the network; make the copy, by copy.deepcopy, in time"
+    }
     assert same.values["cka"].tolist() == pytest.approx([1] * 5)
     zero = inspect(model, split, before=old | {"head.weight": torch.zeros(10, 20)})
     assert zero.values["change"][-1] > 0 and zero.values["relative_change"][-1].isnan()
-    assert zero.reasons == {("head", "filters"): "its weights were all 0 before: no change is relative to them",
-                            ("head", "cka"): "it puts out, or put out before, the same for every sample"}
+    assert zero.reasons == {
+        ("head", "filters"): "its weights were all 0 before: no change is relative to them",
+        ("head", "cka"): "it puts out, or put out before, the same for every sample",
+    }
 
 
 def test_multi_hot_labels_are_judged_by_their_distribution():
@@ -307,23 +337,35 @@ def test_multi_hot_labels_are_judged_by_their_distribution():
     hot[::3, 0] = 1
     inspection = inspect(Plain(classes=5), Split(split.images, hot))
     assert inspection.values["distance"].isfinite().all() and (inspection.values["distance"] < 1).all()
-    assert {reason for (_, which), reason in inspection.reasons.items() if which in ("nodes", "patterns", "targets")} \
-        == {"labels are multi-hot, where it needs class numbers"}
+    assert {
+        reason for (_, which), reason in inspection.reasons.items() if which in ("nodes", "patterns", "targets")
+    } == {"labels are multi-hot, where it needs class numbers"}
     assert inspection.pictures is not None and 0 <= inspection.accuracy <= 1
 
 
-@pytest.mark.parametrize(("labels", "instrument", "phrase"), [
-    (torch.arange(40) % 20, "targets", "expected class numbers below 10, the number of the network's outputs, got 19"),
-    (torch.arange(40), "patterns", "no two of the samples judged are of one class"),
-    (torch.tensor([0] * 39 + [1]), None, ""),
-    (torch.arange(40) % 2 * 100, "targets", "got 100"),
-], ids=["beyond the outputs", "one sample a class", "one sample of a class", "far numbers"])
+@pytest.mark.parametrize(
+    ("labels", "instrument", "phrase"),
+    [
+        (
+            torch.arange(40) % 20,
+            "targets",
+            "expected class numbers below 10, the number of the network's outputs, got 19",
+        ),
+        (torch.arange(40), "patterns", "no two of the samples judged are of one class"),
+        (torch.tensor([0] * 39 + [1]), None, ""),
+        (torch.arange(40) % 2 * 100, "targets", "got 100"),
+    ],
+    ids=["beyond the outputs", "one sample a class", "one sample of a class", "far numbers"],
+)
 def test_labels_of_all_kinds(labels, instrument, phrase):
     inspection = inspect(Plain(), Split(picture_split(40).images, labels))
     assert inspection.values["distance"].isfinite().all()
     told = {reason for (_, which), reason in inspection.reasons.items() if which == instrument}
-    assert (len(told) == 1 and phrase in told.pop()) if instrument else \
-        {which for _, which in inspection.reasons} <= {"filters", "cka", "targets", "patterns"}
+    assert (
+        (len(told) == 1 and phrase in told.pop())
+        if instrument
+        else {which for _, which in inspection.reasons} <= {"filters", "cka", "targets", "patterns"}
+    )
 
 
 def test_four_images_are_enough_for_what_needs_no_neighbours():
@@ -359,8 +401,10 @@ BAD = {
     "only a norm": (lambda: refuse(nn.Sequential(nn.BatchNorm2d(3))), "model: expected linear or convolution layers"),
     "lazy": (lambda: refuse(nn.Sequential(nn.Flatten(), nn.LazyLinear(5))), "model: expected weights with values"),
     "meta": (lambda: refuse(Plain().to("meta")), "model: expected weights with values"),
-    "by the batch": (lambda: refuse(nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4, track_running_stats=False))),
-                     "model: '1' normalises by the batch"),
+    "by the batch": (
+        lambda: refuse(nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4, track_running_stats=False))),
+        "model: '1' normalises by the batch",
+    ),
     "unknown": (lambda: refuse(Plain(), layers=["conv3"]), r"layers: Plain has no layer 'conv3'; closest are \['conv"),
     "none": (lambda: refuse(Plain(), layers=[]), "layers: expected at least one layer, got none"),
     "number": (lambda: refuse(Plain(), layers=5), r"layers: expected names of layers, got \[5\]"),

@@ -33,10 +33,12 @@ def test_sums_are_weighted_by_hand():
     labels, counts = torch.arange(50) % 3, resampling.counts.double()
     rows = torch.tensor([4, 9, 30])
     torch.testing.assert_close(resampling.sums(x), counts.T @ x.double())
-    torch.testing.assert_close(resampling.mean(x[rows, 0], rows),
-                               (counts[rows] * x[rows, :1]).sum(0) / counts[rows].sum(0), equal_nan=True)
-    by_class = torch.stack([(counts * x[:, :1])[labels == each].sum(0) / counts[labels == each].sum(0)
-                            for each in range(3)], 1)
+    torch.testing.assert_close(
+        resampling.mean(x[rows, 0], rows), (counts[rows] * x[rows, :1]).sum(0) / counts[rows].sum(0), equal_nan=True
+    )
+    by_class = torch.stack(
+        [(counts * x[:, :1])[labels == each].sum(0) / counts[labels == each].sum(0) for each in range(3)], 1
+    )
     torch.testing.assert_close(resampling.class_means(x[:, 0], labels, 3), by_class)
     assert abs(counts.mean() - 1) < 0.02 and abs(counts.var() - 1) < 0.05
     assert torch.equal(Resampling(50, 3).counts, resampling.counts)
@@ -115,11 +117,25 @@ def test_on_labels_that_mean_nothing_every_number_is_within_its_null():
     torch.manual_seed(0)
     model = nn.Sequential(nn.Linear(10, 20), nn.ReLU(), nn.Linear(20, 3))
     found = [ll.inspect(model, noise(300, seed)) for seed in range(12)]
-    for quantity in ("distance", "probe_accuracy", "perplexity", "entropy", "hamming", "discrete", "continuous",
-                     "combined", "target_silhouette", "target_accuracy", "feature_silhouette", "feature_accuracy"):
-        value, null = (torch.stack([part(each)[quantity] for each in found]) for part in (
-            lambda each: each.values, lambda each: each.nulls))
-        error = (value - null).std(0) / 12 ** 0.5
+    for quantity in (
+        "distance",
+        "probe_accuracy",
+        "perplexity",
+        "entropy",
+        "hamming",
+        "discrete",
+        "continuous",
+        "combined",
+        "target_silhouette",
+        "target_accuracy",
+        "feature_silhouette",
+        "feature_accuracy",
+    ):
+        value, null = (
+            torch.stack([part(each)[quantity] for each in found])
+            for part in (lambda each: each.values, lambda each: each.nulls)
+        )
+        error = (value - null).std(0) / 12**0.5
         assert ((value - null).mean(0).abs() <= 4 * error + 1e-9).all(), quantity
 
 
@@ -138,7 +154,8 @@ def test_the_null_of_targets_sends_other_samples_errors_back():
     x = x.double()
     found = ll.inspect(model, (x, y))
     fitted = ~torch.zeros(200, dtype=torch.bool).index_fill_(
-        0, torch.randperm(200, generator=torch.Generator().manual_seed(0))[:100], True)
+        0, torch.randperm(200, generator=torch.Generator().manual_seed(0))[:100], True
+    )
     errors = label_error(model(x[fitted]).detach(), y[fitted])
     for layer, rows in ((1, errors), (0, errors @ model[1].weight.detach())):
         accuracy, silhouette = ll.separation(rows, y[fitted])

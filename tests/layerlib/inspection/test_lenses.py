@@ -16,8 +16,10 @@ def clouds(samples=120, classes=3, widths=(4, 20, 7), seed=0, distance=2.0):
     """Readings of several layers, in which classes lie apart, and labels."""
     random = torch.Generator().manual_seed(seed)
     labels = torch.arange(samples) % classes
-    return [torch.randn(samples, width, generator=random)
-            + distance * torch.randn(classes, width, generator=random)[labels] for width in widths], labels
+    return [
+        torch.randn(samples, width, generator=random) + distance * torch.randn(classes, width, generator=random)[labels]
+        for width in widths
+    ], labels
 
 
 def test_probes_trained_side_by_side_are_those_trained_one_by_one():
@@ -40,8 +42,9 @@ def test_probes_are_about_as_good_as_logistic_regression():
 
 def test_labels_that_have_nothing_to_do_with_the_layer_are_not_found():
     readings, labels = clouds(400, distance=0.0)
-    for row in lenses.distribution([x[:200] for x in readings], labels[:200], [x[200:] for x in readings],
-                                   labels[200:], 3):
+    for row in lenses.distribution(
+        [x[:200] for x in readings], labels[:200], [x[200:] for x in readings], labels[200:], 3
+    ):
         assert row["probe_accuracy"] == pytest.approx(1 / 3, abs=0.15) and row["distance"] > 0.5
 
 
@@ -50,8 +53,9 @@ def test_labels_that_have_nothing_to_do_with_the_layer_are_not_found():
 def test_probes_do_not_depend_on_the_units_of_a_layer(scale, shift):
     (x,), labels = clouds(80, widths=(6,))
     x = x.double()
-    some, other = (lenses.distribution([z[:40]], labels[:40], [z[40:]], labels[40:], 3)[0]
-                   for z in (x, scale * x + shift))
+    some, other = (
+        lenses.distribution([z[:40]], labels[:40], [z[40:]], labels[40:], 3)[0] for z in (x, scale * x + shift)
+    )
     assert some == pytest.approx(other, rel=1e-5, abs=1e-6)
 
 
@@ -103,17 +107,24 @@ def test_separation_is_of_the_first_two_thousand():
     x[2000:] = -x[2000:]
     found = lenses.separated(x, labels, "feature")
     assert list(found) == ["feature_silhouette", "feature_accuracy"]
-    assert found["feature_silhouette"] == pytest.approx(silhouette_score(x[:2000], labels[:2000], metric="cosine"),
-                                                        rel=1e-5)
+    assert found["feature_silhouette"] == pytest.approx(
+        silhouette_score(x[:2000], labels[:2000], metric="cosine"), rel=1e-5
+    )
 
 
-@pytest.mark.parametrize(("values", "labels", "sentence"), [
-    (torch.cat([torch.randn(5, 3), torch.zeros(7, 3)]), torch.arange(12) % 2,
-     "its targets are other than 0 for only 5 of 12 samples, too few for 5 neighbours"),
-    (torch.randn(12, 3), torch.zeros(12, dtype=torch.int64), "its targets other than 0 are of 1 classes"),
-    (torch.randn(12, 3), torch.arange(12), "its targets other than 0 are of 12 classes for 12 samples"),
-    (torch.full((12, 3), torch.inf), torch.arange(12) % 2, "not finite"),
-])
+@pytest.mark.parametrize(
+    ("values", "labels", "sentence"),
+    [
+        (
+            torch.cat([torch.randn(5, 3), torch.zeros(7, 3)]),
+            torch.arange(12) % 2,
+            "its targets are other than 0 for only 5 of 12 samples, too few for 5 neighbours",
+        ),
+        (torch.randn(12, 3), torch.zeros(12, dtype=torch.int64), "its targets other than 0 are of 1 classes"),
+        (torch.randn(12, 3), torch.arange(12), "its targets other than 0 are of 12 classes for 12 samples"),
+        (torch.full((12, 3), torch.inf), torch.arange(12) % 2, "not finite"),
+    ],
+)
 def test_separation_says_what_is_missing(values, labels, sentence):
     with pytest.raises(ValueError, match=sentence):
         lenses.separated(values, labels, "target")
@@ -129,14 +140,17 @@ def test_relative_change_of_weights_made_larger(factor):
     assert found["change"] == pytest.approx((layer.weight - old["a.weight"]).square().mean().item())
 
 
-@pytest.mark.parametrize(("old", "layer", "sentence"), [
-    ({}, nn.Linear(3, 2), "before has no weights under its name"),
-    ({"a.weight": "x"}, nn.Linear(3, 2), "before has no weights under its name"),
-    ({"a.weight": torch.ones(3, 2)}, nn.Linear(3, 2), r"before has weights of shape \(3, 2\), expected \(2, 3\)"),
-    ({"a.weight": torch.full((2, 3), torch.nan)}, nn.Linear(3, 2), "not finite"),
-    ({"a.weight": torch.ones(3)}, nn.LayerNorm(3), "it has no filters"),
-    ({}, nn.ReLU(), "it has no filters"),
-])
+@pytest.mark.parametrize(
+    ("old", "layer", "sentence"),
+    [
+        ({}, nn.Linear(3, 2), "before has no weights under its name"),
+        ({"a.weight": "x"}, nn.Linear(3, 2), "before has no weights under its name"),
+        ({"a.weight": torch.ones(3, 2)}, nn.Linear(3, 2), r"before has weights of shape \(3, 2\), expected \(2, 3\)"),
+        ({"a.weight": torch.full((2, 3), torch.nan)}, nn.Linear(3, 2), "not finite"),
+        ({"a.weight": torch.ones(3)}, nn.LayerNorm(3), "it has no filters"),
+        ({}, nn.ReLU(), "it has no filters"),
+    ],
+)
 def test_filters_that_cannot_be_compared_say_why(old, layer, sentence):
     with pytest.raises(ValueError, match=sentence):
         lenses.filters(old, layer, "a")

@@ -31,13 +31,20 @@ def test_outputs_and_targets_are_those_of_plain_hooks_averaged_and_largest_over_
     assert list(readings.outputs) == ["conv1", "conv2", "conv2#2", "hidden", "head"]
     x = as_input(split.images, torch.float64)
     seen = {name: [] for name in ("conv1", "conv2", "hidden", "head")}
-    handles = [model.get_submodule(name).register_forward_hook(lambda m, i, z, name=name: seen[name].append(z.clone()))
-               for name in seen]
+    handles = [
+        model.get_submodule(name).register_forward_hook(lambda m, i, z, name=name: seen[name].append(z.clone()))
+        for name in seen
+    ]
     logits = model.eval()(x)
     for handle in handles:
         handle.remove()
-    flatly = {"conv1": seen["conv1"][0], "conv2": seen["conv2"][0], "conv2#2": seen["conv2"][1],
-              "hidden": seen["hidden"][0], "head": seen["head"][0]}
+    flatly = {
+        "conv1": seen["conv1"][0],
+        "conv2": seen["conv2"][0],
+        "conv2#2": seen["conv2"][1],
+        "hidden": seen["hidden"][0],
+        "head": seen["head"][0],
+    }
     told = targets(model, x, split.labels)
     for name, z in flatly.items():
         torch.testing.assert_close(readings.outputs[name], z.flatten(2).mean(2).detach() if z.ndim == 4 else z.detach())
@@ -102,10 +109,16 @@ class Fickle(Plain):
         return z if self.how == "leaves out" else self.extra(torch.cat([z, z[:1]]))[: len(x)]
 
 
-@pytest.mark.parametrize(("how", "sentence"), [
-    ("leaves out", "model: layer 'extra' ran for the first samples and not for others"),
-    ("puts out more", r"model: expected layer 'extra' to put out \(6, …\) for 6 samples, got torch.Size\(\[7, 10\]\)"),
-])
+@pytest.mark.parametrize(
+    ("how", "sentence"),
+    [
+        ("leaves out", "model: layer 'extra' ran for the first samples and not for others"),
+        (
+            "puts out more",
+            r"model: expected layer 'extra' to put out \(6, …\) for 6 samples, got torch.Size\(\[7, 10\]\)",
+        ),
+    ],
+)
 def test_networks_that_run_otherwise_for_other_samples_are_refused(how, sentence):
     model, split = Fickle(how), picture_split(6)
     with pytest.raises(ValueError, match=sentence):
@@ -130,7 +143,7 @@ def test_windows_of_a_sample_are_read_together_outputs_and_targets():
     torch.testing.assert_close(readings.outputs["inner"], z.mean(1).detach())
     torch.testing.assert_close(readings.peaks["inner"], z.amax(1).detach())
     logits = model.head(z.relu().mean(1))
-    told, = torch.autograd.grad(F.cross_entropy(logits, split.labels, reduction="sum"), z)
+    (told,) = torch.autograd.grad(F.cross_entropy(logits, split.labels, reduction="sum"), z)
     torch.testing.assert_close(readings.targets["inner"], told.mean(1))
 
 

@@ -53,8 +53,12 @@ def test_tables_are_kept_without_images(tmp_path):
 def test_equal_is_what_reads_equal(inspections):
     before, after = inspections
     assert before == copy.deepcopy(before) != after and before != 5
-    for change in (lambda each: each.values["distance"].add_(1e-9), lambda each: each.reasons.clear(),
-                   lambda each: each.draws["discrete"].mul_(2), lambda each: each.about.pop("seed")):
+    for change in (
+        lambda each: each.values["distance"].add_(1e-9),
+        lambda each: each.reasons.clear(),
+        lambda each: each.draws["discrete"].mul_(2),
+        lambda each: each.about.pop("seed"),
+    ):
         other = copy.deepcopy(before)
         change(other)
         assert other != before
@@ -68,7 +72,7 @@ def test_a_damaged_file_is_refused_by_name_or_read_as_it_was(tmp_path_factory, i
     inspections[0].save(path)
     whole = bytearray(path.read_bytes())
     if data.draw(st.booleans()):
-        whole = whole[:data.draw(st.integers(0, len(whole) - 1))]
+        whole = whole[: data.draw(st.integers(0, len(whole) - 1))]
     else:
         whole[data.draw(st.integers(0, len(whole) - 1))] ^= 1 << data.draw(st.integers(0, 7))
     path.write_bytes(bytes(whole))
@@ -140,8 +144,10 @@ def test_three_lines_lead_with_accuracy_baseline_and_what_was_not_read(inspectio
     assert third == "not read: cka and filters (no earlier weights were given as before)"
     assert repr(inspections[1]).endswith("\nnot read: nothing")
     model, split, _ = NETWORKS["vit"]()
-    assert re.search(r"not read: .*rank and cka of 2 layers \(it did not run: the network uses its weights", repr(
-        ll.inspect(model, split)))
+    assert re.search(
+        r"not read: .*rank and cka of 2 layers \(it did not run: the network uses its weights",
+        repr(ll.inspect(model, split)),
+    )
 
 
 def test_a_comparison_is_the_difference_of_each_number(inspections):
@@ -193,16 +199,22 @@ def test_the_figure_of_a_comparison_draws_the_differences(inspections):
     drawn = ll.compare(*inspections).figure()
     labels = [ax.get_ylabel().split("\n")[0] for ax in drawn.axes]
     assert labels == ["distance", "entropy of", "Hamming,", "accuracy of", "silhouette", "silhouette", "effective"]
-    np.testing.assert_allclose(drawn.axes[0].lines[1].get_ydata(),
-                               inspections[1].values["distance"] - inspections[0].values["distance"])
+    np.testing.assert_allclose(
+        drawn.axes[0].lines[1].get_ydata(), inspections[1].values["distance"] - inspections[0].values["distance"]
+    )
 
 
-@pytest.mark.parametrize(("other", "message"), [
-    (lambda one: 5, "b: expected an Inspection, got int"),
-    (lambda one: ll.inspect(nn.Sequential(nn.Linear(3, 2)), (torch.randn(9, 3), torch.arange(9) % 2)),
-     r"b: expected layers of the names of those of a, \['conv1', .*got \['0'\]"),
-    (lambda one: ll.inspect(Plain(), picture_split(40), instruments="pictures"), "b: expected instruments of"),
-])
+@pytest.mark.parametrize(
+    ("other", "message"),
+    [
+        (lambda one: 5, "b: expected an Inspection, got int"),
+        (
+            lambda one: ll.inspect(nn.Sequential(nn.Linear(3, 2)), (torch.randn(9, 3), torch.arange(9) % 2)),
+            r"b: expected layers of the names of those of a, \['conv1', .*got \['0'\]",
+        ),
+        (lambda one: ll.inspect(Plain(), picture_split(40), instruments="pictures"), "b: expected instruments of"),
+    ],
+)
 def test_what_cannot_be_compared_is_refused(inspections, other, message):
     with pytest.raises(ValueError, match=f"^{message}"):
         ll.compare(inspections[0], other(inspections[0]))

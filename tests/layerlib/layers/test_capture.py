@@ -22,7 +22,9 @@ def convolutional(inplace):
     return nn.Sequential(
         nn.Sequential(nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4), nn.ReLU(inplace)),
         nn.Sequential(nn.Conv2d(4, 4, 3), nn.Hardswish(inplace), nn.Dropout(0.5, inplace)),
-        nn.Flatten(), nn.Linear(4 * 4 * 4, 3))
+        nn.Flatten(),
+        nn.Linear(4 * 4 * 4, 3),
+    )
 
 
 class Functional(nn.Module):
@@ -67,7 +69,7 @@ def test_gradients_reach_what_is_seen():
     model, x = MLP((4, 5, 3)), torch.rand(7, 4)
     with capture(model, ["linear1"]) as seen:
         loss = model(x).square().sum()
-    gradient, = torch.autograd.grad(loss, seen["linear1"])
+    (gradient,) = torch.autograd.grad(loss, seen["linear1"])
     assert torch.equal(gradient != 0, seen["linear1"] > 0)
 
 
@@ -101,8 +103,10 @@ def test_one_name_may_be_given_as_a_string():
 
 def test_an_unknown_layer_is_refused_with_the_closest_names():
     model = MLP((4, 5, 6, 3))
-    with pytest.raises(ValueError, match=r"names: MLP has no layer 'liner2'; closest are \['linear2'"), \
-         capture(model, ["linear1", "liner2"]):
+    with (
+        pytest.raises(ValueError, match=r"names: MLP has no layer 'liner2'; closest are \['linear2'"),
+        capture(model, ["linear1", "liner2"]),
+    ):
         pass
     with pytest.raises(ValueError, match=r"has no layer 'zzz'; closest are \['flatten'"), capture(model, ["zzz"]):
         pass
@@ -143,8 +147,9 @@ def test_of_a_layer_that_runs_twice_the_last_output_is_seen():
 
 
 @pytest.mark.parametrize("mode", [torch.enable_grad, torch.no_grad, torch.inference_mode])
-@pytest.mark.parametrize("activation", [F.relu_, lambda z: F.relu(z, inplace=True), lambda z: z.mul_(2),
-                                        lambda z: F.relu_(z.view(-1, 5))])
+@pytest.mark.parametrize(
+    "activation", [F.relu_, lambda z: F.relu(z, inplace=True), lambda z: z.mul_(2), lambda z: F.relu_(z.view(-1, 5))]
+)
 def test_an_output_is_seen_as_it_was_before_it_was_overwritten(activation, mode):
     model, x = Functional(activation), torch.randn(8, 4)
     expected = model(x).detach()
@@ -160,8 +165,10 @@ def test_every_layer_of_a_network_that_works_in_place_is_seen_as_it_was():
     leaves = [name for name, module in model.named_modules() if not list(module.children())]
     expected = {}
     # relu runs twice in a block: the last call counts
-    handles = [model.get_submodule(name).register_forward_hook(
-        lambda m, i, z, name=name: expected.update({name: z.clone()})) for name in leaves]
+    handles = [
+        model.get_submodule(name).register_forward_hook(lambda m, i, z, name=name: expected.update({name: z.clone()}))
+        for name in leaves
+    ]
     x = torch.rand(2, 3, 32, 32)
     with torch.no_grad():
         plain = model(x)
@@ -284,9 +291,15 @@ def test_numbers_that_are_no_pixels_go_in_as_they_are_and_the_callers_stay():
     assert outputs(nn.Sequential(nn.Embedding(4, 5)), ["0"], tokens)["0"].shape == (2, 2, 5)
 
 
-@pytest.mark.parametrize("array", [
-    np.linspace(-1, 1, 12).reshape(3, 4), np.linspace(-1, 1, 12, dtype=">f4").reshape(3, 4),
-    np.linspace(-1, 1, 24, dtype="f4").reshape(3, 8)[:, ::2], np.arange(12, dtype=np.uint8).reshape(3, 4)])
+@pytest.mark.parametrize(
+    "array",
+    [
+        np.linspace(-1, 1, 12).reshape(3, 4),
+        np.linspace(-1, 1, 12, dtype=">f4").reshape(3, 4),
+        np.linspace(-1, 1, 24, dtype="f4").reshape(3, 8)[:, ::2],
+        np.arange(12, dtype=np.uint8).reshape(3, 4),
+    ],
+)
 def test_arrays_are_taken_in_the_models_precision(array):
     array.flags.writeable = False
     model = MLP((4, 3))

@@ -73,8 +73,10 @@ def test_windows_are_more_places_of_their_sample():
 REAL = {
     "resnet18": (lambda: torchvision.models.resnet18(num_classes=16), lambda z: 1),
     "densenet": (lambda: torchvision.models.DenseNet(8, (2, 2), 16, num_classes=16), lambda z: 1),
-    "googlenet": (lambda: torchvision.models.googlenet(num_classes=16, init_weights=False, aux_logits=False),
-                  lambda z: 1),
+    "googlenet": (
+        lambda: torchvision.models.googlenet(num_classes=16, init_weights=False, aux_logits=False),
+        lambda z: 1,
+    ),
     "swin": (lambda: swin().eval(), lambda z: z.ndim - 1),
     "vit": (lambda: vit().eval(), lambda z: z.ndim - 1),
     "columns": (Columns, lambda z: 1),

@@ -85,8 +85,10 @@ CLOSED = {
     "exported": (exported, "got a program of torch.export, whose layers cannot be read one by one; give the module"),
     "exported, as a module": (lambda: exported().module(), "got a program of torch.export"),
     "exported within": (lambda: nn.Sequential(nn.Identity(), exported().module()), "got a program of torch.export"),
-    "quantised": (lambda: torch.ao.quantization.quantize_dynamic(network(), {nn.Linear}),
-                  "expected layers in floating point, got '1' quantised; give the network as it was before"),
+    "quantised": (
+        lambda: torch.ao.quantization.quantize_dynamic(network(), {nn.Linear}),
+        "expected layers in floating point, got '1' quantised; give the network as it was before",
+    ),
     "function": (lambda: torch.relu, "expected an nn.Module, got builtin"),
     "class": (lambda: nn.Linear, "expected an nn.Module, got Linear"),
 }
@@ -102,8 +104,9 @@ def test_networks_whose_layers_are_closed_are_refused_by_one_sentence(call, kind
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("call", [*sorted({*CALLS} - {"tracker", "capture", "zeroed", "accuracy_without",
-                                                     "gradient_sizes"}), "error_rate"])
+@pytest.mark.parametrize(
+    "call", [*sorted({*CALLS} - {"tracker", "capture", "zeroed", "accuracy_without", "gradient_sizes"}), "error_rate"]
+)
 def test_networks_without_parameters_are_refused_by_one_sentence(call):
     model = nn.Sequential(nn.Flatten(), nn.ReLU(), nn.Tanh())
     calls = CALLS | {"error_rate": lambda model: error_rate(model, SPLIT)}
@@ -190,8 +193,21 @@ def plain_twin(model):
     return twin
 
 
-@pytest.mark.parametrize("call", ["inspect", "targets", "bp_image", "guided_bp_image", "outputs", "probes", "zeroed",
-                                  "accuracy_without", "gradient_sizes", "tracker"])
+@pytest.mark.parametrize(
+    "call",
+    [
+        "inspect",
+        "targets",
+        "bp_image",
+        "guided_bp_image",
+        "outputs",
+        "probes",
+        "zeroed",
+        "accuracy_without",
+        "gradient_sizes",
+        "tracker",
+    ],
+)
 @pytest.mark.parametrize("how", MADE)
 def test_parametrised_and_pruned_networks_are_read_as_those_of_the_weights_that_they_make(how, call):
     model = network()
@@ -228,4 +244,5 @@ def test_an_earlier_moment_of_parametrised_and_pruned_layers_is_compared_with():
     torch.testing.assert_close(change, torch.stack(expected).detach().double())
     aliased = inspect(model, SPLIT, before=model.state_dict())
     assert {reason for (_, which), reason in aliased.reasons.items() if which == "filters"} == {
-        "before holds the very weights of the network; make the copy, by copy.deepcopy, in time"}
+        "before holds the very weights of the network; make the copy, by copy.deepcopy, in time"
+    }

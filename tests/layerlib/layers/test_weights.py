@@ -42,7 +42,9 @@ MADE = {
 KINDS = {name: PLAIN[name] for name in PLAIN} | {
     f"{kind}, {how}": (lambda make=make, change=change: change(make()), shape)
     for how, change in MADE.items()
-    for kind, (make, shape) in PLAIN.items() if kind in ("linear", "conv2d", "transposed 2d, groups")}
+    for kind, (make, shape) in PLAIN.items()
+    if kind in ("linear", "conv2d", "transposed 2d, groups")
+}
 pytestmark = pytest.mark.filterwarnings("ignore:.*deprecated")
 
 
@@ -71,7 +73,7 @@ def test_filters_are_the_numbers_of_what_the_layer_puts_out(kind):
         with torch.no_grad():
             layer.weight.copy_(weight)
         z = torch.func.functional_call(layer, {"weight": weight + mark}, (x,))
-        reached, = torch.autograd.grad(z[:, i].square().sum(), mark)
+        (reached,) = torch.autograd.grad(z[:, i].square().sum(), mark)
         assert torch.equal((filters_first(reached, layer) != 0).flatten(1).any(1), torch.arange(4) == i)
 
 

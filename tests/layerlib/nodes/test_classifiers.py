@@ -22,8 +22,12 @@ def activations():
     images, labels = torch.tensor(images / 16, dtype=torch.float32), torch.tensor(labels, dtype=torch.int64)
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        layers = [nn.Linear(64, 50), nn.Linear(50, 50, bias=False), nn.Linear(50, 50, bias=False),
-                  nn.Linear(50, 10, bias=False)]
+        layers = [
+            nn.Linear(64, 50),
+            nn.Linear(50, 50, bias=False),
+            nn.Linear(50, 50, bias=False),
+            nn.Linear(50, 10, bias=False),
+        ]
         network = nn.Sequential(layers[0], nn.ReLU(), layers[1], nn.ReLU(), layers[2], nn.ReLU(), layers[3])
         optimizer = torch.optim.Adam(network.parameters(), 3e-3)
         for _ in range(150):
@@ -59,7 +63,7 @@ def literal_log_likelihoods(z, labels, query, classes, rule="scott"):
 def clouds(seed, samples=400, nodes=5, classes=3, dtype=torch.float64):
     generator = torch.Generator().manual_seed(seed)
     labels = torch.randint(classes, (samples,), generator=generator)
-    labels[:2 * classes] = torch.arange(classes).repeat(2)
+    labels[: 2 * classes] = torch.arange(classes).repeat(2)
     centre = torch.randn(classes, nodes, generator=generator, dtype=dtype)
     return centre[labels] + 0.6 * torch.randn(samples, nodes, generator=generator, dtype=dtype), labels
 
@@ -88,8 +92,9 @@ def test_discrete_log_posterior_equals_the_formula(activations):
     z, query = seen[0]
     reference = literal_log_likelihoods(z, labels, query[:50], 10)["discrete"].sum(1)
     expected = (reference + torch.bincount(labels).double().log()).log_softmax(1)
-    torch.testing.assert_close(NodeClassifiers.fit(z, labels).log_posterior(query[:50], "discrete"), expected,
-                               rtol=1e-10, atol=1e-10)
+    torch.testing.assert_close(
+        NodeClassifiers.fit(z, labels).log_posterior(query[:50], "discrete"), expected, rtol=1e-10, atol=1e-10
+    )
 
 
 @pytest.mark.parametrize("system", SYSTEMS)
@@ -146,8 +151,9 @@ def test_order_of_samples_and_nodes_does_not_matter(seed):
     rows, columns = torch.randperm(len(z), generator=generator), torch.randperm(5, generator=generator)
     classifiers = NodeClassifiers.fit(z, labels)
     shuffled = NodeClassifiers.fit(z[rows][:, columns], labels[rows])
-    torch.testing.assert_close(shuffled.log_posteriors(z[:, columns]), classifiers.log_posteriors(z),
-                               rtol=0, atol=FFT_NOISE)
+    torch.testing.assert_close(
+        shuffled.log_posteriors(z[:, columns]), classifiers.log_posteriors(z), rtol=0, atol=FFT_NOISE
+    )
 
 
 def test_constant_and_dead_nodes_speak_for_no_class():
@@ -224,8 +230,10 @@ def test_log_likelihood_is_the_mean_log_density_of_the_own_class():
 
 def test_held_out_likelihood_prefers_a_sensible_bandwidth():
     z, labels = clouds(12, samples=3000)
-    scores = [NodeClassifiers.fit(z[:1500], labels[:1500], bandwidth).log_likelihood(z[1500:], labels[1500:]).mean()
-              for bandwidth in (0.005, 0.15, 2.0)]
+    scores = [
+        NodeClassifiers.fit(z[:1500], labels[:1500], bandwidth).log_likelihood(z[1500:], labels[1500:]).mean()
+        for bandwidth in (0.005, 0.15, 2.0)
+    ]
     assert scores[1] > max(scores[0], scores[2])
 
 
@@ -238,8 +246,11 @@ def test_bandwidth_tensor_is_used_per_node_and_class():
 
 SPREADS = {
     "normal": (lambda random: random.normal(size=600), "scott", (0.005, 0.01)),
-    "two peaks": (lambda random: np.concatenate([random.normal(size=300), random.normal(6, 0.3, 300)]), "scott",
-                  (0.01, 0.02)),
+    "two peaks": (
+        lambda random: np.concatenate([random.normal(size=300), random.normal(6, 0.3, 300)]),
+        "scott",
+        (0.01, 0.02),
+    ),
     "one point": (lambda random: np.zeros(1), 1.0, (0.005, 0.01)),
     "lone samples": (lambda random: np.array([0, 0.1, 1]), 0.01, (0.03, 0.2)),
     "heavy tails": (lambda random: random.standard_cauchy(500), 0.3, (0.1, 0.2)),
@@ -310,24 +321,27 @@ def test_cuda_equals_cpu():
 GOOD_Z, GOOD_LABELS = clouds(15)
 
 
-@pytest.mark.parametrize("change, message", [
-    (dict(z=GOOD_Z.log()), "z: expected finite"),
-    (dict(z=GOOD_Z / 0), "z: expected finite"),
-    (dict(z=GOOD_Z.long()), "z: expected a float tensor, got torch.int64"),
-    (dict(z=GOOD_Z.numpy()), "z: expected a float tensor, got ndarray"),
-    (dict(z=GOOD_Z[0]), r"z: expected shape \(N, nodes\), got \(5,\)"),
-    (dict(z=GOOD_Z[:, :0]), r"z: expected shape \(N, nodes\), got \(400, 0\)"),
-    (dict(labels=GOOD_LABELS[:64]), r"labels: expected shape \(400,\), got \(64,\)"),
-    (dict(labels=GOOD_LABELS.int()), "labels: expected an int64 tensor, got torch.int32"),
-    (dict(labels=GOOD_LABELS - 1), r"labels: expected classes 0 .. 1, got -1 .. 1"),
-    (dict(classes=2), r"labels: expected classes 0 .. 1, got 0 .. 2"),
-    (dict(classes=0), "classes: expected a whole number from 1 up"),
-    (dict(z=GOOD_Z[:0], labels=GOOD_LABELS[:0]), "z: expected at least one sample"),
-    (dict(bandwidth="scot"), 'bandwidth: expected "scott"'),
-    (dict(bandwidth=0), "bandwidth: expected finite values > 0"),
-    (dict(bandwidth=float("nan")), "bandwidth: expected finite values > 0"),
-    (dict(bandwidth=torch.ones(3, 5)), r"bandwidth: expected a shape .* \(5, 3\), got \(3, 5\)"),
-])
+@pytest.mark.parametrize(
+    "change, message",
+    [
+        (dict(z=GOOD_Z.log()), "z: expected finite"),
+        (dict(z=GOOD_Z / 0), "z: expected finite"),
+        (dict(z=GOOD_Z.long()), "z: expected a float tensor, got torch.int64"),
+        (dict(z=GOOD_Z.numpy()), "z: expected a float tensor, got ndarray"),
+        (dict(z=GOOD_Z[0]), r"z: expected shape \(N, nodes\), got \(5,\)"),
+        (dict(z=GOOD_Z[:, :0]), r"z: expected shape \(N, nodes\), got \(400, 0\)"),
+        (dict(labels=GOOD_LABELS[:64]), r"labels: expected shape \(400,\), got \(64,\)"),
+        (dict(labels=GOOD_LABELS.int()), "labels: expected an int64 tensor, got torch.int32"),
+        (dict(labels=GOOD_LABELS - 1), r"labels: expected classes 0 .. 1, got -1 .. 1"),
+        (dict(classes=2), r"labels: expected classes 0 .. 1, got 0 .. 2"),
+        (dict(classes=0), "classes: expected a whole number from 1 up"),
+        (dict(z=GOOD_Z[:0], labels=GOOD_LABELS[:0]), "z: expected at least one sample"),
+        (dict(bandwidth="scot"), 'bandwidth: expected "scott"'),
+        (dict(bandwidth=0), "bandwidth: expected finite values > 0"),
+        (dict(bandwidth=float("nan")), "bandwidth: expected finite values > 0"),
+        (dict(bandwidth=torch.ones(3, 5)), r"bandwidth: expected a shape .* \(5, 3\), got \(3, 5\)"),
+    ],
+)
 def test_bad_training_input_raises(change, message):
     with pytest.raises(ValueError, match=message):
         NodeClassifiers.fit(**{"z": GOOD_Z, "labels": GOOD_LABELS, **change})

@@ -27,7 +27,7 @@ def histograms_of(z, labels, classes, bandwidth="scott"):
 def mixture(seed, samples=300, nodes=4, classes=3, dtype=torch.float64):
     generator = torch.Generator().manual_seed(seed)
     labels = torch.randint(classes, (samples,), generator=generator)
-    labels[:classes * 2] = torch.arange(classes).repeat(2)
+    labels[: classes * 2] = torch.arange(classes).repeat(2)
     centre = 2 * torch.randn(classes, nodes, generator=generator, dtype=dtype)
     z = centre[labels] + torch.randn(samples, nodes, generator=generator, dtype=dtype).mul(0.7)
     return z, labels
