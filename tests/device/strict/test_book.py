@@ -6,7 +6,7 @@ import torch
 from pretend_device import counted
 
 from layerbook.analysis import contrast, intervals, strokes, tsne
-from layerbook.figures import common, filter_panels, layer_distributions
+from layerbook.figures import common, distribution_panels, filter_panels
 from layerbook.report import Report
 from layerbook.timing import milliseconds
 from layerlib.data.load import load
@@ -25,12 +25,12 @@ FIGURES = {
     "over_training": lambda x, ax: common.over_training([0, 10], x.reshape(2, 3, 4), ax),
     "pictures": lambda x, ax: common.pictures(x.reshape(2, 3, 4), ax, "digits"),
     "marked": lambda x, ax: common.marked(x, [(0, 0, 2, 2)], [], ax),
-    "label_bars": lambda x, ax: layer_distributions.label_bars(x[0], x[1], ax, names),
-    "scene": lambda x, ax: layer_distributions.scene((255 * x[None]).byte(), ax),
-    "heat_table": lambda x, ax: layer_distributions.heat_table(x, range(6), range(4), ax, "points"),
-    "stacked_shares": lambda x, ax: layer_distributions.stacked_shares(x, names, list("uvwxyz"), ax),
-    "costs": lambda x, ax: layer_distributions.costs(x[:4], names, ax),
-    "gains": lambda x, ax: layer_distributions.gains({"net": x[:, :3].reshape(6, 1, 3)}, list("uvwxyz"), ax),
+    "label_bars": lambda x, ax: distribution_panels.label_bars(x[0], x[1], ax, names),
+    "scene": lambda x, ax: distribution_panels.scene((255 * x[None]).byte(), ax),
+    "heat_table": lambda x, ax: distribution_panels.heat_table(x, range(6), range(4), ax, "points"),
+    "stacked_shares": lambda x, ax: distribution_panels.stacked_shares(x, names, list("uvwxyz"), ax),
+    "costs": lambda x, ax: distribution_panels.costs(x[:4], names, ax),
+    "gains": lambda x, ax: distribution_panels.gains({"net": x[:, :3].reshape(6, 1, 3)}, list("uvwxyz"), ax),
     "filters_over_steps": lambda x, ax: filter_panels.filters_over_steps(x.reshape(1, 2, 3, 2, 2), ["0"], ax),
 }
 
