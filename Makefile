@@ -27,6 +27,9 @@ export OMP_NUM_THREADS ?= 1
 export MALLOC_MMAP_THRESHOLD_ ?= 4000000000
 export MALLOC_TRIM_THRESHOLD_ ?= 16000000000
 
+# Other people's packages, which only their tests import: beside .venv, so that it stays what requirements.txt says.
+FOREIGN := _build/foreign/.ready
+
 .PHONY: book test test-all bench clean look
 .DELETE_ON_ERROR:
 
@@ -42,7 +45,7 @@ test: book
 	@$(PYTEST) -m "not ($(LONG))" --cov --cov-report=
 	@$(PY) -m tools.coverage_floor
 
-test-all: test
+test-all: test $(FOREIGN)
 	@echo "Testing what takes long ..."
 	@$(PYTEST) -m "$(LONG)"
 
@@ -61,6 +64,12 @@ $(READY): requirements.txt pyproject.toml
 	@echo "Installing the pinned packages into .venv (PyTorch is large: minutes, once) ..."
 	@$(PY) -m pip install --quiet --disable-pip-version-check -r requirements.txt
 	@$(PY) -m pip install --quiet --disable-pip-version-check --no-deps -e .
+	@touch $@
+
+$(FOREIGN): tests/foreign/requirements.txt $(READY)
+	@rm -rf _build/foreign
+	@echo "Installing other people's packages for the tests into _build/foreign ..."
+	@$(PY) -m pip install --quiet --disable-pip-version-check --no-deps --target _build/foreign -r $<
 	@touch $@
 
 # A chapter runs again when what it uses changed: its code, what that reaches in the packages, record, parameters, data.

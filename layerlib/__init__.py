@@ -15,6 +15,7 @@ _HOME = {
     "NodeClassifiers": "layerlib.nodes.classifiers",
     "PatternCounts": "layerlib.patterns",
     "Split": "layerlib.data.splits",
+    "Watch": "layerlib.inspection.watch",
     "bp_image": "layerlib.backward.guided",
     "capture": "layerlib.layers.capture",
     "cka": "layerlib.similarity",

@@ -47,15 +47,16 @@ def gather(
         return Samples((Given({0: data.images}),), data.labels)
     kept, labels, start = Kept(memory), [], 0
     names = _argument_names(model)
-    for batch in _batches(data, input is not None):
-        inputs, told = split_labels(batch)
-        given = _given(inputs, names) if input is None else _given_by(input(batch))
-        call = Given(given)
-        if len(told) != len(call):
-            raise ValueError(f"data: expected as many labels as samples, {len(call)}, got {len(told)}")
-        kept.add(Given(given, _mask(mask, batch, given, start, len(call))))
-        labels.append(told)
-        start += len(call)
+    with torch.random.fork_rng([]):  # loaders draw their order; a training around this goes on as it would have
+        for batch in _batches(data, input is not None):
+            inputs, told = split_labels(batch)
+            given = _given(inputs, names) if input is None else _given_by(input(batch))
+            call = Given(given)
+            if len(told) != len(call):
+                raise ValueError(f"data: expected as many labels as samples, {len(call)}, got {len(told)}")
+            kept.add(Given(given, _mask(mask, batch, given, start, len(call))))
+            labels.append(told)
+            start += len(call)
     if not start:
         raise ValueError("data: expected labelled samples, got none")
     return Samples(kept.blocks(), joined_labels(labels))

@@ -42,7 +42,7 @@ def figure(inspection: Inspection) -> Figure:
     asked = inspection.about["instruments"]
     shown, unread = _shown(inspection)
     panels = [draw for instrument, draw in PANELS if instrument in asked and _worth(inspection, instrument)]
-    longest = max(len(_short(inspection.layers[i])) for i in shown)
+    longest = max(len(short(inspection.layers[i])) for i in shown)
     width, names = min(max(7.5, 0.22 * len(shown) + 3), 13), 0.3 + 0.075 * longest + 0.25 * bool(unread)
     top = 1.9 if "pictures" in asked and inspection.images is not None else 0
     height = (1.45 if len(panels) < 7 else 1.15) * max(len(panels), 1) + names
@@ -73,7 +73,7 @@ def name_layers(ax: Axes, layers: Sequence[str]) -> None:
     """Names of the layers below an axes, thinned out where they are many."""
     ax.set_xlim(-0.6, max(len(layers) - 0.4, 1))  # room for a single layer too
     ticks = range(0, len(layers), -(-len(layers) // NAMES))
-    ax.set_xticks(list(ticks), [_short(layers[i]) for i in ticks], rotation=90, fontsize="x-small", parse_math=False)
+    ax.set_xticks(list(ticks), [short(layers[i]) for i in ticks], rotation=90, fontsize="x-small", parse_math=False)
 
 
 class _Panel:
@@ -202,7 +202,7 @@ def _worth(inspection: Inspection, instrument: str) -> bool:
 
 def _line(inspection: Inspection, unread: list[int]) -> str:
     names = [inspection.layers[i] for i in unread]
-    listed = ", ".join(map(_short, names[:4])) + (f" and {len(names) - 4} more" if len(names) > 4 else "")
+    listed = ", ".join(map(short, names[:4])) + (f" and {len(names) - 4} more" if len(names) > 4 else "")
     why = next((reason for (layer, _), reason in inspection.reasons.items() if layer == names[0]), "")
     return f"Not read: {listed}: {why}."
 
@@ -259,5 +259,6 @@ def _say(ax: Axes, text: str) -> None:
     )
 
 
-def _short(name: str) -> str:
+def short(name: str) -> str:
+    """The end of a long name."""
     return name if len(name) <= LONGEST else f"…{name[-LONGEST + 1 :]}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import zipfile
 import zlib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -35,6 +36,23 @@ DAMAGED = (
 
 def save(inspection: Inspection, path: Path) -> None:
     """See ``Inspection.save``."""
+    with replacing(path) as beside, beside.open("wb") as file:
+        np.savez_compressed(file, **packed(inspection))
+
+
+def load(path: Path) -> Inspection:
+    """See ``Inspection.load``."""
+    if not path.is_file():
+        raise FileNotFoundError(f"{path}: no such file")
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            return unpacked({key: file[key] for key in file.files})
+    except DAMAGED as error:
+        raise ValueError(f"{path}: damaged, or not an inspection as Inspection.save writes it ({error})") from error
+
+
+def packed(inspection: Inspection) -> dict[str, np.ndarray]:
+    """All of an inspection as plain arrays by name."""
     arrays = {
         f"{part}/{quantity}": values.numpy()
         for part in BY_QUANTITY
@@ -56,45 +74,34 @@ def save(inspection: Inspection, path: Path) -> None:
         "baseline": inspection.baseline,
         "about": inspection.about,
     }
-    arrays["said"] = np.frombuffer(json.dumps(said).encode(), np.uint8)
-    with replacing(path) as beside, beside.open("wb") as file:
-        np.savez_compressed(file, **arrays)
+    return arrays | {"said": np.array(list(json.dumps(said).encode()), np.uint8)}
 
 
-def load(path: Path) -> Inspection:
-    """See ``Inspection.load``."""
+def unpacked(arrays: Mapping[str, np.ndarray]) -> Inspection:
+    """What ``packed`` made arrays of."""
     from layerlib.inspection.result import Inspection
 
-    if not path.is_file():
-        raise FileNotFoundError(f"{path}: no such file")
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays = {key: file[key] for key in file.files}
-        said = json.loads(arrays["said"].tobytes())
-        if said["format"] != FORMAT:
-            raise ValueError(f"expected format {FORMAT}, got {said['format']}")
-        parts = {
-            part: {
-                key.split("/", 1)[1]: torch.from_numpy(array)
-                for key, array in arrays.items()
-                if key.startswith(f"{part}/")
-            }
-            for part in BY_QUANTITY
+    said = json.loads(arrays["said"].tobytes())
+    if said["format"] != FORMAT:
+        raise ValueError(f"expected format {FORMAT}, got {said['format']}")
+    parts = {
+        part: {
+            key.split("/", 1)[1]: torch.from_numpy(array) for key, array in arrays.items() if key.startswith(f"{part}/")
         }
-        drawn = {
-            name: torch.from_numpy(arrays[name]) if name in arrays else None
-            for name in ("images", "pictures", "accuracy_draws")
-        }
-        accuracy = Estimate(float(arrays["accuracy"]), drawn.pop("accuracy_draws"))
-        return Inspection(
-            tuple(said["layers"]),
-            tuple(said["read_at"]),
-            **parts,
-            reasons={(layer, instrument): reason for layer, instrument, reason in said["reasons"]},
-            baseline=said["baseline"],
-            accuracy=accuracy,
-            **drawn,
-            about=said["about"],
-        )
-    except DAMAGED as error:
-        raise ValueError(f"{path}: damaged, or not an inspection as Inspection.save writes it ({error})") from error
+        for part in BY_QUANTITY
+    }
+    drawn = {
+        name: torch.from_numpy(arrays[name]) if name in arrays else None
+        for name in ("images", "pictures", "accuracy_draws")
+    }
+    accuracy = Estimate(float(arrays["accuracy"]), drawn.pop("accuracy_draws"))
+    return Inspection(
+        tuple(said["layers"]),
+        tuple(said["read_at"]),
+        **parts,
+        reasons={(layer, instrument): reason for layer, instrument, reason in said["reasons"]},
+        baseline=said["baseline"],
+        accuracy=accuracy,
+        **drawn,
+        about=said["about"],
+    )

@@ -12,11 +12,11 @@ EMPTY = inspect.Parameter.empty
 
 
 def public_modules(*packages: str) -> Iterator[ModuleType]:
-    """The packages and all modules below them whose path has no underscore."""
+    """The packages and all modules below them whose path has no underscore, and which need no package of others."""
     for package in map(importlib.import_module, packages):
         yield package
         for found in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
-            if not any(part.startswith("_") for part in found.name.split(".")):
+            if not any(part.startswith("_") or part == "integrations" for part in found.name.split(".")):
                 yield importlib.import_module(found.name)
 
 

@@ -21,8 +21,8 @@ PLACES = (".", "tests/helpers", "tests/device", "book/_ext")
 LOCAL = {path.stem for place in PLACES for path in (ROOT / place).iterdir()}
 
 
-def pinned() -> dict[str, Requirement]:
-    lines = (ROOT / "requirements.txt").read_text(encoding="utf-8").splitlines()
+def pinned(file: str = "requirements.txt") -> dict[str, Requirement]:
+    lines = (ROOT / file).read_text(encoding="utf-8").splitlines()
     found = [Requirement(line) for line in lines if line and not line.startswith("#")]
     return {canonicalize_name(requirement.name): requirement for requirement in found}
 
@@ -50,7 +50,13 @@ def not_of(distributions: set[str], modules: set[str]) -> set[str]:
 def test_a_folder_imports_only_what_its_extra_brings(folder, extras):
     allowed = {canonicalize_name(r.name) for r in asked() + (asked(*extras) if extras else [])}
     allowed |= {"packaging", "pluggy"}  # pytest's own, of the tests
-    assert not_of(allowed, imported(folder)) == set()
+    assert not_of(allowed, imported(folder) - set(pinned("tests/foreign/requirements.txt"))) == set()
+
+
+def test_packages_of_others_are_imported_by_their_adapters_alone():
+    foreign = set(pinned("tests/foreign/requirements.txt"))
+    assert imported("layerlib") & foreign == imported("layerlib/integrations") & foreign
+    assert foreign & {*pinned(), *imported("layerbook"), *imported("benchmarks")} == set()
 
 
 def test_the_command_knows_the_extra_of_all_that_the_book_imports():

@@ -1,0 +1,1 @@
+"""Watches in other people's trainers, imported only where they are used."""
