@@ -4,7 +4,30 @@ import torch
 from torch import Tensor, nn
 from torchvision.models import resnet, vgg
 
-RESIDUAL = {"resnet18": (resnet.BasicBlock, (2, 2, 2, 2)), "resnet50": (resnet.Bottleneck, (3, 4, 6, 3))}
+
+class PreactivationBottleneck(resnet.Bottleneck):
+    """torchvision's bottleneck, but batch norm and ReLU come before each convolution (He et al. 2016b, fig. 4e).
+
+    The shortcut is never normalised: x itself or, where the shape changes, a convolution of the normalised x.
+    """
+
+    def __init__(self, inplanes: int, planes: int, stride: int = 1, downsample=None, *settings, **more):
+        super().__init__(inplanes, planes, stride, downsample and downsample[0], *settings, **more)
+        self.bn1, self.bn2, self.bn3 = map(nn.BatchNorm2d, (inplanes, *[self.conv1.out_channels] * 2))
+
+    def forward(self, x: Tensor) -> Tensor:
+        ready = self.relu(self.bn1(x))
+        z = self.conv1(ready)
+        z = self.conv2(self.relu(self.bn2(z)))
+        z = self.conv3(self.relu(self.bn3(z)))
+        return z + (x if self.downsample is None else self.downsample(ready))
+
+
+RESIDUAL = {
+    "resnet18": (resnet.BasicBlock, (2, 2, 2, 2)),
+    "resnet50": (resnet.Bottleneck, (3, 4, 6, 3)),
+    "preresnet50": (PreactivationBottleneck, (3, 4, 6, 3)),
+}
 PLAIN = {"vgg16": False, "vgg16_bn": True}  # with batch norm?
 
 
@@ -23,20 +46,24 @@ class Normalise(nn.Module):
 class ResNet(resnet.ResNet):
     """torchvision's ResNet with every number of channels times ``width``."""
 
-    def __init__(self, name: str, classes: int, width: float, channels: int):
+    def __init__(self, name: str, classes: int, width: float, channels: int, kernel: int):
         nn.Module.__init__(self)
         block, depths = RESIDUAL[name]
         self._norm_layer, self.dilation, self.groups, self.base_width = nn.BatchNorm2d, 1, 1, 64
         stem, *planes = (max(1, round(width * n)) for n in (64, 64, 128, 256, 512))
         self.inplanes = stem
         self.normalise = nn.Identity()
-        self.conv1 = nn.Conv2d(channels, stem, kernel_size=7, stride=2, padding=3, bias=False)
+        self.conv1 = nn.Conv2d(channels, stem, kernel, stride=2, padding=kernel // 2, bias=False)
         self.bn1 = nn.BatchNorm2d(stem)
         self.relu = nn.ReLU(inplace=True)
-        self.maxpool = nn.MaxPool2d(kernel_size=3, stride=2, padding=1)
+        self.maxpool = nn.MaxPool2d(kernel_size=3, stride=2, padding=1) if kernel == 7 else nn.Identity()
         for i, (number, depth) in enumerate(zip(planes, depths, strict=True), start=1):
             setattr(self, f"layer{i}", self._make_layer(block, number, depth, stride=1 if i == 1 else 2))
         self.avgpool = nn.AdaptiveAvgPool2d((1, 1))
+        if block is PreactivationBottleneck:  # the first norm is that of the first block, the last comes behind all
+            self.bn1 = self.relu = nn.Identity()
+            last = nn.BatchNorm2d(planes[-1] * block.expansion)
+            self.avgpool = nn.Sequential(last, nn.ReLU(inplace=True), self.avgpool)
         self.fc = nn.Linear(planes[-1] * block.expansion, classes)
         for module in self.modules():
             if isinstance(module, nn.Conv2d):

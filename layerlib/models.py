@@ -155,7 +155,13 @@ def dnn6(activation: str = "relu") -> MLP:
 
 
 def build(
-    name: str, classes: int, width: float = 1.0, weights: str | None = None, channels: int = 3, dropout: float = 0.5
+    name: str,
+    classes: int,
+    width: float = 1.0,
+    weights: str | None = None,
+    channels: int = 3,
+    dropout: float = 0.5,
+    stem: int = 7,
 ) -> nn.Module:
     """A convolutional network of torchvision, with its names of layers, for pictures in [0, 1].
 
@@ -164,19 +170,18 @@ def build(
 
     Parameters
     ----------
-    name : "resnet18", "resnet50", "vgg16" or "vgg16_bn" (with batch norm)
-    classes : number of outputs
+    name : "resnet18", "resnet50", "preresnet50" (norms first, He et al. 2016b), "vgg16" or "vgg16_bn" (with norms)
+    classes, channels : number of outputs, and of channels of the pictures
     width : factor on every number of channels and hidden nodes
     weights : such as "IMAGENET1K_V1", a name of torchvision's weights, fetched by it; all but the output layer start
         from them, and pictures are brought to ImageNet's mean and spread within the network (``normalise``)
-    channels : of the pictures
     dropout : share of VGG's hidden nodes left out in training; a narrow one hardly learns with half of them gone
+    stem : side of a ResNet's first kernel: 7, with pooling behind it, or 3 without, for small pictures
 
     Raises
     ------
     ValueError
-        for an unknown name, ``classes`` or ``channels`` below 1, a width that is not positive, or ``weights``
-        together with another ``width`` or number of ``channels`` than they were trained with
+        for an unknown name or stem, a number out of its range, or ``weights`` of another network than this
 
     Examples
     --------
@@ -185,14 +190,16 @@ def build(
     """
     if name not in RESIDUAL and name not in PLAIN:
         raise ValueError(f"name: expected one of {[*RESIDUAL, *PLAIN]}, got {name!r}")
-    for argument, value in (("classes", classes), ("channels", channels)):
-        whole_number(argument, value)
+    whole_number("classes", classes)
+    whole_number("channels", channels)
     if not 0 < width < inf:
         raise ValueError(f"width: expected a positive factor, got {width!r}")
-    if weights is not None and (width != 1 or channels != 3):
-        raise ValueError(f"weights: {weights} were trained with width 1 and 3 channels, got {width} and {channels}")
+    if stem not in (3, 7):
+        raise ValueError(f"stem: expected 3 or 7, got {stem!r}")
+    if weights is not None and (name == "preresnet50" or (width, channels, stem) != (1, 3, 7)):
+        raise ValueError(f"weights: {weights} fit width 1, 3 channels, stem 7, got {name}, {width}, {channels}, {stem}")
     if name in RESIDUAL:
-        model = ResNet(name, classes, width, channels)
+        model = ResNet(name, classes, width, channels, stem)
     else:
         model = VGG(name, classes, width, channels, 7 if weights else 1, dropout)
     if weights is not None:

@@ -11,6 +11,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
+from torch.nn import functional as F
 from torchvision import models as torchvision_models
 
 from layerlib.layers.capture import capture
@@ -285,13 +286,58 @@ def test_convolutions_start_with_he_s_variance():
         ({"width": 0}, "width: expected a positive factor, got 0"),
         ({"width": float("nan")}, "width: expected a positive factor, got nan"),
         ({"width": float("inf")}, "width: expected a positive factor, got inf"),
-        ({"width": 0.5, "weights": "IMAGENET1K_V1"}, "weights: IMAGENET1K_V1 were trained with width 1 and 3 channels"),
+        (
+            {"width": 0.5, "weights": "IMAGENET1K_V1"},
+            "weights: IMAGENET1K_V1 .* width 1, 3 channels, .* got resnet18, 0.5, 3, 7",
+        ),
+        ({"stem": 5}, "stem: expected 3 or 7, got 5"),
+        ({"stem": 3, "weights": "IMAGENET1K_V1"}, "weights: .* stem 7, got resnet18, 1.0, 3, 3"),
+        ({"name": "preresnet50", "weights": "IMAGENET1K_V1"}, "weights: .* stem 7, got preresnet50"),
         ({"weights": "IMAGENET9K"}, "weights: expected one of .*IMAGENET1K_V1.* got 'IMAGENET9K'"),
     ],
 )
 def test_a_network_that_cannot_be_built_is_refused(change, message):
     with pytest.raises(ValueError, match=message):
         build(**{"name": "resnet18", "classes": 5} | change)
+
+
+def test_with_a_stem_of_3_a_resnet_halves_the_picture_once_before_its_blocks():
+    model = build("resnet18", 5, width=0.1, stem=3).eval()
+    with torch.no_grad(), capture(model, ["conv1", "layer1.1", "layer4.1"]) as seen:
+        model(torch.rand(2, 3, 32, 32))
+    assert [seen[name].shape[-1] for name in seen] == [16, 16, 2]
+    assert model.conv1.kernel_size == (3, 3)
+
+
+def preactivated(state, x):
+    """He et al. 2016b, eqs. 1-2 and fig. 4e, from the numbers of a network with a stem of 3, in training mode."""
+
+    def ready(name, z):
+        return F.batch_norm(z, None, None, state[f"{name}.weight"], state[f"{name}.bias"], training=True).relu()
+
+    z = F.conv2d(x, state["conv1.weight"], stride=2, padding=1)
+    for i, blocks in enumerate((3, 4, 6, 3), start=1):
+        for k in range(blocks):
+            name, stride = f"layer{i}.{k}", 2 if i > 1 and k == 0 else 1
+            a = ready(f"{name}.bn1", z)
+            inside = F.conv2d(a, state[f"{name}.conv1.weight"])
+            inside = F.conv2d(ready(f"{name}.bn2", inside), state[f"{name}.conv2.weight"], stride=stride, padding=1)
+            inside = F.conv2d(ready(f"{name}.bn3", inside), state[f"{name}.conv3.weight"])
+            kept = f"{name}.downsample.weight"
+            z = inside + (F.conv2d(a, state[kept], stride=stride) if kept in state else z)
+    return F.linear(ready("avgpool.0", z).mean((2, 3)), state["fc.weight"], state["fc.bias"])
+
+
+def test_a_preactivated_resnet_is_the_sum_of_its_paper():
+    torch.manual_seed(0)
+    model = build("preresnet50", 5, width=0.1, stem=3).double()
+    for each in model.parameters():
+        if each.ndim == 1:  # norms that do something
+            nn.init.uniform_(each, 0.5, 1.5)
+    x = torch.rand(4, 3, 32, 32, dtype=torch.float64)
+    state = dict(model.named_parameters())
+    torch.testing.assert_close(model.train()(x), preactivated(state, x))
+    assert len(taps(model)) == 18
 
 
 @pytest.mark.parametrize("residual", [False, True])
