@@ -23,7 +23,11 @@ class _Parser(argparse.ArgumentParser):
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(prog="layerlib", description="List the chapters, and run them with other parameters.")
+    parser = _Parser(
+        prog="layerlib",
+        description="List the chapters, and run them with other parameters.",
+        epilog="For every instrument on a network of your own: layerlib inspect --help",
+    )
     commands = parser.add_subparsers(dest="command", required=True)
     shared = argparse.ArgumentParser(add_help=False)
     shared.add_argument("--book", type=Path, help="folder of the chapters (default: ./book)")

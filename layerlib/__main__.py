@@ -28,6 +28,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     ModuleNotFoundError
         if a module is missing that no extra brings
     """
+    argv = sys.argv[1:] if argv is None else argv
+    if argv[:1] == ["inspect"]:  # which needs no extra
+        from layerlib.inspection._command import main as inspect
+
+        return inspect(argv[1:])
     try:
         from layerbook.cli import main as run
 
