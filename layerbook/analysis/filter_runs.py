@@ -1,0 +1,80 @@
+"""A training whose filters were followed, and what its snapshots say of the layers (Hu et al. 2018, fig. 2)."""
+
+import copy
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from torch import nn
+
+from layerbook.training.fit import History
+from layerlib.filters.tracking import FilterTracker
+
+READINGS = ("as printed", "per weight", "relative")
+
+
+@dataclass
+class FilterRun:
+    """A network that was trained while its filters were followed.
+
+    Parameters
+    ----------
+    start, model : the network before training and after it
+    tracker : what followed the filters
+    history : of the training
+    kept : what `layerbook.training.learning.Learning` kept of the end of learning; None where it did not end
+    """
+
+    start: nn.Module
+    model: nn.Module
+    tracker: FilterTracker
+    history: History
+    kept: Mapping[str, Any] | None = None
+
+    @cached_property
+    def learned(self) -> "FilterRun":
+        """The run to the end of its learning phase, with the network as it was then; all of it where it did not end."""
+        if self.kept is None:
+            return self
+        model, tracker = copy.deepcopy((self.model, self.tracker))
+        model.load_state_dict(self.kept["weights"])
+        tracker.load_state_dict(self.kept["tracker"])
+        return FilterRun(self.start, model, tracker, self.history)
+
+    @cached_property
+    def frame(self) -> pd.DataFrame:
+        """What the tracker measured."""
+        return self.tracker.to_frame()
+
+    @property
+    def names(self) -> list[str]:
+        """The layers followed, from bottom to top."""
+        return list(self.tracker.names)
+
+    @property
+    def steps(self) -> np.ndarray:
+        """After which a snapshot was taken, shape (snapshots,)."""
+        return self.frame.step.unique()
+
+    @property
+    def weights(self) -> list[int]:
+        """Weights of one filter of each layer."""
+        return [self.model.get_submodule(name).weight[0].numel() for name in self.names]
+
+    def series(self, column: str) -> np.ndarray:
+        """A metric over training, one of the columns of ``frame``: shape (snapshots, layers)."""
+        return self.frame.pivot(index="step", columns="layer", values=column)[self.names].to_numpy()
+
+    def changes(self) -> dict[str, np.ndarray]:
+        """D in three readings: as printed, per weight, and per weight by the layer's initial mean square."""
+        squares = [self.start.get_submodule(name).weight.detach().square().mean().item() for name in self.names]
+        per_weight = self.series("per_weight")
+        return dict(zip(READINGS, (self.series("distance"), per_weight, per_weight / np.array(squares)), strict=True))
+
+    def null(self, threshold: str) -> np.ndarray:
+        """Z as it would be if the weights of a channel moved independently: (snapshots, layers)."""
+        places = [self.model.get_submodule(name).weight[0, 0].numel() for name in self.names]
+        return (1 - self.series(f"significant_{threshold}")) ** np.array(places)

@@ -1,0 +1,92 @@
+"""What several trainings say of filters, from several seeds: phases apart, intervals over seeds (Hu et al. 2018)."""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from layerbook.analysis.filter_runs import FilterRun
+from layerbook.analysis.intervals import Interval, bootstrap, rank_correlation
+
+PHASES = ("learning", "memorised")
+
+
+def over_seeds(runs: Sequence[FilterRun], measure: Callable[[FilterRun], float]) -> Interval:
+    """Mean of a number of each run, with a bootstrap over the runs; NaN where a run has none."""
+    values = torch.tensor([float(measure(run)) for run in runs], dtype=torch.float64)
+    return Interval(*[torch.nan] * 3) if values.isnan().any() else bootstrap(values[:, None])
+
+
+def order(change: np.ndarray) -> float:
+    """Spearman's correlation of depth and change, averaged over snapshots; NaN without any.
+
+    Parameters
+    ----------
+    change : shape (snapshots, layers), layers from bottom to top; -1 where it falls with depth
+    """
+    return rank_correlation(range(change.shape[1]), torch.tensor(change)).mean().item()
+
+
+def phase_orders(runs: Sequence[FilterRun], reading: str) -> dict[str, Interval]:
+    """Order of change with depth in the phase of learning and in the one after it, see `order`.
+
+    Parameters
+    ----------
+    reading : one of `layerbook.analysis.filter_runs.READINGS`
+    """
+
+    def memorised(run: FilterRun) -> float:
+        return order(run.changes()[reading][len(run.learned.steps) :])
+
+    return dict(
+        zip(
+            PHASES,
+            (over_seeds(runs, lambda run: order(run.learned.changes()[reading])), over_seeds(runs, memorised)),
+            strict=True,
+        )
+    )
+
+
+def mirroring(run: FilterRun) -> float:
+    """Spearman's correlation of S and Z over all layers and snapshots; 0 where one of them never changes."""
+    moves, still = (run.series(f"{metric}_fixed").ravel() for metric in ("significant", "still"))
+    return rank_correlation(moves.tolist(), torch.tensor(still)).item()
+
+
+def spread(run: FilterRun, reading: str) -> float:
+    """Variance of ln D between layers, averaged over snapshots."""
+    return float(np.log(run.changes()[reading]).var(axis=1).mean())
+
+
+def ratio(runs: Sequence[FilterRun], others: Sequence[FilterRun], reading: str) -> Interval:
+    """`spread` of some runs by that of others, means over seeds."""
+    groups = [torch.tensor([[spread(run, reading)] for run in each]) for each in (runs, others)]
+    return bootstrap(groups, lambda one, other: one.mean(-1) / other.mean(-1))
+
+
+def rises(gained: Tensor) -> Interval:
+    """Spearman's correlation of depth and a number of each layer, mean over seeds.
+
+    Parameters
+    ----------
+    gained : shape (seeds, layers)
+    """
+    return bootstrap(rank_correlation(range(gained.shape[1]), gained)[:, None])
+
+
+def paces(runs: Sequence[FilterRun], rate: Callable[[int], float]) -> np.ndarray:
+    """How far a weight moves between snapshots by the current learning rate, and by which angle filters turn.
+
+    Parameters
+    ----------
+    runs : with an `layerbook.analysis.turning.TurningTracker`, of equal length
+    rate : the learning rate of the step just made
+
+    Returns
+    -------
+    shape (2, snapshots, layers), means over runs: root mean square of the moves, in learning rates; degrees
+    """
+    rates = np.array([[rate(step)] for step in runs[0].steps])
+    moves = np.mean([run.series("per_weight") ** 0.5 / rates for run in runs], axis=0)
+    return np.stack([moves, np.mean([run.series("angle") for run in runs], axis=0)])

@@ -1,0 +1,82 @@
+"""What layers do to redundancy: effective rank of their channels, and what the first layer keeps (Hu et al., IV-D)."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from layerlib._checks import first_parameter
+from layerlib._forward import batches, evaluating
+from layerlib.layers.capture import capture
+from layerlib.similarity import spectrum_rank
+
+
+@torch.no_grad()
+def rank_shares(model: nn.Module, names: Sequence[str], images: Tensor, batch_size: int = 250) -> Tensor:
+    """Effective rank of what convolutions put out, by their numbers of channels.
+
+    Every place of every picture is a sample of the channels; the effective rank is exp of the entropy of the
+    eigenvalues of their covariance (Roy & Vetterli 2007). 1 where no channel repeats others, 1/channels where all say
+    the same.
+
+    Parameters
+    ----------
+    names : of the convolutions
+    images : shape (N, C, H, W)
+
+    Returns
+    -------
+    float64, shape (layers,), on the CPU
+
+    Raises
+    ------
+    ValueError
+        if a layer puts out the same everywhere
+    """
+    sums: dict[str, list[Tensor]] = {}
+    for x in batches(images, batch_size, first_parameter(model)):
+        with evaluating(model), capture(model, names) as seen:
+            model(x)
+            for name in names:
+                rows = seen[name].transpose(0, 1).flatten(1).double()  # (channels, samples)
+                shift = sums[name][0] if name in sums else rows.mean(1)  # near the mean, so that nothing cancels
+                rows -= shift[:, None]
+                now = [torch.tensor(float(rows.shape[1])), rows.sum(1), rows @ rows.T]
+                before = sums[name][1:] if name in sums else [0.0, 0.0, 0.0]
+                sums[name] = [shift, *(old + new for old, new in zip(before, now, strict=True))]
+    return torch.stack([_share(*each[1:]) for each in sums.values()]).cpu()
+
+
+def _share(samples: Tensor, total: Tensor, scatter: Tensor) -> Tensor:
+    covariance = scatter - total.outer(total) / samples.item()
+    return torch.tensor(spectrum_rank(torch.linalg.eigvalsh(covariance)) / len(total), dtype=torch.float64)
+
+
+@torch.no_grad()
+def features_kept(
+    before: nn.Module, after: nn.Module, convolution: str, norm: str, images: Tensor, batch_size: int = 1000
+) -> Tensor:
+    """Cosine of a picture's first features before and after training, each after batch norm and ReLU.
+
+    The norm is that of training, by the pictures at hand: before training it has no statistics of its own.
+
+    Parameters
+    ----------
+    convolution, norm : the first layer, and the batch norm that reads it
+    images : shape (N, C, H, W)
+
+    Returns
+    -------
+    float64, shape (N,), on the CPU
+    """
+    found = []
+    for x in batches(images, batch_size, first_parameter(after)):
+        both = [_normalised(model, convolution, norm, x) for model in (before, after)]
+        found.append(F.cosine_similarity(*both).double().cpu())
+    return torch.cat(found)
+
+
+def _normalised(model: nn.Module, convolution: str, norm: str, x: Tensor) -> Tensor:
+    z, layer = model.get_submodule(convolution)(x), model.get_submodule(norm)
+    return F.batch_norm(z, None, None, layer.weight, layer.bias, training=True).relu().flatten(1)
