@@ -45,22 +45,43 @@ def paired_bootstrap(
     ValueError
         as ``scores``, and if ``resamples`` is below 2
     """
+    drawn = difference_draws(first, second, labels, resamples, seed)
+    share = torch.tensor([0.025, 0.975], dtype=torch.float64, device=drawn.device)
+    ends = drawn.nanquantile(share, dim=0).T.tolist()
+    one, other = (scores(*pair(each, labels, name)) for name, each in (("first", first), ("second", second)))
+    return {name: Difference(one[name] - other[name], *ends[i]) for i, name in enumerate(SCORES)}
+
+
+def difference_draws(first: Tensor, second: Tensor, labels: Tensor, resamples: int = 1000, seed: int = 0) -> Tensor:
+    """How much better ``first`` scores than ``second`` on resampled test sets, draw by draw.
+
+    Draws of one seed and one number of samples are of the same rows: those of several networks go together.
+
+    Parameters
+    ----------
+    first, second, labels, resamples, seed : as of ``paired_bootstrap``
+
+    Returns
+    -------
+    float64, shape (resamples, scores), in the order of ``SCORES``; NaN for the ``map`` of a draw without any positives
+
+    Raises
+    ------
+    ValueError
+        as ``paired_bootstrap``
+    """
     if whole_number("resamples", resamples) < 2:
         raise ValueError(f"resamples: expected at least 2, got {resamples}")
     first, labels = pair(first, labels, "first")
     second, _ = pair(second, labels, "second")
-    second = second.to(first.device)
-    ours, theirs = _Counts(first, labels), _Counts(second, labels)
+    ours, theirs = _Counts(first, labels), _Counts(second.to(first.device), labels)
     generator, drawn = torch.Generator().manual_seed(seed), []
     at_once = max(1, ELEMENTS_AT_ONCE // labels.numel())
     for start in range(0, resamples, at_once):
         rows = torch.randint(len(labels), (min(at_once, resamples - start), len(labels)), generator=generator)
         weights = torch.zeros(rows.shape).scatter_add_(1, rows, torch.ones(rows.shape)).to(first.device)
         drawn.append(ours.scores(weights) - theirs.scores(weights))
-    share = torch.tensor([0.025, 0.975], dtype=torch.float64, device=first.device)
-    ends = torch.cat(drawn).nanquantile(share, dim=0).T.tolist()
-    one, other = scores(first, labels), scores(second, labels)
-    return {name: Difference(one[name] - other[name], *ends[i]) for i, name in enumerate(SCORES)}
+    return torch.cat(drawn)
 
 
 class _Counts:

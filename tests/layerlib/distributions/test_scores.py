@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from sklearn.metrics import accuracy_score, average_precision_score, f1_score, precision_score, recall_score
 
 from layerlib.distributions import bootstrap
-from layerlib.distributions.bootstrap import paired_bootstrap
+from layerlib.distributions.bootstrap import difference_draws, paired_bootstrap
 from layerlib.distributions.scores import SCORES, average_precision, exact_match, f1_scores, scores, top_labels
 
 
@@ -119,6 +119,15 @@ def test_bootstrap_equals_a_literal_loop_with_scikit_learn(steps, share, monkeyp
     one, other = literal_scores(first, labels), literal_scores(second, labels)
     for i, name in enumerate(SCORES):
         assert ours[name] == pytest.approx((one[name] - other[name], low[i], high[i]), abs=1e-12), name
+
+
+def test_draws_are_differences_of_scores_on_the_rows_drawn():
+    (first, labels), second = prediction(3), prediction(4)[0]
+    rows = torch.randint(60, (4, 60), generator=torch.Generator().manual_seed(7))
+    found = difference_draws(first, second, labels, resamples=4, seed=7)
+    for draw, each in zip(found, rows, strict=True):
+        one, other = literal_scores(first[each], labels[each]), literal_scores(second[each], labels[each])
+        assert draw.tolist() == pytest.approx([one[name] - other[name] for name in SCORES], abs=1e-12)
 
 
 def test_bootstrap_of_equal_predictions_finds_no_difference_and_swapping_turns_the_sign():
