@@ -58,8 +58,9 @@ def some_rise(risen: Tensor, of: str, empty: str = "") -> Part:
 
 
 def changes(course: Tensor) -> Tensor:
-    """Standard deviation of the changes of W from look to look, shape (…, looks) -> (…)."""
-    return course.diff().std(-1)
+    """Standard deviation of the changes of W from look to look, shape (…, looks) -> (…); NaN of fewer than two."""
+    steps = course.diff()
+    return steps.std(-1) if steps.shape[-1] > 1 else steps.new_full(steps.shape[:-1], torch.nan)
 
 
 def roughness(course: Tensor) -> Tensor:

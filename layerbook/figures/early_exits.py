@@ -55,6 +55,19 @@ def exit_gains(report: Report) -> Figure:
     return figure
 
 
+@closed_on_error
+def against_best_tap(report: Report) -> Figure:
+    """What early exit gains over the best fixed tap, by score: every trial with its interval."""
+    sides = report.sides("best_tap_resnet18")
+    figure, axes = plt.subplots(1, len(sides), figsize=(5 * len(sides), 2.9), squeeze=False, sharey=True)
+    for (side, first), ax in zip(sides.items(), axes[0], strict=True):
+        values = {name: report.sides(f"best_tap_{key}")[side].values for name, key in NETWORKS.items()}
+        gains(values, first.metric.values, ax)
+        ax.set(title=side, xlabel="gain [points]")
+    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
+    return figure
+
+
 def exit_scores(report: Report) -> pd.DataFrame:
     """Scores of the whole network and of every way to leave, mean of the trials (Cao et al., table 3)."""
     rows = {}

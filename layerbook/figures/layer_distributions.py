@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 from matplotlib.figure import Figure
 from torch import Tensor
 
@@ -45,15 +46,15 @@ def distances(report: Report) -> Figure:
 
 @closed_on_error
 def probe_readings(report: Report) -> Figure:
-    """Distance by tap as three kinds of probes read it."""
+    """Distance by tap as several kinds of probes read it, and before training."""
     figure, panels = pairs(report, "reading", 2.9, sharey=True)
     for name, side, curve, ax in panels:
-        for each, marker in zip(curve, "os^", strict=True):
+        for each, marker in zip(curve, "os^D", strict=False):
             ax.plot(each, marker=marker, markersize=3.5, label=each.way.item())
         ax.axhline(report.sides("baseline")[side].sel(measure=UNIFORM), color=BASELINE_COLOUR, linewidth=1)
         ax.set(title=f"{name}, {side}", xlabel="tap", ylabel="W, uniform")
         ax.xaxis.get_major_locator().set_params(integer=True)
-    figure.legend(*panels[0][-1].get_legend_handles_labels(), loc="outside lower center", ncols=3)
+    figure.legend(*panels[0][-1].get_legend_handles_labels(), loc="outside lower center", ncols=2)
     return figure
 
 
@@ -109,24 +110,34 @@ def sample_over_epochs(told: Mapping[str, Tensor], target: Tensor) -> Figure:
 
 
 @closed_on_error
-def steadiness(report: Report) -> Figure:
-    """Distance at tap 1 over training, with and without batch norm and an auxiliary loss."""
-    sides = report.sides("steadiness")
-    figure, axes = plt.subplots(1, len(sides), figsize=(4.6 * len(sides), 3.2), squeeze=False)
-    for (side, curve), ax in zip(sides.items(), axes[0], strict=True):
-        for each, dash in zip(curve.sel(place="tap 1"), ("-", "-", "--", "--"), strict=True):
-            kind = each.kind.item()
-            spread(
-                np.arange(each.shape[1]) / 2,
-                each.values,
-                ax,
-                kind,
-                marker="",
-                linestyle=dash,
-                color=KIND_COLOURS["batch" in kind or kind == "both"],
-            )
-        ax.set(title=side, xlabel="epochs", ylabel="W at tap 1, uniform")
+def rough(report: Report) -> Figure:
+    """Distance at tap 1 and at the last inner tap while probes learn; the epochs that are not judged are shaded."""
+    figure, panels = pairs(report, "rough", 2.7, sharey=True)
+    for name, side, curve, ax in panels:
+        for tap, colour in zip(curve.tap.values, depth_colours(2), strict=True):
+            spread(curve.epoch.values, curve.sel(tap=tap).values, ax, f"tap {tap}", color=colour, marker="")
+        ax.axvspan(0, curve.epoch.values[-1] // 2, color="0.5", alpha=0.12, linewidth=0)
+        ax.set(title=f"{name}, {side}", xlabel="epochs of the probes", ylabel="W, uniform")
         ax.legend(fontsize=8)
+    return figure
+
+
+@closed_on_error
+def settling(report: Report) -> Figure:
+    """Distance at two taps over training, plain, with batch norm, and with an auxiliary loss; a panel a tap."""
+    sides = report.sides("settling")
+    figure, axes = plt.subplots(len(sides), 2, figsize=(8.5, 3 * len(sides)), squeeze=False)
+    colours = dict(zip(("plain", "batch norm", "auxiliary loss"), (INK, *KIND_COLOURS), strict=False))
+    for row, (side, curve) in zip(axes, sides.items(), strict=True):
+        for tap, ax in zip(curve.tap.values, row, strict=True):
+            for kind in curve.kind.values:
+                values = curve.sel(tap=tap, kind=kind).values
+                longest = values[:, ~np.isnan(values).all(0)]
+                # a trial that has settled stays where it is
+                held = pd.DataFrame(longest).ffill(axis=1).to_numpy()
+                spread(range(longest.shape[1]), held, ax, kind, marker="", color=colours[kind])
+            ax.set(title=f"tap {tap}, {side}", xlabel="epochs", ylabel="W, uniform")
+            ax.legend(fontsize=8)
     return figure
 
 
@@ -146,12 +157,12 @@ def students(report: Report) -> Figure:
 @closed_on_error
 def kinds(report: Report) -> Figure:
     """Shares of easy, hard and confused samples, and how many of each are right."""
-    sides = report.sides("kinds")
+    sides = report.sides("kinds_by_thirds")
     figure, axes = plt.subplots(
         len(sides), 2, figsize=(8.5, 1.9 * len(sides) + 0.4), squeeze=False, width_ratios=[1.4, 1]
     )
     for (left, right), (side, shares) in zip(axes, sides.items(), strict=True):
-        names, rights = shares.kind.values, report.sides("kinds_right")[side]
+        names, rights = shares.kind.values, report.sides("right_by_thirds")[side]
         stacked_shares(shares.values, names, list(NETWORKS), left, KIND_COLOURS).set_title(side)
         for i, (name, colour) in enumerate(zip(NETWORKS, DATA_COLOURS, strict=True)):
             right.barh(
@@ -176,7 +187,6 @@ def examples(
     told: Tensor,
     truth: Tensor,
     classes: Sequence[str],
-    bounds: Sequence[float],
 ) -> Figure:
     """A sample of each kind: the picture, its label distribution at one tap, its distance by tap (Cao et al., fig. 9).
 
@@ -186,7 +196,6 @@ def examples(
     found : kind -> number of the sample
     distance : w of every sample, shape (taps, N)
     told, truth : label distributions, shapes (taps, N, K) and (N, K)
-    bounds : of w, between the kinds
     """
     figure, axes = plt.subplots(
         len(found), 3, figsize=(8.2, 1.75 * len(found)), squeeze=False, width_ratios=[0.6, 1.5, 1.2]
@@ -198,8 +207,6 @@ def examples(
         label_bars(told[tap, i], truth[i], row[1], classes if last else None)
         row[2].plot(distance[:, i], marker="o", markersize=3.5, color=DATA_COLOURS[0])
         row[2].plot(tap, distance[tap, i], "o", color=INK, fillstyle="none", markersize=9)
-        for bound in bounds:
-            row[2].axhline(bound, color="0.6", linestyle="--", linewidth=0.8)
         row[2].set(xlabel="tap" if last else "", ylabel="w", ylim=(0, None))
     return figure
 

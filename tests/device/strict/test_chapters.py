@@ -54,6 +54,8 @@ SMALLEST = {
         "watched": 40,
         "stability_pictures": 64,
         "stability_epochs": 2,
+        "settling_pictures": 64,
+        "settling_epochs": 2,
         "side": 32,
     },
     "filter_evolution": {

@@ -10,9 +10,7 @@ FROM_REPORT = {
     "distances": 6,
     "probe_readings": 4,
     "over_epochs": 4,
-    "steadiness": 2,
     "students": 4,
-    "kinds": 4,
     "confused": 4,
     "thresholds": 8,
     "exit_gains": 8,
@@ -53,5 +51,53 @@ def test_figures_of_samples_have_a_panel_for_each_thing_shown():
     assert len(figures.through_the_layers(images[0], both, truth[0], "abc").axes) == 10
     assert len(figures.sample_over_epochs(both, truth[0]).axes) == 10
     found = {"easy": 0, "confused": 3}
-    assert len(figures.examples(images, found, torch.rand(6, 5).numpy(), told, truth, "abc", (0.2,)).axes) == 6
+    assert len(figures.examples(images, found, torch.rand(6, 5).numpy(), told, truth, "abc").axes) == 6
     assert len(figures.cost_matrix(torch.rand(3, 3), "abc").axes) == 2
+
+
+@pytest.fixture
+def again(as_recorded):
+    """A report without a record, with curves of the second round: two trials, one that settles an epoch earlier."""
+    report, random = as_recorded("layer_distributions"), torch.Generator().manual_seed(0)
+    report.record = None
+
+    def curve(name, **axes):
+        report._curves.pop(name, None)
+        values = torch.rand([len(along) for along in axes.values()], generator=random)
+        if name == "settling":
+            values[..., 1, -1] = torch.nan
+        report.curve(name, values, **axes)
+
+    trials = range(2)
+    for key in figures.NETWORKS.values():
+        curve(f"rough_{key}", trial=trials, tap=[1, 8], epoch=range(7))
+        ends = {"value": ["difference", "low", "high"]}
+        curve(f"best_tap_{key}", metric=["accuracy", "CF1", "OF1", "mAP"], trial=trials, **ends)
+    curve("settling", tap=[1, 4], kind=["plain", "batch norm", "auxiliary loss"], trial=trials, epoch=range(5))
+    for name in ("kinds_by_thirds", "right_by_thirds"):
+        curve(name, network=list(figures.NETWORKS), kind=["easy", "ordinary", "hard", "confused"])
+    return report
+
+
+@pytest.mark.parametrize("name, panels", [("rough", 2), ("settling", 2), ("kinds", 2), ("against_best_tap", 1)])
+def test_figures_of_the_second_round_show_this_run_alone_where_there_is_no_record(again, name, panels):
+    module = figures if hasattr(figures, name) else early_exits
+    figure = getattr(module, name)(again)
+    assert len(figure.axes) == panels and all(ax.has_data() for ax in figure.axes)
+
+
+def test_a_trial_that_has_settled_counts_on_at_its_last_value(again):
+    plain = again.curves["settling"].sel(tap=1, kind="plain")
+    line = figures.settling(again).axes[0].lines[0]
+    assert len(line.get_ydata()) == 5
+    expected = (plain.values[0, -1] + plain.values[1, -2]) / 2
+    assert line.get_ydata()[-1] == pytest.approx(expected)
+
+
+def test_readings_have_a_line_for_each_way_and_one_for_guessing(again):
+    for key in figures.NETWORKS.values():
+        again._curves.pop(f"reading_{key}")
+        again.curve(f"reading_{key}", torch.rand(4, 5), way=["slow", "fast", "grid", "untrained"], tap=range(5))
+    first, _ = figures.probe_readings(again).axes
+    assert len(first.lines) == 5
+    assert first.lines[3].get_ydata() == pytest.approx(again.curves["reading_resnet18"].sel(way="untrained").values)
