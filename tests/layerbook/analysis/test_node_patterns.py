@@ -4,6 +4,7 @@ import math
 
 import pytest
 import torch
+from scipy.stats import spearmanr
 
 from layerbook.analysis import node_patterns as tests
 
@@ -53,13 +54,31 @@ def test_the_drop_is_measured_in_layers_and_infinite_where_it_does_not_end():
     assert tests.drop(p[:, :3], SAMPLES, 0.1).item() == math.inf
 
 
-def test_sharper_with_width_and_more_gradual_on_the_harder_set():
-    slow, fast = perplexities(100, 70, 40, 10, 2, 1), perplexities(100, 10, 1, 1, 1, 1)
-    middle = perplexities(100, 40, 5, 1, 1, 1)
-    assert tests.sharper({20: slow, 40: middle, 100: fast}, SAMPLES, 0.1, "").outcome == "holds"
-    assert tests.sharper({20: fast, 40: middle, 100: slow}, SAMPLES, 0.1, "").outcome == "fails"
-    endless = tests.sharper({20: slow[:, :2], 40: slow[:, :2]}, SAMPLES, 0.1, "")
+SLOW, MIDDLE, FAST = (
+    perplexities(100, 70, 40, 10, 2, 1),
+    perplexities(100, 40, 5, 1, 1, 1),
+    perplexities(100, 10, 1, 1, 1, 1),
+)
+
+
+def test_a_drop_is_sharper_where_it_takes_fewer_layers_with_width():
+    assert tests.sharper({20: SLOW, 40: MIDDLE, 100: FAST}, SAMPLES, 0.1, "").outcome == "holds"
+    assert tests.sharper({20: FAST, 40: MIDDLE, 100: SLOW}, SAMPLES, 0.1, "").outcome == "fails"
+    endless = tests.sharper({20: SLOW[:, :2], 40: SLOW[:, :2]}, SAMPLES, 0.1, "")
     assert endless.outcome == "undecided" and endless.reason == "no drop ends within its network"
+
+
+def test_as_it_was_fixed_a_fall_counts_by_the_p_value_of_spearmans_correlation():
+    lengths = torch.stack([tests.drop(p, SAMPLES, 0.1) for p in (SLOW, MIDDLE, SLOW, FAST)])
+    expected = spearmanr([20] * 3 + [40] * 3 + [70] * 3 + [100] * 3, lengths.flatten())
+    part = tests.sharper({100: FAST, 20: SLOW, 40: MIDDLE, 70: SLOW}, SAMPLES, 0.1, "MNIST")
+    assert part.value == pytest.approx(expected.pvalue) and f"{expected.statistic:+.2f}" in part.text
+    assert (part.threshold, part.relation) == (0.05, "<")
+    one = dict.fromkeys((20, 40, 100), FAST[:1])
+    assert tests.sharper(one, SAMPLES, 0.1, "").value == 1  # lengths without an order
+
+
+def test_more_gradual_is_longer_on_the_harder_set():
     lengths = torch.tensor([1.0, 2, 3]), torch.tensor([2.0, math.inf, math.inf])
     assert tests.more_gradual(*lengths).outcome == "holds" and tests.more_gradual(*lengths[::-1]).outcome == "fails"
     assert tests.more_gradual(lengths[1], lengths[1]).outcome == "undecided"
