@@ -11,6 +11,8 @@ from torch.nn import functional as F
 
 from layerbook.analysis.strokes import Strokes
 
+ADJUSTMENTS, MARKS = ("raw", "adjusted"), ("crossings", "turns")
+
 
 class Interval(NamedTuple):
     """A mean over images, its bootstrap interval, and how many images it is of."""
@@ -19,6 +21,11 @@ class Interval(NamedTuple):
     low: float
     high: float
     images: int
+
+    @property
+    def ends(self) -> tuple[float, float]:
+        """Low and high, as a claim's part takes them."""
+        return self.low, self.high
 
 
 def standardized(pictures: Tensor, ink: Tensor) -> Tensor:
@@ -111,6 +118,27 @@ def contrast(brightness: Tensor, marked: Tensor, rest: Tensor) -> Tensor:
         brightness.where(mask.to(brightness.device), torch.nan).nanmean((1, 2)) for mask in (marked, rest)
     )
     return there - elsewhere
+
+
+def contrasts(pictures: Tensor, strokes: Strokes) -> dict[tuple[str, str], Tensor]:
+    """Contrast of each image, raw and adjusted, at crossings and at turns.
+
+    Parameters
+    ----------
+    pictures : as of ``standardized``
+    strokes : of the same images
+
+    Returns
+    -------
+    (one of ``ADJUSTMENTS``, one of ``MARKS``) -> float64, shape (N,)
+    """
+    raw = standardized(pictures, strokes.ink)
+    brightness = dict(zip(ADJUSTMENTS, (raw, adjusted(raw, strokes)), strict=True))
+    return {
+        (how, where): contrast(brightness[how], getattr(strokes, where), strokes.rest)
+        for how in ADJUSTMENTS
+        for where in MARKS
+    }
 
 
 def bootstrap_mean(values: Tensor, level: float = 0.95, samples: int = 2000, seed: int = 0) -> Interval:

@@ -3,7 +3,7 @@
 A picture is no measurement: t-SNE draws clusters into noise. A claim rests on the numbers of `separation`.
 """
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Mapping, Sequence
 
 import numpy as np
 import torch
@@ -79,6 +79,37 @@ def tsne(
     points = torch.full((len(rows), 2), torch.nan)
     points[kept.cpu()] = torch.from_numpy(maker.fit(cloud.cpu().numpy()).__array__()).float()
     return points
+
+
+def tsne_series(moments: Mapping[Hashable, Tensor], perplexity: float = 30.0) -> dict[Hashable, Tensor]:
+    """``tsne`` of one cloud at several moments; each picture starts from the one before.
+
+    Parameters
+    ----------
+    moments : name -> features, shape (N, …), in their order
+
+    Returns
+    -------
+    name -> float32, shape (N, 2)
+    """
+    planes: dict[Hashable, Tensor] = {}
+    points = None
+    for name, features in moments.items():
+        planes[name] = points = tsne(features, perplexity=perplexity, start=points)
+    return planes
+
+
+def planes_curve(planes: Sequence[Tensor], **axes: Sequence) -> dict:
+    """Planes as the arguments of a report's ``curve``: of each the first 400 points, as of `in_the_record`.
+
+    Parameters
+    ----------
+    planes : shape (N, 2) each, one after the other in the order of the axes
+    axes : what the planes run over, outermost first
+    """
+    flat = torch.stack([in_the_record(points) for points in planes])
+    values = flat.unflatten(0, [len(axis) for axis in axes.values()])
+    return {"values": values, **axes, "point": range(flat.shape[1]), "xy": ["x", "y"]}
 
 
 def in_the_record(points: Tensor, most: int = 400) -> Tensor:

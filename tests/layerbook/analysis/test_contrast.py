@@ -3,7 +3,7 @@ import pytest
 import torch
 from scipy import stats
 
-from layerbook.analysis.contrast import adjusted, bootstrap_mean, contrast, near_marks, standardized
+from layerbook.analysis.contrast import adjusted, bootstrap_mean, contrast, contrasts, near_marks, standardized
 from layerbook.analysis.strokes import find_strokes
 from layerlib.data.load import load
 
@@ -38,6 +38,17 @@ def test_contrast_is_the_difference_of_means_literally(digits):
             assert found[i] == pytest.approx((there.mean() - rest.mean()).item(), abs=1e-12)
         else:
             assert found[i].isnan()
+
+
+def test_contrasts_are_raw_and_adjusted_at_both_marks(digits):
+    images, strokes = digits
+    found = contrasts(noise(images), strokes)
+    raw = standardized(noise(images), strokes.ink)
+    turns = contrast(adjusted(raw, strokes), strokes.turns, strokes.rest)
+    assert len(found) == 4
+    torch.testing.assert_close(found["adjusted", "turns"], turns, equal_nan=True, rtol=0, atol=0)
+    crossings = contrast(raw, strokes.crossings, strokes.rest)
+    torch.testing.assert_close(found["raw", "crossings"], crossings, equal_nan=True, rtol=0, atol=0)
 
 
 def test_a_picture_of_density_and_place_alone_has_no_adjusted_contrast(digits):

@@ -5,7 +5,7 @@ import pytest
 import torch
 from sklearn.metrics import silhouette_score
 
-from layerbook.analysis.tsne import tsne, tsne_panels
+from layerbook.analysis.tsne import in_the_record, planes_curve, tsne, tsne_panels, tsne_series
 
 
 def cloud(n=120, classes=4, width=10, spread=0.5, seed=0):
@@ -41,6 +41,21 @@ def test_panels_side_by_side_are_the_pictures_one_by_one():
     found = tsne_panels(clouds, perplexity=10)
     assert list(found) == ["one", "two"]
     assert all(torch.equal(found[name], tsne(clouds[name], perplexity=10)) for name in clouds)
+
+
+def test_a_series_starts_each_picture_from_the_one_before():
+    early, late = cloud(100)[0], cloud(100, seed=1)[0]
+    found = tsne_series({0: early, 7: late}, perplexity=10)
+    assert torch.equal(found[0], tsne(early, perplexity=10))
+    assert torch.equal(found[7], tsne(late, perplexity=10, start=found[0]))
+
+
+def test_planes_are_kept_in_the_order_of_the_axes():
+    planes = [torch.rand(450, 2, generator=torch.Generator().manual_seed(seed)) for seed in range(6)]
+    kept = planes_curve(planes, iteration=[0, 100], layer=[1, 2, 3])
+    assert list(kept) == ["values", "iteration", "layer", "point", "xy"]
+    assert kept["values"].shape == (2, 3, 400, 2) and len(kept["point"]) == 400
+    assert torch.equal(kept["values"][1, 0], in_the_record(planes[3]))
 
 
 def test_other_metrics_keep_zero_rows():
