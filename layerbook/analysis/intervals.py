@@ -115,16 +115,17 @@ def rank_correlation(x: Sequence[float], values: Tensor) -> Tensor:
 
     Parameters
     ----------
-    x : shape (points,)
+    x : shape (points,), or a row for each of ``values``
     values : shape (..., points); infinite values rank last
 
     Returns
     -------
     float64, shape (...); 0 where a row is the same everywhere, which has no order
     """
-    ranks, order = (rankdata(each, axis=-1) - (len(x) + 1) / 2 for each in (values.cpu().numpy(), np.asarray(x)))
-    scale = np.sqrt(np.square(ranks).sum(-1) * np.square(order).sum())
-    return torch.from_numpy(np.divide(ranks @ order, scale, out=np.zeros_like(scale), where=scale > 0))
+    middle = (values.shape[-1] + 1) / 2
+    ranks, order = (rankdata(each, axis=-1) - middle for each in (values.cpu().numpy(), np.asarray(x)))
+    scale = np.sqrt(np.square(ranks).sum(-1) * np.square(order).sum(-1))
+    return torch.from_numpy(np.divide((ranks * order).sum(-1), scale, out=np.zeros_like(scale), where=scale > 0))
 
 
 def trend(x: Sequence[float], values: Tensor) -> Interval:
@@ -137,16 +138,10 @@ def trend(x: Sequence[float], values: Tensor) -> Interval:
     """
     pairs = np.repeat(x, values.shape[1]), values.flatten().cpu().numpy()
 
-    def correlation(x: np.ndarray, y: np.ndarray) -> float:
-        return rank_correlation(x, torch.from_numpy(y)).item()
+    def correlation(x: np.ndarray, y: np.ndarray, axis: int = -1) -> np.ndarray:
+        return rank_correlation(x, torch.from_numpy(y)).numpy()
 
     ends = scipy_bootstrap(
-        pairs,
-        correlation,
-        paired=True,
-        vectorized=False,
-        n_resamples=2000,
-        method="percentile",
-        rng=np.random.default_rng(0),
+        pairs, correlation, paired=True, n_resamples=2000, method="percentile", rng=np.random.default_rng(0)
     ).confidence_interval
-    return Interval(correlation(*pairs), float(ends.low), float(ends.high))
+    return Interval(correlation(*pairs).item(), float(ends.low), float(ends.high))
