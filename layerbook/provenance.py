@@ -11,7 +11,7 @@ from functools import lru_cache
 from importlib import metadata
 from pathlib import Path
 
-from layerbook.digest import files_in, reached
+from layerbook.reach import files_in, reached
 
 _PACKAGES = (
     *("layerlib", "torch", "torchvision", "numpy", "scipy", "scikit-learn", "scikit-image", "openTSNE", "POT"),
@@ -95,7 +95,7 @@ def changed_since(commit: str | None, chapter: str, records: str | os.PathLike) 
     """Whether a chapter does something else now than at a commit.
 
     What counts is its code, its full-size parameters, and each definition that it reaches in the packages, wherever
-    that lies (see `layerbook.digest`). Prose, comments, docstrings and imports do not, nor does how records are read.
+    that lies (see `layerbook.reach`). Prose, comments, docstrings and imports do not, nor does how records are read.
 
     Parameters
     ----------

@@ -1,13 +1,47 @@
-"""What code reaches in the book's packages: names are followed through imports to definitions, wherever these lie."""
+"""What a chapter reaches in the book's packages, as digests of code by its meaning.
 
+Each top-level definition counts by its syntax, without imports, docstrings, comments and positions; names are followed
+through imports to definitions, wherever these lie. So moving code changes no digest, and changing it does.
+"""
+
+import ast
+import json
+import re
 from collections.abc import Collection, Iterator, Mapping
+from pathlib import Path
 
 from layerbook.syntax import Definition, Import, Source, Use, script, source
 
 PACKAGES = ("layerlib", "layerbook")
+_MAGIC = re.compile(r"^(\s*)([%!].*)$", re.MULTILINE)
 
 
-class Code:
+def files_in(folder: Path) -> dict[str, str]:
+    """The texts of the packages' modules below a folder, by their paths from there."""
+    return {
+        path.relative_to(folder).as_posix(): path.read_text(encoding="utf-8")
+        for package in PACKAGES
+        for path in sorted((folder / package).rglob("*.py"))
+    }
+
+
+def reached(notebook: str, files: Mapping[str, str], without: Collection[str] = ()) -> frozenset[str]:
+    """Digests of a notebook's code and of all that it reaches in the packages.
+
+    Parameters
+    ----------
+    notebook : the text of its file
+    files : path from the folder that holds the packages, with ``/`` -> text
+    without : names of definitions that are not followed
+
+    Returns
+    -------
+    set of text: a digest for each definition, and for each name in it the digest of what the name stands for
+    """
+    return _Code(files).reached(_code(notebook), without)
+
+
+class _Code:
     """The modules of the packages as texts, and what can be reached in them.
 
     Parameters
@@ -31,36 +65,14 @@ class Code:
                     self._packages.add(parent)
                     self._texts[parent] = ""
 
-    def reached(self, text: str, without: Collection[str] = ()) -> frozenset[str]:
-        """Digests of a script's code and of all that it reaches.
-
-        Parameters
-        ----------
-        text : the script
-        without : names of definitions that are not followed
-
-        Returns
-        -------
-        set of text: a digest for each definition, and for each name in it the digest of what the name stands for
-        """
-        return self._reached("", script(text), None, without)
-
-    def reached_from(self, module: str, name: str, without: Collection[str] = ()) -> frozenset[str]:
-        """As `reached`, from one definition of a module.
-
-        Raises
-        ------
-        KeyError
-            if there is no such definition
-        """
-        return self._reached(module, source(self._texts[module]), name, without)
-
-    def _reached(self, module: str, start: Source, name: str | None, without: Collection[str]) -> frozenset[str]:
+    def reached(self, text: str, without: Collection[str]) -> frozenset[str]:
+        """Digests of a script's code and of all that it reaches, as of the function."""
+        start = script(text)
         found: set[str] = set()
         modules: set[str] = set()
         done: set[tuple[str, Definition]] = set()
-        waiting = [(module, start, each) for each in (start.statements if name is None else [start.definitions[name]])]
-        waiting += self._entered(module, start, modules)
+        waiting = [("", start, each) for each in start.statements]
+        waiting += self._entered("", start, modules)
         while waiting:
             where, namespace, one = waiting.pop()
             if (where, one) in done:
@@ -155,6 +167,28 @@ class Code:
         parts = module.split(".") if module in self._packages else module.split(".")[:-1]
         parts = parts[: len(parts) + 1 - what.level]
         return ".".join([*parts, *filter(None, [what.module])]), what.name
+
+
+def _code(notebook: str) -> str:
+    """The code of a notebook's file; the text itself where that is none."""
+    try:
+        cells = ["".join(cell["source"]) for cell in json.loads(notebook)["cells"] if cell["cell_type"] == "code"]
+    except (ValueError, KeyError, TypeError):
+        return f"{notebook!r},"
+    return "\n".join(_plain(cell) if _MAGIC.search(cell) else cell for cell in cells)
+
+
+def _plain(cell: str) -> str:
+    """A cell as Python: lines that only IPython understands become text."""
+    try:
+        ast.parse(cell)
+    except SyntaxError:
+        return (
+            f"{cell!r},\n"
+            if cell.lstrip().startswith("%%")
+            else _MAGIC.sub(lambda match: f"{match[1]}{match[2]!r},", cell)
+        )
+    return cell
 
 
 def _parents(module: str) -> list[str]:

@@ -10,8 +10,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from layerbook.digest import files_in, reached
-from layerbook.reach import PACKAGES
+from layerbook.reach import PACKAGES, files_in, reached
 from layerbook.record import MIME
 from layerbook.recorded import read_verified
 from layerbook.syntax import digest

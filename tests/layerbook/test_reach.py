@@ -5,16 +5,13 @@ import re
 import subprocess
 import sys
 import time
-from functools import partial
 from pathlib import Path
 
 import pytest
-import torch
 from repository import ROOT, copy, git, home, seven_times
-from torch import nn
 
-from layerbook.digest import digest_of, reached
 from layerbook.provenance import changed_since
+from layerbook.reach import reached
 from layerbook.syntax import source
 
 CHAPTERS = sorted(path.stem for path in (ROOT / "book").glob("*.ipynb"))
@@ -146,7 +143,7 @@ def test_all_chapters_are_told_in_little_time(repository):
 
 
 def test_digests_need_the_standard_library_only():
-    code = f"import sys, {digest_of.__module__}; sys.exit(bool({{'torch', 'numpy', 'yaml'}} & set(sys.modules)))"
+    code = f"import sys, {reached.__module__}; sys.exit(bool({{'torch', 'numpy', 'yaml'}} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
 
 
@@ -283,68 +280,3 @@ def test_definitions_left_out_are_not_followed():
     other = BASE | {"layerlib/b.py": "def g(x):\n    return 5"}
     assert reached(CALLS_F, BASE, {"g"}) == reached(CALLS_F, other, {"g"})
     assert reached(CALLS_F, BASE) != reached(CALLS_F, other)
-
-
-class Net(nn.Module):
-    def forward(self, x):
-        return 2 * x
-
-
-def twice(x):
-    return 2 * x
-
-
-def test_the_digest_of_functions_and_classes_tells_them_apart():
-    from layerbook.training._trainer import train_network
-
-    things = [
-        digest_of,
-        reached,
-        train_network,
-        Net,
-        Net.forward,
-        twice,
-        torch.relu,
-        torch.optim.Adam,
-        len,
-        partial(twice, 1),
-        partial(twice, 2),
-        partial(torch.optim.SGD, lr=0.1),
-        lambda x: x,
-        lambda x: -x,
-    ]
-    digests = [digest_of(thing) for thing in things]
-    assert len(set(digests)) == len(things)
-    assert digests == [digest_of(thing) for thing in things]
-    assert digest_of(Net()) == digest_of(Net) and digest_of(Net().forward) == digest_of(Net.forward)
-    assert digest_of(twice, Net) != digest_of(Net, twice)
-
-
-def test_the_digest_of_ones_own_class_changes_with_its_code(tmp_path, monkeypatch):
-    monkeypatch.syspath_prepend(tmp_path)
-    told = []
-    for k, body in enumerate(["return x", '"""Prose."""\n        return x  # so', "return 2 * x"]):
-        (tmp_path / f"mine{k}.py").write_text(f"class Mine:\n    def forward(self, x):\n        {body}\n")
-        told.append(digest_of(__import__(f"mine{k}").Mine))
-    assert told[0] == told[1] != told[2]
-
-
-def test_classes_of_a_notebook_have_digests_too():
-    """A notebook's classes are in a module without a file; where no source is left, the byte code tells."""
-    import linecache
-
-    told = []
-    for name, code in (("<a>", "return x"), ("<b>", "return x # so"), ("<c>", "return 2 * x")):
-        text = f"class Mine:\n    def forward(self, x):\n        {code}\n"
-        linecache.cache[name] = (len(text), None, text.splitlines(True), name)
-        space = {"__name__": "__main__"}
-        exec(compile(text, name, "exec"), space)
-        told.append(digest_of(space["Mine"]))
-        del linecache.cache[name]
-    assert told[0] == told[1] != told[2]
-    lost = []
-    for code in ("return x", "return 2 * x"):
-        space = {"__name__": "__main__"}
-        exec(f"class Mine:\n    def forward(self, x):\n        {code}\n", space)
-        lost.append(digest_of(space["Mine"]))
-    assert lost[0] != lost[1]
