@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from xarray import DataArray
 
-from layerbook.figures._drawing import closed_on_error
+from layerbook.figures._drawing import class_names, closed_on_error
 from layerbook.figures.common import (
     DATA_COLOURS,
     INK,
@@ -35,14 +35,14 @@ def active_shares(report: Report, width: int, classes: Sequence[str]) -> Figure:
     Parameters
     ----------
     width : nodes of a hidden layer
-    classes : their names
+    classes : their names in this run; a record of other data may have more or fewer
     """
     figure, axes = _rows(report, "active_shares", 2, 3.2)
     for row, (side, curve) in axes:
-        nodes = curve.shape[-1] - len(classes)
-        layers = [width] * (nodes // width) + [len(classes)]
+        _, rows, nodes = curve.shape
+        layers = [width] * ((nodes - rows) // width) + [rows]
         for ax, state in zip(row, curve.state.values, strict=True):
-            activation_shares(curve.sel(state=state), layers, classes, ax)
+            activation_shares(curve.sel(state=state), layers, class_names(classes, rows), ax)
             ax.set(title=f"{state} · {side}", ylabel="")
         row[0].set_ylabel("samples that switch\nthe node on [%]")
     handles, labels = figure.axes[0].get_legend_handles_labels()

@@ -147,6 +147,16 @@ def test_shares_bandwidths_depths_and_a_histogram(report):
     plt.close("all")
 
 
+def test_shares_of_a_readers_own_classes_stand_beside_those_of_the_record(as_recorded):
+    report = as_recorded("cooperating_classifiers")
+    report.curve("active_shares", RANDOM.random((2, 3, 203)), state=["after initialisation", "trained"])
+    figure = figures.active_shares(report, 100, ["cat", "dog", "cow"])
+    own, recorded = figure.axes[0], figure.axes[2]
+    assert [text.get_text() for text in own.get_xticklabels()] == ["1", "2", "out"]
+    assert recorded.get_xticklabels()[-1].get_text() == "out" and len(recorded.get_xticklabels()) == 11
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["cat", "dog", "cow"]
+
+
 def test_where_no_drop_has_a_middle_the_panel_says_so():
     report = Report("cooperating_classifiers", "smaller")
     report.record = None
