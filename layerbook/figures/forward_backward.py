@@ -1,21 +1,18 @@
-"""The figures of the chapter on forward and backward, from its report; what they share is in `common`."""
+"""The figures of the chapter on forward and backward, from its report; those of planes are in `clouds`."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import matplotlib.pyplot as plt
 import numpy as np
-from IPython.display import HTML
 from matplotlib.figure import Figure
 from torch import Tensor
-from xarray import DataArray
 
 from layerbook.analysis.strokes import Strokes, boxes
 from layerbook.figures import common
 from layerbook.figures._drawing import closed_on_error
-from layerbook.figures.slider import png, slider
+from layerbook.figures.clouds import CLOUDS
 from layerbook.report import THIS_RUN, Report
 
-CLOUDS = ("targets", "targets of random labels", "features")
 NETWORKS = {"MNIST": "mnist", "Fashion-MNIST": "fashion", "MNIST, sigmoid": "sigmoid"}
 # what the decoder draws -> how it is called in figures
 DRAWN = {
@@ -54,26 +51,6 @@ def alignments(report: Report) -> Figure:
 
 
 @closed_on_error
-def target_clouds(report: Report, classes: Sequence[str]) -> Figure:
-    """Targets of five layers in the plane, of true and of random labels, at two moments (Xie & Lai, fig. 4)."""
-    rows = [
-        (side, step.item(), cloud.item(), curve.sel(iteration=step, cloud=cloud).values)
-        for side, curve in report.sides("tsne_targets").items()
-        for step in curve.iteration
-        for cloud in curve.cloud
-    ]
-    figure, axes = plt.subplots(len(rows), 5, figsize=(9.5, 1.95 * len(rows)))
-    for n, (line, (side, step, cloud, points)) in enumerate(zip(axes, rows, strict=True)):
-        for i, ax in enumerate(line):
-            text = _told(report, side, step, i + 1, cloud, f"layer {i + 1}\n" * (n == 0))
-            common.cloud(points[i], _classes_of(report, side, cloud), ax, text)
-        labels = "true labels" if cloud == "targets" else "random labels"
-        line[0].set_ylabel(f"iteration {step}\n{labels}\n{side}", fontsize="small")
-    common.class_legend(figure, classes)
-    return figure
-
-
-@closed_on_error
 def separations(report: Report, pixels: Sequence[float]) -> Figure:
     """k-NN accuracy and silhouette of the three clouds over training, and those of the pixels as a line."""
     figure, axes = plt.subplots(2, 3, figsize=(11, 5.6), sharex=True, sharey="row")
@@ -86,67 +63,6 @@ def separations(report: Report, pixels: Sequence[float]) -> Figure:
         axes[i, 2].axhline(pixels[i], color=common.BASELINE_COLOUR, linewidth=1, zorder=0)
         axes[i, 0].set_ylabel(what)
     axes[1, 0].legend(title="layer", fontsize="x-small", ncols=2)
-    return figure
-
-
-@closed_on_error
-def first_layer_slider(
-    report: Report, planes: Mapping[str, Mapping[int, Tensor]], labels: Tensor, classes: Sequence[str]
-) -> HTML:
-    """Targets and features of layer 1 after every step, to leaf through.
-
-    Parameters
-    ----------
-    planes : cloud -> step -> points, shape (N, 2)
-    labels : int64, shape (N,)
-    """
-    frames, steps = [], list(next(iter(planes.values())))
-    for step in steps:
-        figure, axes = plt.subplots(1, 2, figsize=(7.6, 3.9), dpi=80)
-        for ax, (cloud, each) in zip(axes, planes.items(), strict=True):
-            common.cloud(each[step], labels, ax, _told(report, THIS_RUN, step, 1, cloud, f"{cloud}\n"))
-        common.class_legend(figure, classes)
-        frames.append(png(figure, 80))
-        plt.close(figure)
-    return slider(frames, [f"iteration {step}" for step in steps], "Targets and features of layer 1", "iteration")
-
-
-@closed_on_error
-def first_layer(report: Report, classes: Sequence[str]) -> Figure:
-    """Targets and features of layer 1 at the paper's moments (Xie & Lai, fig. 5)."""
-    rows = [
-        (side, cloud.item(), curve.sel(cloud=cloud))
-        for side, curve in report.sides("tsne_first_layer").items()
-        for cloud in curve.cloud
-    ]
-    columns = max(each.sizes["iteration"] for *_, each in rows)
-    figure, axes = plt.subplots(len(rows), columns, figsize=(1.9 * columns, 2.15 * len(rows)))
-    for line, (side, cloud, moments) in zip(axes, rows, strict=True):
-        line[0].set_ylabel(f"{cloud}\n{side}", fontsize="small")
-        for ax, points in zip(line, moments, strict=False):
-            step = points.iteration.item()
-            common.cloud(
-                points.values, _classes_of(report, side), ax, _told(report, side, step, 1, cloud, f"iteration {step}\n")
-            )
-    common.class_legend(figure, classes)
-    return figure
-
-
-@closed_on_error
-def feature_clouds(report: Report, classes: Sequence[str]) -> Figure:
-    """Features of five layers in the plane, before and after training (Xie & Lai, fig. 6)."""
-    rows = [
-        (side, each.iteration.item(), each.values)
-        for side, curve in report.sides("tsne_features").items()
-        for each in curve
-    ]
-    figure, axes = plt.subplots(len(rows), 5, figsize=(9.5, 2 * len(rows)))
-    for n, (line, (side, step, points)) in enumerate(zip(axes, rows, strict=True)):
-        for i, ax in enumerate(line):
-            text = _told(report, side, step, i + 1, "features", f"layer {i + 1}\n" * (n == 0))
-            common.cloud(points[i], _classes_of(report, side), ax, text)
-        line[0].set_ylabel(f"iteration {step}\n{side}", fontsize="small")
-    common.class_legend(figure, classes)
     return figure
 
 
@@ -248,50 +164,4 @@ def other_networks(report: Report, early: int) -> Figure:
         row[0].set_ylabel("silhouette")
     plt.setp(axes[-1], xlabel="layer")
     axes[0, 0].legend(fontsize="x-small")
-    return figure
-
-
-def _told(report: Report, side: str, step: int, layer: int, cloud: str, what: str = "") -> str:
-    """The numbers of a cloud on one side of the report, of the first seed: its network is pictured."""
-    at = report.sides("separation_mnist")[side].sel(iteration=step, layer=layer, cloud=cloud)
-    knn, silhouette = at.isel(seed=0).values
-    return f"{what}k-NN {knn:.2f}, silh. {silhouette:.2f}"
-
-
-def _classes_of(report: Report, side: str, cloud: str = "targets") -> DataArray:
-    """The classes of the points, on one side of the report."""
-    return report.sides("tsne_classes")[side].sel(cloud=cloud).astype(int)
-
-
-# claim -> what is measured, and what the control is, in the figure of all claims
-_SAYS = {
-    "19": ("targets' silhouette beyond random labels'", ""),
-    "20": ("rise with the layer", "random labels"),
-    "20b": ("… beyond random labels", ""),
-    "21": ("gain of low layers by iteration 100", "random labels"),
-    "22": ("silhouettes of z₁, õ₁ apart", "at the start"),
-    "22b": ("z₁ laid out like õ₁", "pixels"),
-    "23": ("untrained features' k-NN", "pixels"),
-    "23b": ("… no better than pixels", "pixels"),
-    "24": ("−z̃₀ like its image (cosine)", "wrong label"),
-    "24b": ("… guided", "wrong label"),
-    "25": ("unguided picture like class mean", "guided"),
-    "25b": ("… like others of its class", "guided"),
-    "26": ("brighter at crossings", "wrong label"),
-    "26b": ("… more than unguided", "unguided"),
-}
-
-
-@closed_on_error
-def trials(report: Report) -> Figure:
-    """Each claim on the scale of its own number: measured, control, threshold, outcome; in this run and the record."""
-    sides = report.sides("trials")
-    figure, axes = plt.subplots(len(sides), 1, figsize=(11, 5.4 * len(sides)), squeeze=False)
-    for ax, (side, curve) in zip(axes[:, 0], sides.items(), strict=True):
-        rows = []
-        for item, (value, control, *threshold) in zip(curve.claim.values, curve.values[:, :4], strict=True):
-            says, name = _SAYS[item]
-            rows.append((f"{item}  {says}", value, control, name, *threshold, report.outcome(item, side)))
-        common.trials(rows, ax)
-        ax.set_title(side, pad=20)
     return figure

@@ -6,7 +6,7 @@ import torch
 from pretend_device import counted
 
 from layerbook.analysis import contrast, intervals, strokes, tsne
-from layerbook.figures import common, distribution_panels, filter_panels
+from layerbook.figures import clouds, common, cooperating_classifiers, distribution_panels, filter_panels, node_systems
 from layerbook.report import Report
 from layerbook.timing import milliseconds
 from layerlib.data.load import load
@@ -17,11 +17,11 @@ names = list("abcd")
 
 FIGURES = {
     "spread": lambda x, ax: common.spread(range(4), x, ax),
-    "activation_shares": lambda x, ax: common.activation_shares(x[:4], [2, 2], names, ax),
-    "per_layer": lambda x, ax: common.per_layer(x.reshape(2, 3, 4), [1, 2], ax, "depth"),
-    "systems": lambda x, ax: common.systems(x.reshape(3, 2, 4), 0.5, ax),
-    "class_histograms": lambda x, ax: common.class_histograms(x[:4], torch.arange(5.0).to(x), names, ax),
-    "cloud": lambda x, ax: common.cloud(x[:, :2], (4 * x[:, 2]).long(), ax),
+    "activation_shares": lambda x, ax: cooperating_classifiers.activation_shares(x[:4], [2, 2], names, ax),
+    "per_layer": lambda x, ax: cooperating_classifiers.per_layer(x.reshape(2, 3, 4), [1, 2], ax, "depth"),
+    "systems": lambda x, ax: node_systems.systems(x.reshape(3, 2, 4), 0.5, ax),
+    "class_histograms": lambda x, ax: node_systems.class_histograms(x[:4], torch.arange(5.0).to(x), names, ax),
+    "cloud": lambda x, ax: clouds.plane(x[:, :2], (4 * x[:, 2]).long(), ax),
     "over_training": lambda x, ax: common.over_training([0, 10], x.reshape(2, 3, 4), ax),
     "pictures": lambda x, ax: common.pictures(x.reshape(2, 3, 4), ax, "digits"),
     "marked": lambda x, ax: common.marked(x, [(0, 0, 2, 2)], [], ax),

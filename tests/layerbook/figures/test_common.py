@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from matplotlib.colors import to_rgb
 
+from layerbook.figures import clouds, cooperating_classifiers, node_systems, trials
 from layerbook.figures import common as plots
 from layerbook.figures._drawing import class_colours
 
@@ -31,7 +32,7 @@ def test_spread_draws_the_mean_and_the_range_of_the_seeds_and_leaves_gaps_out(ax
 
 def test_activation_shares_draw_one_dot_per_node_and_class_in_its_class_colour(ax):
     shares = np.random.default_rng(0).random((3, 7))
-    plots.activation_shares(shares, [4, 3], ["a", "b", "c"], ax)
+    cooperating_classifiers.activation_shares(shares, [4, 3], ["a", "b", "c"], ax)
     dots = ax.collections[0]
     offsets, colours = dots.get_offsets(), dots.get_facecolors()
     assert len(offsets) == shares.size
@@ -44,14 +45,14 @@ def test_activation_shares_draw_one_dot_per_node_and_class_in_its_class_colour(a
 def test_per_layer_counts_layers_from_one_and_stops_where_a_network_ends(ax):
     values = np.full((2, 1, 3), np.nan)
     values[0, 0, :2], values[1, 0] = [5, 4], [7, 6, 5]
-    plots.per_layer(values, [2, 3], ax, title="depth")
+    cooperating_classifiers.per_layer(values, [2, 3], ax, title="depth")
     assert [line.get_xdata().tolist() for line in ax.lines] == [[1, 2], [1, 2, 3]]
     assert [text.get_text() for text in ax.get_legend().get_texts()] == ["2", "3"]
 
 
 def test_systems_are_in_percent_with_the_network_dotted(ax):
     accuracy = np.array([[[0.5, 0.6]], [[0.4, 0.6]], [[0.7, 0.8]]])
-    plots.systems(accuracy, 0.75, ax)
+    node_systems.systems(accuracy, 0.75, ax)
     assert [line.get_label() for line in ax.lines] == ["discrete", "continuous", "combined", "network"]
     np.testing.assert_allclose(ax.lines[2].get_ydata(), [70, 80])
     assert ax.lines[3].get_linestyle() == ":"
@@ -60,7 +61,7 @@ def test_systems_are_in_percent_with_the_network_dotted(ax):
 
 def test_class_histograms_draw_every_class_over_the_given_edges(ax):
     counts, edges = np.arange(8).reshape(2, 4), np.linspace(-1, 1, 5)
-    plots.class_histograms(counts, edges, ["a", "b"], ax)
+    node_systems.class_histograms(counts, edges, ["a", "b"], ax)
     assert [patch.get_data().values.tolist() for patch in ax.patches] == counts.tolist()
     np.testing.assert_allclose(ax.patches[0].get_data().edges, edges)
 
@@ -75,14 +76,14 @@ def test_evenly_spreads_from_the_first_to_the_last(items, at_most, expected):
 
 def test_a_cloud_shows_every_point_in_its_class_colour_and_leaves_nan_out(ax):
     points = np.array([[0, 1], [np.nan, np.nan], [2, 3]])
-    plots.cloud(points, np.array([1, 0, 12]), ax, "title")
+    clouds.plane(points, np.array([1, 0, 12]), ax, "title")
     np.testing.assert_allclose(ax.collections[0].get_offsets(), [[0, 1], [2, 3]])
     np.testing.assert_allclose(ax.collections[0].get_facecolors()[:, :3], [class_colours(13)[i] for i in (1, 12)])
     assert ax.get_title() == "title" and not len(ax.get_xticks())
 
 
 def test_the_legend_of_clouds_names_every_class(ax):
-    plots.class_legend(ax.figure, ["a", "b", "c"])
+    clouds.class_legend(ax.figure, ["a", "b", "c"])
     [legend] = ax.figure.legends
     assert [text.get_text() for text in legend.get_texts()] == ["a", "b", "c"]
 
@@ -129,7 +130,9 @@ def test_intervals_stand_below_one_another_in_the_order_given(ax):
 
 
 def test_trials_show_measured_value_control_threshold_and_verdict(ax):
-    plots.trials([("one", 0.4, 0.3, "wrong label", 0.2, 1, "holds"), ("two", 0.1, None, "", 0.9, 1, "fails")], ax)
+    trials.against_controls(
+        [("one", 0.4, 0.3, "wrong label", 0.2, 1, "holds"), ("two", 0.1, None, "", 0.9, 1, "fails")], ax
+    )
     assert [tick.get_text() for tick in ax.get_yticklabels()] == ["one", "two"]
     marks = {(line.get_marker(), *line.get_xydata()[0]) for line in ax.lines if line.get_marker() in ("o", "D")}
     assert marks == {("o", 0.4, 0), ("D", 0.3, 0), ("o", 0.1, 1)}

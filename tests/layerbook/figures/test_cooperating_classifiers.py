@@ -10,6 +10,7 @@ import pytest
 
 from layerbook.curves import stacked
 from layerbook.figures import cooperating_classifiers as figures
+from layerbook.figures import node_systems as systems
 from layerbook.report import Report
 
 SYSTEMS, SEEDS = ["discrete", "continuous", "combined"], [0, 1]
@@ -78,12 +79,12 @@ ONE_A_SIDE = {  # axes of each figure, of one side
     figures.errors: 2,
     figures.perplexities: 4,
     figures.settled: 3,
-    figures.systems_epochs: 10,
-    figures.systems_batches: 10,
-    figures.systems_width: 4,
-    figures.first_layer: 1,
-    figures.anomaly: 1,
-    figures.systems_sigmoid: 2,
+    systems.systems_epochs: 10,
+    systems.systems_batches: 10,
+    systems.systems_width: 4,
+    systems.first_layer: 1,
+    systems.anomaly: 1,
+    systems.systems_sigmoid: 2,
     figures.variants: 1,
     figures.noises: 1,
 }
@@ -119,7 +120,7 @@ def test_perplexities_end_with_their_network_and_below_the_cap(report):
 
 
 def test_moments_show_the_system_at_its_moment_with_the_network_dotted(report):
-    figure = figures.systems_batches(report)
+    figure = systems.systems_batches(report)
     second = figure.axes[6]  # bandwidth 1.0, batch 9
     curve = report.curves["systems_batches"].sel(bandwidth="1.0", batch=9, system="continuous")
     np.testing.assert_allclose(second.lines[1].get_ydata(), 100 * curve.mean("seed"))
@@ -128,7 +129,7 @@ def test_moments_show_the_system_at_its_moment_with_the_network_dotted(report):
 
 
 def test_every_single_network_of_the_narrowest_width_has_a_line(report):
-    figure = figures.anomaly(report)
+    figure = systems.anomaly(report)
     narrow = report.curves["systems_width_easy"].sel(width=4, part="test", system="discrete")
     for line, values in zip(figure.axes[0].lines, narrow, strict=True):
         np.testing.assert_allclose(line.get_ydata(), 100 * values)
@@ -138,11 +139,11 @@ def test_every_single_network_of_the_narrowest_width_has_a_line(report):
 
 def test_shares_bandwidths_depths_and_a_histogram(report):
     sides = len(report.sides("error_depth"))
-    shares, swept = figures.active_shares(report, 4, ["a", "b", "c"]), figures.bandwidths(report)
+    shares, swept = figures.active_shares(report, 4, ["a", "b", "c"]), systems.bandwidths(report)
     assert len(shares.axes) == 2 * sides and shares.axes[1].get_title() == "trained · this run"
     assert [line.get_linestyle() for line in swept.axes[0].lines].count("--") == 2 * (sides - 1)
-    assert len(figures.systems_depth(report).axes) == 2 * sides
-    bins = figures.histogram(report, ["a", "b", "c"]).axes[0].patches
+    assert len(systems.systems_depth(report).axes) == 2 * sides
+    bins = systems.histogram(report, ["a", "b", "c"]).axes[0].patches
     np.testing.assert_allclose(bins[0].get_data().edges, range(7))
     plt.close("all")
 

@@ -8,11 +8,14 @@ import numpy as np
 import pytest
 from matplotlib.colors import to_rgb
 
+from layerbook.figures import clouds
 from layerbook.figures import common as plots
 from layerbook.figures._drawing import as_text, class_colours, class_names, closed_on_error
+from layerbook.figures.cooperating_classifiers import activation_shares
 from layerbook.figures.distribution_panels import costs as label_costs
 from layerbook.figures.distribution_panels import label_bars, stacked_shares
 from layerbook.figures.filter_panels import costs as filter_costs
+from layerbook.figures.node_systems import class_histograms
 
 BAD = ["$\\frac{$", "costs $5 or $6", "{", "_x^", "\\", "plain"]
 
@@ -27,9 +30,9 @@ def ax():
 @pytest.mark.parametrize(
     "draw",
     [
-        lambda names, ax: plots.activation_shares(np.full((len(names), 2), 0.5), [1, 1], names, ax) and ax.legend(),
-        lambda names, ax: plots.class_histograms(np.ones((len(names), 3)), np.arange(4), names, ax) and ax.legend(),
-        lambda names, ax: plots.class_legend(ax.figure, names),
+        lambda names, ax: activation_shares(np.full((len(names), 2), 0.5), [1, 1], names, ax) and ax.legend(),
+        lambda names, ax: class_histograms(np.ones((len(names), 3)), np.arange(4), names, ax) and ax.legend(),
+        lambda names, ax: clouds.class_legend(ax.figure, names),
         lambda names, ax: label_bars(np.full(len(names), 1 / len(names)), np.eye(len(names))[0], ax, names),
         lambda names, ax: label_costs(np.eye(len(names)), names, ax),
     ],
@@ -57,9 +60,9 @@ def test_every_class_has_a_colour_of_its_own(count):
 
 def test_more_than_ten_classes_are_all_drawn(ax):
     names = [str(i) for i in range(12)]
-    plots.class_histograms(np.ones((12, 3)), np.arange(4), names, ax)
+    class_histograms(np.ones((12, 3)), np.arange(4), names, ax)
     assert [patch.get_label() for patch in ax.patches] == names
-    plots.cloud(np.zeros((12, 2)), np.arange(12), ax)
+    clouds.plane(np.zeros((12, 2)), np.arange(12), ax)
     assert len(np.unique(ax.collections[0].get_facecolors(), axis=0)) == 12
 
 
@@ -67,18 +70,18 @@ def test_more_than_ten_classes_are_all_drawn(ax):
     ("draw", "message"),
     [
         (
-            lambda ax: plots.activation_shares(np.ones((3, 4)), [2, 2], ["a", "b"], ax),
+            lambda ax: activation_shares(np.ones((3, 4)), [2, 2], ["a", "b"], ax),
             "classes: expected 3, one name per row of shares, got 2",
         ),
         (
-            lambda ax: plots.activation_shares(np.ones((2, 4)), [2, 3], ["a", "b"], ax),
+            lambda ax: activation_shares(np.ones((2, 4)), [2, 3], ["a", "b"], ax),
             "layer_sizes: expected 4, the nodes of shares, got 5",
         ),
         (
-            lambda ax: plots.class_histograms(np.ones((3, 4)), np.arange(5), ["a", "b"], ax),
+            lambda ax: class_histograms(np.ones((3, 4)), np.arange(5), ["a", "b"], ax),
             "classes: expected 3, one name per row of counts, got 2",
         ),
-        (lambda ax: plots.cloud(np.ones((3, 2)), np.arange(2), ax), "labels: expected 3, one per point, got 2"),
+        (lambda ax: clouds.plane(np.ones((3, 2)), np.arange(2), ax), "labels: expected 3, one per point, got 2"),
         (lambda ax: label_costs(np.eye(3), ["a", "b"], ax), "classes: expected 3, one name per label, got 2"),
         (lambda ax: label_costs(np.ones((3, 2)), ["a", "b", "c"], ax), "cost: expected 3, .* got 2"),
         (lambda ax: label_bars(np.ones(3) / 3, np.ones(2) / 2, ax), "predicted: expected 2, .* got 3"),
@@ -118,13 +121,14 @@ def test_names_of_other_data_are_numbers():
 
 
 def making_figures(path):
-    """Public functions of a module that open a figure, themselves or by functions beside them."""
+    """Public functions of a module that open a figure, themselves, by functions beside them or by shared ones."""
     functions = {node.name: node for node in ast.parse(path.read_text()).body if isinstance(node, ast.FunctionDef)}
     calls = {
         name: {ast.unparse(call.func) for call in ast.walk(node) if isinstance(call, ast.Call)}
         for name, node in functions.items()
     }
-    found, more = set(), {"plt.subplots", "plt.figure", "plt.subplot_mosaic"}
+    shared = {"row_a_side", "panel_a_side", "grid_of"}
+    found, more = set(), {"plt.subplots", "plt.figure", "plt.subplot_mosaic", *shared}
     while more:
         found |= more
         more = {name for name in functions if calls[name] & found} - found

@@ -6,20 +6,21 @@ import torch
 
 from layerbook.analysis.strokes import find_strokes
 from layerbook.analysis.tsne import in_the_record
+from layerbook.figures import clouds, trials
 from layerbook.figures import forward_backward as figures
 from layerlib import load
 
 CLASSES = [str(i) for i in range(10)]
 FROM_REPORT = {
     "alignments": (lambda report: figures.alignments(report), 4),
-    "target_clouds": (lambda report: figures.target_clouds(report, CLASSES), 40),
+    "target_clouds": (lambda report: clouds.target_clouds(report, CLASSES), 40),
     "separations": (lambda report: figures.separations(report, (0.9, 0.1)), 6),
-    "first_layer": (lambda report: figures.first_layer(report, CLASSES), 20),
-    "feature_clouds": (lambda report: figures.feature_clouds(report, CLASSES), 20),
+    "first_layer": (lambda report: clouds.first_layer(report, CLASSES), 20),
+    "feature_clouds": (lambda report: clouds.feature_clouds(report, CLASSES), 20),
     "decoder_likeness": (lambda report: figures.decoder_likeness(report), 2),
     "contrasts": (lambda report: figures.contrasts(report), 4),
     "other_networks": (lambda report: figures.other_networks(report, 100), 9),
-    "trials": (lambda report: figures.trials(report), 2),
+    "trials": (lambda report: trials.trials(report), 2),
 }
 
 
@@ -50,15 +51,13 @@ def test_the_lines_of_an_alignment_are_those_of_the_record(report):
 
 def test_a_cloud_is_titled_with_the_numbers_of_the_first_seed(report):
     knn, silhouette = report.curves["separation_mnist"].sel(iteration=0, layer=2, cloud="targets").isel(seed=0).values
-    assert (
-        figures.target_clouds(report, CLASSES).axes[1].get_title().endswith(f"k-NN {knn:.2f}, silh. {silhouette:.2f}")
-    )
+    assert clouds.target_clouds(report, CLASSES).axes[1].get_title().endswith(f"k-NN {knn:.2f}, silh. {silhouette:.2f}")
 
 
 def test_the_slider_has_a_frame_for_every_step(report):
     steps = [0, 10]
     planes = {cloud: {step: torch.rand(5, 2) for step in steps} for cloud in ("targets", "features")}
-    page = figures.first_layer_slider(report, planes, torch.arange(5), CLASSES).data
+    page = clouds.first_layer_slider(report, planes, torch.arange(5), CLASSES).data
     assert page.count("data:image/png") == 3 and "iteration 10" in page  # each frame, and the one shown first
 
 
