@@ -167,16 +167,14 @@ class Report:
         ValueError
             if the same item was reported before, there is no part, or a field is wrong
         """
-        self._keep(judged(item, says, paper, here, parts, size or self.size, test, figure))
-
-    def _keep(self, claim: claims.Claim) -> None:
-        if claim.item in self.claims:
-            raise ValueError(f"item: claim {claim.item} was reported before")
-        self.claims[claim.item] = claim
-        recorded = self._recorded.get(claim.item)
-        self._glue(f"claim_{claim.item}", claim.told)
-        self._glue(f"full_claim_{claim.item}", recorded.told if recorded else NOT_RECORDED)
-        self._glue(f"verdict_{claim.item}", f"{claim.verdict}; {agreement(claim, recorded)}")
+        claim = judged(item, says, paper, here, parts, size or self.size, test, figure)
+        if item in self.claims:
+            raise ValueError(f"item: claim {item} was reported before")
+        self.claims[item] = claim
+        recorded = self._recorded.get(item)
+        self._glue(f"claim_{item}", claim.told)
+        self._glue(f"full_claim_{item}", recorded.told if recorded else NOT_RECORDED)
+        self._glue(f"verdict_{item}", f"{claim.verdict}; {agreement(claim, recorded)}")
 
     def recorded(self, name: str, default: object = None) -> int | float | None:
         """Return a number of the record; ``default`` where there is no record yet, or nothing of that name."""

@@ -18,6 +18,7 @@ _PASSES = {
     "<": lambda value, threshold: value < threshold,
     "from … to": lambda value, low, high: low <= value <= high,
 }
+_KEPT = ("text", "value", "low", "high", "threshold", "relation", "outcome", "reason")
 
 
 @dataclass(frozen=True)
@@ -67,31 +68,17 @@ class Part:
     @classmethod
     def from_json(cls, kept: Mapping) -> "Part":
         """The part that a record keeps (see `to_json`); numbers decide again."""
-        threshold = kept["threshold"]
-        return cls(
-            kept["text"],
-            kept["outcome"],
-            kept.get("reason", ""),
-            kept["value"],
-            kept["low"],
-            kept["high"],
-            tuple(threshold) if isinstance(threshold, list) else threshold,
-            kept.get("relation", ""),
-        )
+        fields = {name: kept[name] for name in _KEPT if name in kept}
+        if isinstance(fields["threshold"], list):
+            fields["threshold"] = tuple(fields["threshold"])
+        return cls(**fields)
 
     def to_json(self) -> dict:
         """What a record keeps of it."""
-        threshold = list(self.threshold) if isinstance(self.threshold, tuple) else self.threshold
-        return {
-            "text": self.text,
-            "value": self.value,
-            "low": self.low,
-            "high": self.high,
-            "threshold": threshold,
-            "relation": self.relation,
-            "outcome": self.outcome,
-            "reason": self.reason,
-        }
+        fields = {name: getattr(self, name) for name in _KEPT}
+        if isinstance(self.threshold, tuple):
+            fields["threshold"] = list(self.threshold)
+        return fields
 
     def __str__(self) -> str:
         if self.value is None:

@@ -16,7 +16,6 @@ from layerbook.figures.filter_panels import (
     WAYS,
     by_size,
     columns,
-    costs,
     filters_over_steps,
     moves_over_steps,
     orders,
@@ -25,6 +24,7 @@ from layerbook.figures.filter_panels import (
     percent,
     powers,
     ranked_filters,
+    zeroing_costs,
 )
 from layerbook.report import Report
 
@@ -168,7 +168,7 @@ def zeroing(report: Report) -> Figure:
         for ax, (case, key) in zip(row, CASES.items(), strict=True):
             curve = report.sides(f"cost_{key}")[side]
             values = curve.sel(best="top-1").values
-            costs(values[:, len(WAYS) :], dict(zip(WAYS, values.T, strict=False)), curve.layer.values, ax)
+            zeroing_costs(values[:, len(WAYS) :], dict(zip(WAYS, values.T, strict=False)), curve.layer.values, ax)
             ax.set_title(f"{case} · {side}", fontsize="small")
         row[0].set_ylabel("accuracy lost [points]")
     axes[0, -1].legend(fontsize="x-small", loc="upper left", bbox_to_anchor=(1, 1))

@@ -114,7 +114,7 @@ def ranked_filters(values: Mapping[str, np.ndarray], ax: Axes) -> Axes:
     return ax
 
 
-def costs(random: np.ndarray, picked: Mapping[str, np.ndarray], layers: Sequence[str], ax: Axes) -> Axes:
+def zeroing_costs(random: np.ndarray, picked: Mapping[str, np.ndarray], layers: Sequence[str], ax: Axes) -> Axes:
     """Accuracy lost without some filters of each layer: random choices as pale dots, picked ones as marks.
 
     Parameters

@@ -14,7 +14,7 @@ from layerbook.figures._drawing import as_text, class_colours, class_names, clos
 from layerbook.figures.cooperating_classifiers import activation_shares
 from layerbook.figures.distribution_panels import costs as label_costs
 from layerbook.figures.distribution_panels import label_bars, stacked_shares
-from layerbook.figures.filter_panels import costs as filter_costs
+from layerbook.figures.filter_panels import zeroing_costs
 from layerbook.figures.node_systems import class_histograms
 
 BAD = ["$\\frac{$", "costs $5 or $6", "{", "_x^", "\\", "plain"]
@@ -87,8 +87,8 @@ def test_more_than_ten_classes_are_all_drawn(ax):
         (lambda ax: label_bars(np.ones(3) / 3, np.ones(2) / 2, ax), "predicted: expected 2, .* got 3"),
         (lambda ax: label_bars(np.ones(3) / 3, np.ones(3) / 3, ax, ["a"]), "classes: expected 3, .* got 1"),
         (lambda ax: stacked_shares(np.ones((2, 3)), ["a", "b", "c"], ["x"], ax), "rows: expected 2, .* got 1"),
-        (lambda ax: filter_costs(np.ones((3, 4)), {"Z": np.ones(2)}, ["a", "b", "c"], ax), "Z: expected 3, .* got 2"),
-        (lambda ax: filter_costs(np.ones((3, 4)), {}, ["a", "b"], ax), "layers: expected 3, .* got 2"),
+        (lambda ax: zeroing_costs(np.ones((3, 4)), {"Z": np.ones(2)}, ["a", "b", "c"], ax), "Z: expected 3, .* got 2"),
+        (lambda ax: zeroing_costs(np.ones((3, 4)), {}, ["a", "b"], ax), "layers: expected 3, .* got 2"),
     ],
 )
 def test_lengths_that_differ_are_refused(ax, draw, message):

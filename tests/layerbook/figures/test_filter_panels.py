@@ -79,7 +79,7 @@ def test_filters_are_ranked_within_their_layer_with_a_hundredth_of_the_median(ax
 
 def test_costs_show_every_draw_its_mean_and_the_picks(ax):
     random = np.array([[1.0, 2, 6], [0, 1, 2]])
-    filter_plots.costs(random, {"Z": [5, 4], "norm": [0.5, -1]}, ["conv1", "conv2"], ax)
+    filter_plots.zeroing_costs(random, {"Z": [5, 4], "norm": [0.5, -1]}, ["conv1", "conv2"], ax)
     draws, means, z, norm = ax.lines[:4]
     assert draws.get_ydata().tolist() == random.ravel().tolist()
     assert draws.get_xdata().round().tolist() == [0, 0, 0, 1, 1, 1]
