@@ -19,6 +19,7 @@ _PACKAGES = (
 )
 # What was measured does not hang on how records and trainings are read, dated and shown.
 _OF_RECORDS = {
+    "find_record",
     "read_record",
     "recorded_by",
     "record_size_told",
@@ -26,6 +27,7 @@ _OF_RECORDS = {
     "report_text",
     "report_frame",
     "read_registration",
+    "registered_in",
     "marks",
     "agreement",
     "origin",

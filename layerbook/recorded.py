@@ -7,12 +7,37 @@ from pathlib import Path
 
 from layerbook.claims import size_told
 from layerbook.provenance import changed_since, short
-from layerbook.record import record_size
+from layerbook.record import read_record, record_size
 from layerbook.training.origins import at_commit, duration, trained_by
 from layerlib._files import replacing
 
 VERIFIED = "verified.json"
 _ENTRY = {"record": str, "commit": str, "date": str, "numbers": int, "curves": int}
+
+
+def find_record(chapter: str, given: str | os.PathLike | None = None) -> tuple[dict | None, Path | None]:
+    """A chapter's record and its folder: the given one, else ``CHAPTER.json`` in ``records``, here or in ``book``.
+
+    Returns
+    -------
+    the record and the folder; both None where there is none
+
+    Raises
+    ------
+    ValueError
+        if the record is damaged or another chapter's
+    FileNotFoundError
+        if ``given`` is not there
+    """
+    # A notebook runs in the book's folder under layerlib and nbval, anywhere under plain papermill.
+    places = [Path(folder, f"{chapter}.json") for folder in ("records", "book/records")]
+    path = given if given is not None else next((place for place in places if place.is_file()), None)
+    if path is None:
+        return None, None
+    record = read_record(path)
+    if record["chapter"] != chapter:
+        raise ValueError(f"{path}: expected a record of {chapter}, got one of {record['chapter']}")
+    return record, Path(path).parent
 
 
 def record_size_told(record: Mapping) -> str:

@@ -33,8 +33,18 @@ class Registered:
 
 
 def marks(registered: Mapping[str, Registered], items: Iterable[str]) -> dict[str, str]:
-    """What tables say beside each item: its round, what supersedes it, or that it was added beside those."""
-    return {item: registered[item].mark if item in registered else ADDED for item in items}
+    """What tables say beside each item: its round, what supersedes it, or that it was added beside those.
+
+    Nothing where nothing is registered.
+    """
+    return {item: registered[item].mark if item in registered else ADDED for item in items} if registered else {}
+
+
+def registered_in(*books: Path) -> dict[str, Registered]:
+    """What the registration page registers, of the first of some folders that has one; nothing where none has."""
+    pages = (book / "registration.md" for book in books)
+    page = next((page for page in pages if page.is_file()), None)
+    return {} if page is None else read_registration(page)
 
 
 def read_registration(path: str | os.PathLike) -> dict[str, Registered]:

@@ -13,11 +13,11 @@ from xarray import DataArray
 from layerbook import _tables, claims
 from layerbook.claims import NOT_RECORDED, agreement, item_order, judged, size_told
 from layerbook.curves import as_array, curve_json
-from layerbook.record import MIME, read_record, record_size, recorded_claims
-from layerbook.recorded import record_size_told, recorded_by
-from layerbook.registration import marks, read_registration
+from layerbook.record import MIME, record_size, recorded_claims
+from layerbook.recorded import find_record, record_size_told, recorded_by
+from layerbook.registration import marks, registered_in
 from layerbook.training.origins import summarised
-from layerbook.verdicts import OUTCOMES, SIZES, Part, above, below, shown, undecided, within
+from layerbook.verdicts import OUTCOMES, SIZES, Part, above, below, plain, shown, undecided, within
 
 if TYPE_CHECKING:
     from layerbook.training.fit import Store
@@ -77,14 +77,7 @@ class Report:
         self.numbers: dict[str, int | float] = {}
         self.claims: dict[str, claims.Claim] = {}
         self._curves: dict[str, dict] = {}
-        # A notebook runs in the book's folder under layerlib and nbval, anywhere under plain papermill.
-        places = [Path("records"), Path("book", "records")]
-        found = [place / f"{chapter}.json" for place in places if (place / f"{chapter}.json").is_file()]
-        path = record if record is not None else next(iter(found), None)
-        self.record = read_record(path) if path is not None else None
-        self._records = Path(path).parent if path is not None else None
-        if self.record is not None and self.record["chapter"] != chapter:
-            raise ValueError(f"{path}: expected a record of {chapter}, got one of {self.record['chapter']}")
+        self.record, self._records = find_record(chapter, record)
         self._recorded = recorded_claims(self.record)
         self._glue("run_size", size_told(size, size_says))
         self._glue("full_size", NOT_RECORDED if self.record is None else record_size_told(self.record))
@@ -110,15 +103,14 @@ class Report:
             if the name is taken or no identifier, or the value is not a finite number
         """
         self._check_name(name, self._curves)
-        scalar = value
-        if getattr(value, "shape", ()) == () and hasattr(value, "item"):
-            scalar = value.item()
+        scalar = plain(value)
         if isinstance(scalar, bool) or not isinstance(scalar, (int, float)) or not math.isfinite(scalar):
             raise ValueError(f"{name}: expected a finite number, got {value!r}")
         self.numbers[name] = scalar
         full = self.recorded(name)
         self._glue(name, scalar)
-        self._glue(f"full_{name}", _formatted(full, shown))
+        told = NOT_RECORDED if full is None else format(full, shown if isinstance(full, float) else "")
+        self._glue(f"full_{name}", told)
         return scalar
 
     def curve(self, name: str, values: object, **axes: object) -> None:
@@ -176,9 +168,9 @@ class Report:
         self._glue(f"full_claim_{item}", recorded.told if recorded else NOT_RECORDED)
         self._glue(f"verdict_{item}", f"{claim.verdict}; {agreement(claim, recorded)}")
 
-    def recorded(self, name: str, default: object = None) -> int | float | None:
-        """Return a number of the record; ``default`` where there is no record yet, or nothing of that name."""
-        return default if self.record is None else self.record["numbers"].get(name, default)
+    def recorded(self, name: str) -> int | float | None:
+        """Return a number of the record; None where there is no record yet, or nothing of that name."""
+        return self.record["numbers"].get(name) if self.record else None
 
     def recorded_curve(self, name: str) -> DataArray | None:
         """Return a curve of the record as numbers with named axes; None where it has none of that name."""
@@ -231,12 +223,8 @@ class Report:
 
     def _repr_mimebundle_(self, include=None, exclude=None) -> tuple[dict, dict]:
         # The payload travels as metadata: an unknown MIME type among the data is a warning to myst-nb.
-        rows, caption = self._rows(), self._caption()
-        data = {
-            "text/html": _tables.report_html(rows, caption, self._marks()),
-            "text/plain": _tables.report_text(self.chapter, rows, caption),
-        }
-        return data, {MIME: self.payload()}
+        table = _tables.report_html(self._rows(), self._caption(), self._marks())
+        return {"text/html": table, "text/plain": repr(self)}, {MIME: self.payload()}
 
     def __repr__(self) -> str:
         return _tables.report_text(self.chapter, self._rows(), self._caption())
@@ -259,17 +247,10 @@ class Report:
     def _marks(self) -> dict[str, str]:
         """The round of each claim, where the registration of the tests lies beside the records."""
         books = [self._records.resolve().parent] if self._records else [Path(), Path("book")]
-        page = next((book / "registration.md" for book in books if (book / "registration.md").is_file()), None)
-        return marks(read_registration(page), self.claims) if page else {}
+        return marks(registered_in(*books), self.claims)
 
     def _caption(self) -> str:
         here = f"This run: {size_told(self.size, self.size_says)}."
         if self.record is None:
             return f"{here} Record: {NOT_RECORDED}."
         return f"{here} Record: {recorded_by(self.record, self._records)}."
-
-
-def _formatted(value: object, spec: str) -> str:
-    if value is None:
-        return NOT_RECORDED
-    return format(value, spec) if isinstance(value, float) else str(value)

@@ -12,7 +12,7 @@ from layerbook.built import PAPERS, Built, read_built
 from layerbook.claims import FIRST_ROUND_OPEN, FIRST_ROUND_TOLD, NOT_RECORDED, Claim, agreement, item_order
 from layerbook.record import recorded_claims
 from layerbook.recorded import record_size_told, recorded_by
-from layerbook.registration import marks, read_registration
+from layerbook.registration import marks, registered_in
 from layerbook.verdicts import OUTCOMES, SIZES
 
 SIDES = RECORD, THIS_RUN = ("record", "this run")
@@ -45,8 +45,7 @@ class Scoreboard:
     def __init__(self, executed: str | os.PathLike, records: str | os.PathLike):
         self.chapters = [read_built(chapter, executed, records) for chapter in PAPERS]
         self.records = records
-        page = Path(records).resolve().parent / "registration.md"
-        self.registered = read_registration(page) if page.is_file() else {}
+        self.registered = registered_in(Path(records).resolve().parent)
 
     def rows(self) -> pd.DataFrame:
         """Return one row per claim, in the order of their numbers; one for a paper without any.
@@ -66,19 +65,8 @@ class Scoreboard:
                     for side, missing in ((full, NOT_RECORDED), (run, built.state))
                     for part in ((side.outcome, side.size, side.here) if side else (missing, "", ""))
                 ]
-                agree = agreement(run, full) if run else ""
-                rows.append(
-                    [
-                        built.paper,
-                        item,
-                        self._mark(item),
-                        *words,
-                        *sides,
-                        agree,
-                        built.chapter,
-                        getattr(claim, "figure", ""),
-                    ]
-                )
+                place = agreement(run, full) if run else "", built.chapter, getattr(claim, "figure", "")
+                rows.append([built.paper, item, self._mark(item), *words, *sides, *place])
         columns = ["paper", "claim", "round", "says", "paper's value", "test"]
         columns += [name for side in SIDES for name in (side, f"{side}: size", f"{side}: measured")]
         return pd.DataFrame(rows, columns=[*columns, "agreement", "chapter", "anchor"])
@@ -171,9 +159,7 @@ class Scoreboard:
         return [(item, full.get(item), run.get(item)) for item in items]
 
     def _mark(self, item: str) -> str:
-        if not item or not self.registered:
-            return ""
-        return marks(self.registered, [item])[item]
+        return marks(self.registered, [item]).get(item, "") if item else ""
 
     def _counted(self, side: str) -> pd.DataFrame:
         if side not in SIDES:

@@ -1,35 +1,15 @@
 """What the text of a module defines and imports, and which names each definition uses; positions do not count."""
 
 import ast
-import contextlib
 import hashlib
 import re
-from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import NamedTuple
 
-_FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
-_COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.GeneratorExp, ast.DictComp)
-_IMPORTS = (ast.Import, ast.ImportFrom)
+from layerbook.names import FUNCTIONS, IMPORTS, Import, Use, names_imported, uses
+
 # They say what a module is called and shows, not what it does.
 _LABELS = {"__all__", "__version__"}
-
-
-class Import(NamedTuple):
-    """``from module import name`` with ``level`` dots before the module; without a name, the module itself."""
-
-    level: int
-    module: str
-    name: str = ""
-
-
-class Use(NamedTuple):
-    """A name with the attributes asked of it, as in ``plots.INK``; ``imports`` if the function imports it itself."""
-
-    name: str
-    attributes: tuple[str, ...] = ()
-    imports: tuple[Import, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -101,7 +81,7 @@ def script(text: str) -> Source:
 
 def definition(node: ast.AST) -> Definition:
     """Digest of code without its imports, docstrings and positions, and what it uses."""
-    return Definition(digest(_dump(node)), frozenset(_uses(node, {})))
+    return Definition(digest(_dump(node)), frozenset(uses(node, {})))
 
 
 def _known(node: ast.stmt, lines: list[str]) -> Definition:
@@ -116,9 +96,9 @@ def _known(node: ast.stmt, lines: list[str]) -> Definition:
 def _importing(body: list[ast.stmt]) -> Source:
     """What statements import, outside of functions and classes."""
     found = Source()
-    for node in (node for node in body if not isinstance(node, (*_FUNCTIONS, ast.ClassDef))):
-        for each in (each for each in ast.walk(node) if isinstance(each, _IMPORTS)):
-            for name, what in _names_imported(each):
+    for node in (node for node in body if not isinstance(node, (*FUNCTIONS, ast.ClassDef))):
+        for each in (each for each in ast.walk(node) if isinstance(each, IMPORTS)):
+            for name, what in names_imported(each):
                 found.imports.setdefault(name, []).append(what)
                 found.imported.add(what)
             if isinstance(each, ast.Import):  # of a.b.c the name is a, yet c runs
@@ -131,7 +111,7 @@ def _counts(node: ast.AST) -> bool:
     if isinstance(node, ast.If) and not node.orelse:  # if TYPE_CHECKING: import ...
         return any(map(_counts, node.body))
     prose = isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
-    return not prose and not isinstance(node, _IMPORTS)
+    return not prose and not isinstance(node, IMPORTS)
 
 
 def _dump(value: object) -> str:
@@ -149,7 +129,7 @@ def _dump(value: object) -> str:
 
 
 def _names_defined(node: ast.stmt) -> set[str]:
-    if isinstance(node, (*_FUNCTIONS, ast.ClassDef)):
+    if isinstance(node, (*FUNCTIONS, ast.ClassDef)):
         return {node.name}
     targets = (
         node.targets
@@ -167,17 +147,6 @@ def _names_defined(node: ast.stmt) -> set[str]:
     )
 
 
-def _names_imported(node: ast.stmt) -> Iterator[tuple[str, Import]]:
-    for alias in node.names:
-        if isinstance(node, ast.ImportFrom):
-            yield alias.asname or alias.name, Import(node.level, node.module or "", alias.name)
-        else:
-            yield (
-                alias.asname or alias.name.split(".")[0],
-                Import(0, alias.name if alias.asname else alias.name.split(".")[0]),
-            )
-
-
 def _table(node: ast.expr | None) -> dict[str, str]:
     if not isinstance(node, ast.Dict):
         return {}
@@ -187,90 +156,3 @@ def _table(node: ast.expr | None) -> dict[str, str]:
         if isinstance(key, ast.Constant) and isinstance(value, ast.Constant)
     ]
     return dict(pairs) if all(isinstance(text, str) for pair in pairs for text in pair) else {}
-
-
-Scope = Mapping[str, tuple[Import, ...]]
-
-
-def _uses(node: ast.AST | None, scope: Scope) -> Iterator[Use]:
-    """Names that a piece of code takes from outside; ``scope`` are those of the functions around it."""
-    if isinstance(node, (ast.Name, ast.Attribute)):
-        attributes: list[str] = []
-        while isinstance(node, ast.Attribute):
-            attributes.insert(0, node.attr)
-            node = node.value
-        if not isinstance(node, ast.Name):
-            yield from _uses(node, scope)
-        elif node.id not in scope or scope[node.id]:
-            yield Use(node.id, tuple(attributes), scope.get(node.id, ()))
-    elif isinstance(node, (*_FUNCTIONS, ast.Lambda)):
-        yield from _all_uses(_around(node), scope)
-        body = node.body if isinstance(node.body, list) else [node.body]
-        yield from _all_uses(body, {**scope, **_bound(node.args, body)})
-    elif isinstance(node, _COMPREHENSIONS):
-        first, *others = node.generators
-        inner = {
-            **scope,
-            **{name.id: () for each in node.generators for name in ast.walk(each.target) if isinstance(name, ast.Name)},
-        }
-        elements = [node.key, node.value] if isinstance(node, ast.DictComp) else [node.elt]
-        yield from _uses(first.iter, scope)
-        yield from _all_uses([*elements, first.target, *first.ifs, *others], inner)
-    elif isinstance(node, ast.ClassDef):
-        own = {
-            name: (what,) for each in node.body if isinstance(each, _IMPORTS) for name, what in _names_imported(each)
-        }
-        yield from _all_uses(ast.iter_child_nodes(node), {**scope, **own})
-    elif isinstance(node, ast.AnnAssign):
-        yield from _all_uses([node.target, node.value, *_annotation(node.annotation)], scope)
-    elif node is not None and not isinstance(node, _IMPORTS):
-        yield from _all_uses(ast.iter_child_nodes(node), scope)
-
-
-def _all_uses(nodes: Iterable[ast.AST | None], scope: Scope) -> Iterator[Use]:
-    for node in nodes:
-        yield from _uses(node, scope)
-
-
-def _around(node: ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda) -> list[ast.AST | None]:
-    """What of a function is worked out where it stands: decorators, defaults, annotations."""
-    outside = [*node.args.defaults, *node.args.kw_defaults, *getattr(node, "decorator_list", [])]
-    annotations = [each.annotation for each in _arguments(node.args)]
-    return [*outside, *(part for each in [*annotations, getattr(node, "returns", None)] for part in _annotation(each))]
-
-
-def _arguments(node: ast.arguments) -> list[ast.arg]:
-    return [each for each in ast.iter_child_nodes(node) if isinstance(each, ast.arg)]
-
-
-def _annotation(node: ast.expr | None) -> Iterator[ast.AST]:
-    if node is None:
-        return
-    yield node
-    for each in ast.walk(node):
-        if isinstance(each, ast.Constant) and isinstance(each.value, str):
-            with contextlib.suppress(SyntaxError):  # a word of a Literal
-                yield ast.parse(each.value, mode="eval").body
-
-
-def _bound(arguments: ast.arguments, body: list[ast.AST]) -> dict[str, tuple[Import, ...]]:
-    """Names of a function's own: None of the module's, or what it imports under them."""
-    found: dict[str, tuple[Import, ...]] = {each.arg: () for each in _arguments(arguments)}
-    ours: set[str] = set()
-    waiting = list(body)
-    while waiting:
-        node = waiting.pop()
-        if isinstance(node, (*_FUNCTIONS, ast.ClassDef)):
-            found.setdefault(node.name, ())
-        elif isinstance(node, _IMPORTS):
-            for name, what in _names_imported(node):
-                found[name] = (*found.get(name, ()), what)
-        elif isinstance(node, ast.Global):
-            ours.update(node.names)
-        elif isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load):
-            found.setdefault(node.id, ())
-        elif isinstance(node, (ast.ExceptHandler, ast.MatchAs, ast.MatchStar)) and node.name:
-            found.setdefault(node.name, ())
-        if not isinstance(node, (*_FUNCTIONS, ast.ClassDef, ast.Lambda, *_COMPREHENSIONS)):
-            waiting += ast.iter_child_nodes(node)
-    return {name: what for name, what in found.items() if name not in ours}

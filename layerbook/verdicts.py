@@ -152,10 +152,9 @@ def within(
 
 def shown(text: str, passed: bool, *, empty: str = "") -> Part:
     """A test without a number, passed or not; ``empty`` as for `above`."""
-    plain = passed.item() if hasattr(passed, "item") else passed
-    if not isinstance(plain, bool):
+    if not isinstance(plain(passed), bool):
         raise ValueError(f"passed: expected True or False, got {passed!r} ({text})")
-    return undecided(text, empty) if empty else Part(text, HOLDS if plain else FAILS)
+    return undecided(text, empty) if empty else Part(text, HOLDS if passed else FAILS)
 
 
 def undecided(text: str, reason: str) -> Part:
@@ -185,11 +184,16 @@ def decided(outcomes: Sequence[str]) -> str:
     return FAILS if 2 * (len(outcomes) - fail) < len(outcomes) else UNDECIDED
 
 
+def plain(value: object) -> object:
+    """A torch or numpy scalar as Python's own; anything else as it is."""
+    return value.item() if hasattr(value, "item") and getattr(value, "shape", ()) == () else value
+
+
 def _number(name: str, value: object, text: str) -> float:
-    plain = value.item() if hasattr(value, "item") and getattr(value, "shape", ()) == () else value
-    if isinstance(plain, bool) or not isinstance(plain, (int, float)):
+    number = plain(value)
+    if isinstance(number, bool) or not isinstance(number, (int, float)):
         raise ValueError(f"{name}: expected a number, got {value!r} ({text})")
-    return plain
+    return number
 
 
 def _compared(
