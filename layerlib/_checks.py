@@ -81,8 +81,11 @@ def check_batch(model: nn.Module, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]
     return x.to(parameter.device), y.to(parameter.device)
 
 
-def check_logits(logits: Tensor, y: Tensor) -> Tensor:
-    """The class numbers y on the device of the logits; ValueError unless logits are (N, K) and y below K."""
+def check_logits(logits: Tensor, y: Tensor, others: Tensor | None = None) -> Tensor:
+    """The class numbers y on the device of the logits; ValueError unless logits are (N, K) and y below K.
+
+    Of a few samples, logits may lie in [0, 1] by chance: where ``others`` of the network are known, these tell.
+    """
     if not isinstance(logits, Tensor) or logits.ndim != 2 or len(logits) != len(y):
         got = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
         raise ValueError(f"model: expected logits of shape ({len(y)}, K), got {got}")
@@ -98,7 +101,8 @@ def check_logits(logits: Tensor, y: Tensor) -> Tensor:
     probable = bool((values >= 0).all() and torch.allclose(values.sum(1), torch.ones_like(values[:, 0])))
     if probable or bool((values.logsumexp(1).abs() < 1e-5).all()):
         raise ValueError("model: expected logits, got probabilities or their logarithms; leave out the last softmax")
-    if bool(((values >= 0) & (values <= 1)).all()) and not _affine(logits.grad_fn):
+    several = values if others is None else others
+    if bool(((several >= 0) & (several <= 1)).all()) and not _affine(logits.grad_fn):
         raise ValueError("model: expected logits, got numbers that are all in [0, 1]; leave out the last sigmoid")
     return y.to(logits.device)
 

@@ -4,16 +4,14 @@ Every picture ascends the evidence for the label. In bp-DNN it is -z̃_0, with t
 -y at the top. Eq. 11 puts +y at the top, so there the picture is z̃_0 as printed: the same direction.
 """
 
-import re
-
 import torch
 from torch import Tensor, nn
-from torch.autograd.function import BackwardCFunction
 from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 
 from layerlib._checks import check_batch, check_logits
 from layerlib._forward import differentiating, label_error, ordinary
+from layerlib.backward._bending import Steps, bending_modules
 from layerlib.backward.direct_losses import alignment, decoded, direct_loss_bp, direct_loss_fp, gradient_gaps
 from layerlib.backward.targets import propagate, targets
 from layerlib.layers._names import bare
@@ -56,14 +54,6 @@ GUIDED = (
     "tanhshrink",
     "threshold",
 )
-# steps, as autograd names them, by which an activation can be written by hand or that bend more than one entry
-BENDING = re.compile(
-    r"Abs|Atan\w*|Celu|Clamp\w*|CopySlices|Cosh?|Elu|Erfc?|Exp2?|Expm1|Gelu|Glu|Hard\w+|IndexPut\w*|"
-    r"LeakyRelu\w*|Log\w*|Masked\w+|Maximum|Minimum|Mish|Pow|Prelu\w*|Reciprocal|Relu\w*|Rrelu\w*|"
-    r"R?sqrt|Scaled\w+|Sigmoid|Sign|Silu|Sinh?|Soft\w+|Sqrt|Tanh?|Threshold|Where|Xlog\w+|"
-    r"\w*(?:Rnn|Lstm|Gru)\w*"
-)
-MERGING = ("Add", "Sub", "Cat", "Stack")
 
 
 def _functions(*names: str) -> frozenset:
@@ -115,7 +105,9 @@ def bp_image(model: nn.Module, x: Tensor, y: Tensor, seed: str = "error") -> Ten
         return _gradient(logits, start, evidence)
 
 
-def guided_bp_image(model: nn.Module, x: Tensor, y: Tensor, mask_input: bool = True) -> Tensor:
+def guided_bp_image(
+    model: nn.Module, x: Tensor, y: Tensor, mask_input: bool = True, unguided: str = "refuse"
+) -> Tensor:
     """The picture of guided-bp-DNN (Xie & Lai 2018, eq. 11), for any element-wise activation.
 
     At each activation an entry of z̃ is kept where z and z̃ are both above 0 or both below 0, z being what came into
@@ -131,6 +123,7 @@ def guided_bp_image(model: nn.Module, x: Tensor, y: Tensor, mask_input: bool = T
     x : float, shape (N, …), of the model's dtype
     y : int64, shape (N,), the label of each sample, or any other class whose picture is wanted
     mask_input : guide at l = 0 too, by the sign of x. Where x is in [0, 1] this blanks the background.
+    unguided : "refuse"; or "pass", by the plain derivative through what bends and cannot be guided, such as attention
 
     Returns
     -------
@@ -147,6 +140,22 @@ def guided_bp_image(model: nn.Module, x: Tensor, y: Tensor, mask_input: bool = T
     >>> guided_bp_image(MLP((784, 100, 10)), torch.rand(5, 1, 28, 28), torch.arange(5)).shape
     torch.Size([5, 1, 28, 28])
     """
+    if unguided not in ("refuse", "pass"):
+        raise ValueError(f"unguided: expected 'refuse' or 'pass', got {unguided!r}")
+    picture, passed = guided_as_far(model, x, y, mask_input)
+    if passed and unguided == "refuse":
+        name, (kind, step) = next(iter(passed.items()))
+        raise ValueError(
+            f"model: {name!r} ({kind}) uses {step}, which cannot be guided; change it to an element-wise activation "
+            "such as nn.ReLU(), F.gelu or torch.sigmoid, or let it pass with unguided='pass'"
+        )
+    return picture
+
+
+def guided_as_far(
+    model: nn.Module, x: Tensor, y: Tensor, mask_input: bool = True
+) -> tuple[Tensor, dict[str, tuple[str, str]]]:
+    """The picture of ``guided_bp_image`` with unguided="pass", and what was passed: module -> its kind and a step."""
     model, x, y = _checked(model, x, y)
     with differentiating(model):
         start = ordinary(x).requires_grad_()
@@ -155,10 +164,12 @@ def guided_bp_image(model: nn.Module, x: Tensor, y: Tensor, mask_input: bool = T
         with Guide() as guide:
             logits = model(entry)
         y = check_logits(logits, y)
-        if _unguided(logits, origin, guide.steps):
-            raise ValueError(_culprit(model, start.clone()))
+        passed = {}
+        if Steps(origin, guide.steps).bending(logits):
+            with Guide() as guide:
+                passed = bending_modules(model, start.clone(), guide.steps)
         picture = _gradient(logits, start, F.one_hot(y, logits.shape[1]).to(logits))
-    return picture * (picture.sign() == x.detach().sign()) if mask_input else picture
+    return (picture * (picture.sign() == x.detach().sign()) if mask_input else picture), passed
 
 
 class Guide(TorchFunctionMode):
@@ -207,69 +218,6 @@ def _sign_guide(z: Tensor, version: int):
         return gradient * (gradient.sign() == z.sign())
 
     return keep
-
-
-def _unguided(output: Tensor, origin, guided: dict) -> str | None:
-    """The first step between ``origin``, autograd's step of the input, and ``output`` that bends and is not guided."""
-    depends = {origin: True}
-    stack = [(output.grad_fn, False)]
-    while stack:
-        node, seen = stack.pop()
-        if node is None or (not seen and node in depends):
-            continue
-        before = [guided[node]] if node in guided else [step for step, _ in node.next_functions]
-        if not seen:
-            depends[node] = False
-            stack += [(node, True), *((step, False) for step in before)]
-            continue
-        reaching = sum(depends.get(step, False) for step in before)
-        depends[node] = reaching > 0
-        if reaching and node not in guided and (word := _bends(node, reaching)):
-            return word
-    return None
-
-
-def _bends(node, reaching: int) -> str | None:
-    name = node.name().rsplit(".", 1)[-1].split("Backward")[0]
-    by_mask = False
-    if name == "Mul" and reaching == 1:
-        factors = [getattr(node, f"_saved_{which}", None) for which in ("self", "other")]
-        full = tuple(node._input_metadata[0].shape)
-        # x * (x > 0): a factor of its own for every sample and entry
-        by_mask = any(isinstance(f, Tensor) and not f.requires_grad and tuple(f.shape) == full for f in factors)
-    if isinstance(node, BackwardCFunction) or BENDING.fullmatch(name) or by_mask:
-        return name
-    return name if reaching > 1 and name not in MERGING else None
-
-
-def _culprit(model: nn.Module, entry: Tensor) -> str:
-    """What to say of the innermost module that holds a step that cannot be guided."""
-    found: list[str] = []
-    origin = entry.grad_fn
-
-    def look(name: str):
-        def hook(module: nn.Module, args: tuple, output: Tensor | tuple) -> None:
-            output = output[0] if isinstance(output, tuple) else output
-            if not found and isinstance(output, Tensor) and (step := _unguided(output, origin, guide.steps)):
-                found.append(
-                    f"model: {name!r} ({type(module).__name__}) uses {step.lower()}, which cannot be guided; "
-                    "change it to an element-wise activation such as nn.ReLU(), F.gelu or torch.sigmoid"
-                )
-
-        return hook
-
-    handles = [
-        module.register_forward_hook(look(name))
-        for name, module in model.named_modules()
-        if not isinstance(module, torch.jit.ScriptModule)
-    ]
-    try:
-        with Guide() as guide:
-            model(entry)
-    finally:
-        for handle in handles:
-            handle.remove()
-    return found[0] if found else f"model: {type(model).__name__} is a script, whose activations cannot be guided"
 
 
 def _gradient(logits: Tensor, start: Tensor, evidence: Tensor) -> Tensor:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from layerlib._checks import in_short
-from layerlib.backward.guided import guided_bp_image
+from layerlib.backward.guided import guided_as_far
 from layerlib.data._samples import Samples
 from layerlib.inspection._outputs import putting_out_logits
 
@@ -25,25 +25,29 @@ def first_of_each(samples: Samples, judged: Tensor) -> list[int]:
 
 def drawn(
     model: nn.Module, samples: Samples, judged: Tensor, like: Tensor, output: Callable | None, untold: str | None
-) -> tuple[Tensor | None, Tensor | None, str | None]:
-    """Images, what guided-bp-DNN draws for them, and why it does not; None for what are no pictures."""
+) -> tuple[Tensor | None, Tensor | None, str | None, list[str]]:
+    """Images, what guided-bp-DNN draws for them, and why it does not; None for what are no pictures.
+
+    And the modules that it cannot guide, through which the plain derivative passes.
+    """
     try:
         rows = first_of_each(samples, judged)
         given = samples.take(rows)
         images = given.given.get(0)
         if len(given.given) > 1 or not isinstance(images, Tensor) or images.ndim != 4 or images.shape[1] > 4:
-            return None, None, f"its samples are no pictures, but {given.shape()}"
+            return None, None, f"its samples are no pictures, but {given.shape()}", []
         images = images.cpu()
     except ValueError as error:
-        return None, None, in_short(error)
+        return None, None, in_short(error), []
     if untold is not None:
-        return images, None, untold
+        return images, None, untold, []
     labels = samples.labels[torch.tensor(rows)]
     labels = labels if labels.ndim == 1 else labels.argmax(1)
     try:
         x = given.ready(like).given[0]
         with putting_out_logits(model, output):
-            picture = guided_bp_image(model, x, labels.to(like.device))
+            picture, passed = guided_as_far(model, x, labels.to(like.device))
     except Exception as error:  # a picture that cannot be drawn must not cost the numbers
-        return images, None, in_short(error)
-    return images, (picture if picture.dtype == torch.float64 else picture.float()).cpu(), None
+        return images, None, in_short(error), []
+    picture = picture if picture.dtype == torch.float64 else picture.float()
+    return images, picture.cpu(), None, [f"{name or 'the network'} ({kind})" for name, (kind, _) in passed.items()]

@@ -12,12 +12,12 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullLocator
-from torch import Tensor
 
 from layerlib.inspection._intervals import interval
 from layerlib.inspection._lenses import QUANTITIES
+from layerlib.inspection._pictured import pictured, say
 from layerlib.nodes.classifiers import SYSTEMS
-from layerlib.palette import BASELINE_COLOUR, INK, KIND_COLOURS, SYSTEM_COLOURS, bare, pictures, use_style
+from layerlib.palette import BASELINE_COLOUR, INK, KIND_COLOURS, SYSTEM_COLOURS, use_style
 
 if TYPE_CHECKING:
     from layerlib.inspection.result import Inspection
@@ -53,7 +53,7 @@ def figure(inspection: Inspection) -> Figure:
         whole.get_layout_engine().set(w_pad=0.12)
         above, below = whole.subfigures(2, 1, height_ratios=(top, height)) if top else (None, whole)
         if above is not None:
-            _pictures(inspection, above.subplots(2, 1, sharex=True, sharey=True))
+            pictured(inspection, above.subplots(2, 1, sharex=True, sharey=True))
         axes = np.atleast_1d(below.subplots(max(len(panels), 1), 1, sharex=True))
         for draw, ax in zip(panels, axes, strict=False):
             draw(_Panel(inspection, shown, ax))
@@ -91,7 +91,7 @@ class _Panel:
         missing = np.isnan(list(values.values())).all(0)
         if missing.all():
             self.ax.set_yticks([])
-            _say(self.ax, f"Not read: {_reason(self.inspection, instrument)}.")
+            say(self.ax, f"Not read: {_reason(self.inspection, instrument)}.")
             return False
         for i, (quantity, (label, colour, mark)) in enumerate(looks.items()):
             if np.isfinite(values[quantity]).any():
@@ -207,28 +207,6 @@ def _line(inspection: Inspection, unread: list[int]) -> str:
     return f"Not read: {listed}: {why}."
 
 
-def _pictures(inspection: Inspection, axes: np.ndarray) -> None:
-    images = inspection.images
-    images = _spread(images.double()) if images.is_floating_point() else images / 255
-    beside = np.pad(images.numpy(), ((0, 0), (0, 0), (0, 0), (1, 1)), constant_values=1)
-    row = np.moveaxis(np.concatenate(beside, -1), 0, -1)
-    axes[0].imshow(
-        row[..., :3] if row.shape[-1] >= 3 else row[..., 0], cmap="gray", vmin=0, vmax=1, interpolation="nearest"
-    )
-    bare(axes[0], "images")
-    if inspection.pictures is None:
-        axes[1].set_axis_off()
-        _say(axes[1], f"No guided pictures: {inspection.reasons['input', 'pictures']}.")
-    else:
-        pictures(inspection.pictures.sum(1).double().numpy(), axes[1], "guided-\nbp-DNN")
-
-
-def _spread(images: Tensor) -> Tensor:
-    """Any numbers from 0 to 1, darkest to brightest."""
-    low, high = images.min(), images.max()
-    return (images - low) / (high - low if high > low else 1)
-
-
 def _logarithmic(ax: Axes, least: float) -> None:
     ax.set_yscale("log")
     ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
@@ -243,20 +221,6 @@ def _reason(inspection: Inspection, instrument: str) -> str:
     found = Counter(reason for (_, which), reason in inspection.reasons.items() if which == instrument)
     # of several, the one of most layers
     return found.most_common(1)[0][0]
-
-
-def _say(ax: Axes, text: str) -> None:
-    ax.text(
-        0.5,
-        0.5,
-        textwrap.fill(text, 90),
-        transform=ax.transAxes,
-        ha="center",
-        va="center",
-        fontsize="x-small",
-        color="0.35",
-        parse_math=False,
-    )
 
 
 def short(name: str) -> str:

@@ -65,6 +65,7 @@ class Reader:
     batch_size : samples at a time
     memory : bytes of readings; more lie in files
     weights : by which those of the network are replaced while it is read
+    logits : of other samples, which tell whether it puts out logits at all
     """
 
     model: nn.Module
@@ -75,6 +76,7 @@ class Reader:
     batch_size: int = 200
     memory: float = 2e9
     weights: Mapping[str, Tensor] | None = None
+    logits: Tensor | None = None
 
     @property
     def watched(self) -> dict[str, nn.Module]:
@@ -184,7 +186,7 @@ def _pass(
             _check(calls, reader.places, len(given), windows)
             try:
                 outputs = {place: calls[place].output for place in reader.places.values()}
-                return calls, final, _back(final, labels, others, outputs), None
+                return calls, final, _back(final, labels, others, outputs, reader.logits), None
             except (ValueError, RuntimeError) as error:
                 return calls, final, ({}, {}), in_short(error)
     with torch.no_grad():
@@ -194,7 +196,7 @@ def _pass(
 
 
 def _back(
-    logits: object, labels: Tensor, others: Tensor | None, outputs: Mapping[str, Tensor]
+    logits: object, labels: Tensor, others: Tensor | None, outputs: Mapping[str, Tensor], known: Tensor | None
 ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
     """∂ℓ/∂z of every sample for each of the ``outputs`` that the loss reaches, for its own error and for another's."""
     logits = needed(logits, len(labels))
@@ -204,7 +206,7 @@ def _back(
             f"data: expected class numbers below {logits.shape[1]}, the number of the network's outputs, "
             f"got {int(labels.max())}"
         )
-    y = check_logits(logits, labels)
+    y = check_logits(logits, labels, known)
     # what was made within no_grad has no step to go back
     known = {name: z for name, z in outputs.items() if z.requires_grad and logits.requires_grad}
     seeds = [label_error(logits.detach(), y)] + ([] if others is None else [others.to(logits)])

@@ -32,7 +32,6 @@ from layerlib.layers._survey import survey
 LARGEST = 1e18
 MULTI_HOT = "labels are multi-hot, where it needs class numbers"
 NO_BEFORE = "no earlier weights were given as before"
-SIGMOID = "model: expected logits, got numbers in [0, 1], as behind a sigmoid; leave out the last activation"
 TO_FIT = {"distribution", "nodes", "targets"}  # the fitted half's errors are the null of targets
 OF_OUTPUTS = ("distribution", "patterns", "nodes", "targets", "rank", "cka")
 
@@ -85,10 +84,12 @@ class Study:
             group = replace(reader, places={layer: places[layer] for layer in part})
             logits, untold = self._layers(sheet, group, earlier)
         self._filters(sheet, earlier)
-        images = pictures = None
-        if "pictures" in self.asked:
-            images, pictures, why = drawn(self.model, self.samples, self.judged, self.like, self.output, untold)
-            sheet.reasons |= {} if why is None else {("input", "pictures"): why}
+        images, pictures, why, unguided = (
+            drawn(self.model, self.samples, self.judged, self.like, self.output, untold)
+            if "pictures" in self.asked
+            else (None, None, None, [])
+        )
+        sheet.reasons |= {} if why is None else {("input", "pictures"): why}
         return Inspection(
             sheet.layers,
             tuple(places.get(layer, layer) for layer in sheet.layers),
@@ -101,17 +102,17 @@ class Study:
             self._accuracy(logits),
             images,
             pictures,
-            self._about(reader),
+            self._about(reader) | ({"unguided": unguided} if unguided else {}),
         )
 
     def _layers(self, sheet: Sheet, reader: Reader, earlier: Mapping[str, Tensor] | None) -> tuple[Tensor, str | None]:
         """Read both halves, and write down what the instruments make of each layer; logits, and why no targets."""
         first = read(reader, self.samples, self.fitted) if TO_FIT & {*self.asked} else None
         back = self.by_class and "targets" in self.asked
-        untold = SIGMOID if back and squashed(first.logits) and not _shares(first.logits) else None
-        errors = self._errors(first) if back and untold is None else None
-        second = read(reader, self.samples, self.judged, self.own[1] if back and untold is None else None, errors)
-        untold = untold or second.untold
+        errors = self._errors(first) if back else None
+        known = replace(reader, logits=first.logits) if back and first.logits.numel() else reader
+        second = read(known, self.samples, self.judged, self.own[1] if back else None, errors)
+        untold = second.untold
         infinite = [
             layer
             for layer in reader.places
@@ -313,8 +314,3 @@ class Study:
             "torch": str(torch.__version__),
             "device": str(self.like.device),
         }
-
-
-def _shares(outputs: Tensor) -> bool:
-    """Whether rows sum to 1, as behind a softmax, of which there is a sentence of its own."""
-    return outputs.shape[1] > 1 and torch.allclose(outputs.double().sum(1), outputs.new_ones(1, dtype=torch.float64))

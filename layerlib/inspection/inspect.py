@@ -52,7 +52,8 @@ def inspect(
     - *cka*: with ``before``, the debiased ``cka`` of what the layer puts out with what it put out then, likewise;
     - *filters*: with ``before``, the ``change`` of one weight, D_t by the number of weights of a filter, and
       ``relative_change``, ‖W' - W‖ / ‖W‖ (Hu et al. 2018);
-    - *pictures*: guided-bp-DNN's, of a sample of each of the first classes (Xie & Lai 2018).
+    - *pictures*: guided-bp-DNN's, of a sample of each of the first classes (Xie & Lai 2018). Through attention and
+      gates, which cannot be guided, the plain derivative passes; ``about["unguided"]`` names them.
 
     One half of the samples, picked by ``seed``, trains probes and node systems; all numbers are of the other half. The
     network is read in evaluation mode and not changed. What an instrument cannot read it lists with the reason.

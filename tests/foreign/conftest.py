@@ -10,7 +10,7 @@ PACKAGES = HERE.parents[1] / "_build" / "foreign"
 
 
 def pytest_configure():
-    sys.path.append(str(PACKAGES))  # last, so that nothing of the environment is replaced
+    sys.path[:] = [str(HERE), *sys.path, str(PACKAGES)]  # last, so that nothing of the environment is replaced
 
 
 def pytest_collection_modifyitems(items):

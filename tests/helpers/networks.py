@@ -211,7 +211,11 @@ def kind(make, samples=40, side=32, classes=10, **unread):
     return lambda: (make(), picture_split(samples, classes, side=side), unread)
 
 
-GATE = {"pictures": "cannot be guided"}
+def passed(kind):  # what cannot be guided, which pictures pass
+    return {"unguided": f"({kind})"}
+
+
+ATTENTION = passed("MultiheadAttention")
 OF_OUTPUTS = ("distribution", "patterns", "nodes", "targets", "rank")
 NOT_RUN = dict.fromkeys(OF_OUTPUTS, "it did not run")
 LOGITS = dict.fromkeys(("targets", "pictures"), "expected logits")
@@ -221,16 +225,16 @@ UNREACHED = {"targets": "the loss does not reach it", "pictures": "do not depend
 NETWORKS = {
     "plain": kind(Plain),
     "resnet18": kind(lambda: models.resnet18(num_classes=10), 14, classes=2),
-    "mobilenet": kind(lambda: models.mobilenet_v3_small(num_classes=10), 14, classes=2, **GATE),
+    "mobilenet": kind(lambda: models.mobilenet_v3_small(num_classes=10), 14, classes=2, **passed("SqueezeExcitation")),
     "densenet": kind(lambda: models.DenseNet(8, (2, 2), 16, num_classes=10)),
     "googlenet": kind(lambda: models.googlenet(num_classes=10, init_weights=False), 14, classes=2, **NOT_RUN),
     "inception": kind(lambda: models.inception_v3(num_classes=10, init_weights=False), 14, 75, 2, **NOT_RUN),
     "convnext": kind(convnext),
-    "swin": kind(swin, **NOT_RUN, **GATE),
-    "vit": kind(vit, **NOT_RUN, **GATE),
-    "encoder": kind(lambda: Encoder(True), **NOT_RUN, **GATE),
-    "encoder, samples second": kind(lambda: Encoder(False), **FIRST, **GATE),
-    "recurrent": kind(Rows, **GATE),
+    "swin": kind(swin, **NOT_RUN, **passed("ShiftedWindowAttention")),
+    "vit": kind(vit, **NOT_RUN, **ATTENTION),
+    "encoder": kind(lambda: Encoder(True), **NOT_RUN, **ATTENTION),
+    "encoder, samples second": kind(lambda: Encoder(False), **FIRST, **ATTENTION),
+    "recurrent": kind(Rows, **passed("LSTM")),
     "conv1d": kind(Columns),
     "data parallel": kind(lambda: nn.DataParallel(Plain())),
     "compiled": kind(lambda: torch.compile(Plain(), backend="eager")),

@@ -165,6 +165,16 @@ def compared(put):
     return {"on the CPU": torch.tensor(table.to_numpy(dtype=float))}
 
 
+def inspected_while_it_learns(put):
+    model = cnn(put)
+    watch = ll.Watch(model, split, every=1, instruments=("patterns", "rank", "filters"))
+    model.load_state_dict(later(model).state_dict())
+    watch.step()
+    watch.load_state_dict(watch.state_dict())
+    watch.figure()
+    return {"on the CPU": [watch.inspections[1].values], "numbers": dict(watch.inspections[1].baseline)}
+
+
 def watched(put):
     watch = OutputWatch(images, every=1)
     watch(0, mlp(put))
@@ -274,6 +284,7 @@ CALLS = {
     "inspect": inspected(split),
     "inspect, many labels": inspected(hot_split),
     "compare": compared,
+    "Watch": inspected_while_it_learns,
     "error_rate": lambda put: error_rate(mlp(put), split),
     "OutputWatch": watched,
     "WithClassifier": with_classifier,

@@ -226,6 +226,37 @@ def test_attention_is_refused_whichever_way_it_is_computed(kernel):
         guided_bp_image(Attending(), x.float(), y)
 
 
+def test_where_it_may_pass_the_rest_is_guided_as_ever():
+    """Attention as a linear map of the tokens, of weights that do not depend on the input, against itself."""
+    x, y = batch()
+    gain = torch.rand(12, dtype=torch.float64) + 0.5
+    with torch.no_grad():
+        plain = network(nn.ReLU(), Step(lambda t: t * gain))
+        bent = copy.deepcopy(plain)
+        bent[3] = Step(lambda t: torch.where(t > -1e9, t * gain, t))
+    assert isinstance(plain[3], Step)
+    with pytest.raises(ValueError, match="or let it pass with unguided='pass'"):
+        guided_bp_image(bent, x, y)
+    assert torch.equal(guided_bp_image(bent, x, y, unguided="pass"), guided_bp_image(plain, x, y))
+    assert torch.equal(guided_bp_image(plain, x, y, unguided="pass"), guided_bp_image(plain, x, y))
+    with pytest.raises(ValueError, match="^unguided: expected 'refuse' or 'pass', got 'no'"):
+        guided_bp_image(plain, x, y, unguided="no")
+
+
+def test_a_step_between_modules_is_that_of_the_module_around_them():
+    class Attention(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.mix, self.drop, self.out = nn.Linear(12, 12), nn.Dropout(), nn.Linear(12, 12)
+
+        def forward(self, x):
+            return self.out(self.drop(self.mix(x).softmax(1)))
+
+    x, y = batch()
+    with pytest.raises(ValueError, match=r"^model: '3' \(Attention\) uses softmax"):
+        guided_bp_image(network(nn.ReLU(), Attention().double()), x, y)
+
+
 def test_gates_and_scripts_are_refused():
     x, y = batch()
     gate = Step(lambda t: t * torch.sigmoid(t))

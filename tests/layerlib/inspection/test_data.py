@@ -105,9 +105,23 @@ def test_a_sigmoid_head_keeps_its_accuracy_and_is_refused_as_logits():
     bent = ll.inspect(nn.Sequential(*model, nn.Sigmoid()), (x, y))
     assert bent.accuracy == ll.inspect(model, (x, y)).accuracy
     assert {reason for (_, which), reason in bent.reasons.items() if which == "targets"} == {
-        "model: expected logits, got numbers in [0, 1], as behind a sigmoid; leave out the last activation"
+        "model: expected logits, got numbers that are all in [0, 1]; leave out the last sigmoid"
     }
     assert bent.values["feature_silhouette"].isfinite().all() and bent.values["target_silhouette"].isnan().all()
+
+
+def test_logits_of_single_samples_may_lie_in_0_to_1():
+    class Scaled(nn.Sequential):
+        def forward(self, x):
+            return super().forward(x).mul(0.3)
+
+    model, (x, y) = Scaled(*perceptron()), table()
+    nn.init.constant_(model[2].bias, 0.3)
+    within = (lambda z: (z >= 0) & (z <= 1))(model(x)).all(1)
+    assert within[JUDGED].any() and not within[~JUDGED].all()
+    one, many = (ll.inspect(model, (x, y), batch_size=size) for size in (1, 60))
+    assert one.values["target_silhouette"].isfinite().all() and not one.reasons.keys() & {("0", "targets")}
+    same(one, many)
 
 
 def test_output_says_where_the_logits_are():
@@ -250,7 +264,7 @@ def test_one_instrument_that_fails_costs_no_other(monkeypatch, broken):
         raise AttributeError("no such thing. At all.")
 
     place = _drawn if broken == "drawn" else _study if broken == "rank" else _lenses
-    monkeypatch.setattr(place, "guided_bp_image" if broken == "drawn" else broken, fails)
+    monkeypatch.setattr(place, "guided_as_far" if broken == "drawn" else broken, fails)
     split = picture_split(40)
     found = ll.inspect(Plain(), split)
     lost = {"separated": "targets", "drawn": "pictures"}.get(broken, broken)

@@ -176,6 +176,13 @@ def test_missing_pictures_are_told_in_words():
     assert "guided-" not in panels(fig)
 
 
+def test_what_pictures_pass_unguided_is_said_below_them():
+    inspection = made()
+    inspection.about["unguided"] = ["blocks.0.attn (Attention)", "blocks.1.attn (Attention)"]
+    said = [ax.get_xlabel() for ax in figure(inspection).axes]
+    assert "Not guided at blocks.0.attn (Attention) and 1 more: the plain derivative passes." in said
+
+
 def test_targets_alone_missing_are_told_above_the_panel():
     inspection = made()
     inspection.values["target_silhouette"][:] = torch.nan

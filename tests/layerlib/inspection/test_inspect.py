@@ -224,6 +224,7 @@ def test_any_network_is_read_left_as_it_was_and_nothing_is_missing_without_a_rea
     assert "no earlier weights were given as before" in told.pop("filters") and told.pop("cka")
     if inspection.pictures is None:
         told["pictures"] = {inspection.reasons["input", "pictures"]}
+    told["unguided"] = set(inspection.about.get("unguided", []))
     found = {instrument: " | ".join(sorted(reasons)) for instrument, reasons in told.items() if reasons}
     assert set(found) == set(unread), found
     for instrument, phrase in unread.items():
