@@ -54,6 +54,11 @@ def mirroring(run: FilterRun) -> float:
     return rank_correlation(moves.tolist(), torch.tensor(still)).item()
 
 
+def resting(run: FilterRun, snapshots: int) -> float:
+    """Z of the top layer with the falling threshold, averaged over so many last ``snapshots``, one at least."""
+    return float(run.series("still_falling")[-max(1, snapshots) :, -1].mean())
+
+
 def spread(run: FilterRun, reading: str) -> float:
     """Variance of ln D between layers, averaged over snapshots."""
     return float(np.log(run.changes()[reading]).var(axis=1).mean())
@@ -63,6 +68,21 @@ def ratio(runs: Sequence[FilterRun], others: Sequence[FilterRun], reading: str) 
     """`spread` of some runs by that of others, means over seeds."""
     groups = [torch.tensor([[spread(run, reading)] for run in each]) for each in (runs, others)]
     return bootstrap(groups, lambda one, other: one.mean(-1) / other.mean(-1))
+
+
+def difference(values: Tensor, others: Tensor) -> Interval:
+    """Mean of some networks less that of others on the same samples, shapes (seeds, samples)."""
+    return bootstrap([values, others], lambda one, other: one.mean(-1) - other.mean(-1))
+
+
+def cheap_layers(lost: np.ndarray, picks: int) -> np.ndarray:
+    """At how many layers the first pick costs less than the 5th percentile of random draws, for each seed.
+
+    Parameters
+    ----------
+    lost : shape (seeds, layers, choices), the random draws behind so many ``picks``
+    """
+    return (lost[:, :, 0] < np.quantile(lost[:, :, picks:], 0.05, axis=2)).sum(1)
 
 
 def rises(gained: Tensor) -> Interval:

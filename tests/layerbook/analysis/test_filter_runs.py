@@ -113,3 +113,21 @@ def test_paces_are_in_learning_rates_and_degrees(runs):
     expected = moved(runs[0], "0").mean((1, 2, 3, 4)).sqrt().numpy() / rates
     np.testing.assert_allclose(pace[0, :, 0], expected, rtol=1e-4)
     np.testing.assert_allclose(pace[1], runs[0].series("angle"))
+
+
+def test_the_rest_is_that_of_the_top_layer_in_the_last_snapshots(runs):
+    still = runs[0].series("still_falling")[:, 2]
+    assert filter_seeds.resting(runs[0], 5) == pytest.approx(still[-5:].mean())
+    assert filter_seeds.resting(runs[0], 0) == still[-1]
+
+
+def test_a_layer_is_cheap_where_the_pick_costs_less_than_the_5th_percentile_of_its_draws():
+    draws = np.arange(21.0)  # of which the 5th percentile is 1
+    lost = np.stack([[[0.9, 50, *draws], [1.0, 0, *draws]], [[1.1, 0, *draws], [-3, 0, *draws]]])
+    assert filter_seeds.cheap_layers(lost, picks=2).tolist() == [1, 1]
+
+
+def test_a_difference_is_that_of_means_with_the_samples_drawn_together():
+    values = torch.rand(3, 400, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    found = filter_seeds.difference(values.mean(0) + torch.tensor([[0.1], [0.1]]), values.mean(0, keepdim=True))
+    assert found == pytest.approx((0.1, 0.1, 0.1))

@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import nn
 
-from layerbook.analysis.redundancy import features_kept, rank_shares
+from layerbook.analysis.redundancy import features_kept, rank_shares, shares_gained
 from layerlib.models import build
 
 
@@ -35,6 +35,14 @@ def test_channels_that_repeat_one_have_one_by_their_number(images):
     with torch.no_grad():
         layer.weight[:] = layer.weight[:1] * torch.tensor([1.0, 2.0, -1.0, 0.5])[:, None, None, None]
     torch.testing.assert_close(rank_shares(nn.Sequential(layer), ["0"], images), torch.tensor([0.25]).double())
+
+
+def test_shares_before_and_after_are_those_of_the_3_x_3_convolutions(images):
+    before, after = (build("preresnet50", 5, width=0.1, stem=3).eval() for _ in range(2))
+    names = ["conv1", *(f"layer{i}.{k}.conv2" for i, count in enumerate((3, 4, 6, 3), start=1) for k in range(count))]
+    found = shares_gained(before, after, images)
+    for model, shares in zip((before, after), found, strict=True):
+        torch.testing.assert_close(shares, rank_shares(model, names, images))
 
 
 def test_what_is_kept_is_the_cosine_after_norm_and_relu(images):
