@@ -17,7 +17,7 @@ from layerbook.record import MIME, record_size, recorded_claims
 from layerbook.recorded import find_record, record_size_told, recorded_by
 from layerbook.registration import marks, registered_in
 from layerbook.training.origins import summarised
-from layerbook.verdicts import OUTCOMES, SIZES, Part, above, below, plain, shown, undecided, within
+from layerbook.verdicts import OUTCOMES, SIZES, Part, above, below, scalar, shown, undecided, within
 
 if TYPE_CHECKING:
     from layerbook.training.fit import Store
@@ -103,15 +103,15 @@ class Report:
             if the name is taken or no identifier, or the value is not a finite number
         """
         self._check_name(name, self._curves)
-        scalar = plain(value)
-        if isinstance(scalar, bool) or not isinstance(scalar, (int, float)) or not math.isfinite(scalar):
+        number = scalar(value)
+        if isinstance(number, bool) or not isinstance(number, (int, float)) or not math.isfinite(number):
             raise ValueError(f"{name}: expected a finite number, got {value!r}")
-        self.numbers[name] = scalar
+        self.numbers[name] = number
         full = self.recorded(name)
-        self._glue(name, scalar)
+        self._glue(name, number)
         told = NOT_RECORDED if full is None else format(full, shown if isinstance(full, float) else "")
         self._glue(f"full_{name}", told)
-        return scalar
+        return number
 
     def curve(self, name: str, values: object, **axes: object) -> None:
         """Keep numbers of any dimensions for the record, rounded to 6 significant digits.
@@ -131,15 +131,7 @@ class Report:
         self._curves[name] = curve_json(name, values, axes)
 
     def claim(
-        self,
-        item: str,
-        says: str,
-        paper: str,
-        here: str,
-        *parts: Part,
-        test: str = "",
-        figure: str = "",
-        size: str | None = None,
+        self, item: str, says: str, paper: str, here: str, *parts: Part, test: str = "", figure: str = ""
     ) -> None:
         """Keep a claim with what follows from its parts, and glue its verdict (see `Report`).
 
@@ -152,14 +144,13 @@ class Report:
         parts : tests, made by `above`, `below`, `within`, `shown` or `undecided`
         test : the thresholds, in words
         figure : where the chapter's page shows it: the name of a figure, or any other anchor there
-        size : where it is not the report's
 
         Raises
         ------
         ValueError
             if the same item was reported before, there is no part, or a field is wrong
         """
-        claim = judged(item, says, paper, here, parts, size or self.size, test, figure)
+        claim = judged(item, says, paper, here, parts, self.size, test, figure)
         if item in self.claims:
             raise ValueError(f"item: claim {item} was reported before")
         self.claims[item] = claim

@@ -152,7 +152,7 @@ def within(
 
 def shown(text: str, passed: bool, *, empty: str = "") -> Part:
     """A test without a number, passed or not; ``empty`` as for `above`."""
-    if not isinstance(plain(passed), bool):
+    if not isinstance(scalar(passed), bool):
         raise ValueError(f"passed: expected True or False, got {passed!r} ({text})")
     return undecided(text, empty) if empty else Part(text, HOLDS if passed else FAILS)
 
@@ -184,13 +184,13 @@ def decided(outcomes: Sequence[str]) -> str:
     return FAILS if 2 * (len(outcomes) - fail) < len(outcomes) else UNDECIDED
 
 
-def plain(value: object) -> object:
+def scalar(value: object) -> object:
     """A torch or numpy scalar as Python's own; anything else as it is."""
     return value.item() if hasattr(value, "item") and getattr(value, "shape", ()) == () else value
 
 
 def _number(name: str, value: object, text: str) -> float:
-    number = plain(value)
+    number = scalar(value)
     if isinstance(number, bool) or not isinstance(number, (int, float)):
         raise ValueError(f"{name}: expected a number, got {value!r} ({text})")
     return number

@@ -141,8 +141,8 @@ def contrasts(pictures: Tensor, strokes: Strokes) -> dict[tuple[str, str], Tenso
     }
 
 
-def bootstrap_mean(values: Tensor, level: float = 0.95, samples: int = 2000, seed: int = 0) -> Interval:
-    """Mean over images with its percentile bootstrap interval; images with NaN are left out.
+def bootstrap_mean(values: Tensor, samples: int = 2000, seed: int = 0) -> Interval:
+    """Mean over images with its 95 % percentile bootstrap interval; images with NaN are left out.
 
     For two pictures of the same images, give the differences of their contrasts: the interval is then paired.
 
@@ -153,7 +153,7 @@ def bootstrap_mean(values: Tensor, level: float = 0.95, samples: int = 2000, see
     Raises
     ------
     ValueError
-        if the shape is another, no value is left, or ``level`` is not between 0 and 1
+        if the shape is another, or no value is left
 
     Examples
     --------
@@ -165,14 +165,12 @@ def bootstrap_mean(values: Tensor, level: float = 0.95, samples: int = 2000, see
             f"values: expected shape (N,) with at least one number, got {tuple(values.shape)} "
             f"of which {int(values.isnan().sum())} are NaN"
         )
-    if not 0 < level < 1:
-        raise ValueError(f"level: expected between 0 and 1, got {level}")
     kept = values[~values.isnan()].double().cpu()
     generator = torch.Generator().manual_seed(seed)
     means = torch.cat(
         [kept[torch.randint(len(kept), (50, len(kept)), generator=generator)].mean(1) for _ in range(-(-samples // 50))]
     )[:samples]
-    low, high = means.quantile(torch.tensor([(1 - level) / 2, (1 + level) / 2], dtype=torch.float64)).tolist()
+    low, high = means.quantile(torch.tensor([(1 - 0.95) / 2, (1 + 0.95) / 2], dtype=torch.float64)).tolist()
     return Interval(kept.mean().item(), low, high, len(kept))
 
 

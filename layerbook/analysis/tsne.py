@@ -16,24 +16,21 @@ from layerlib.backward.separation import directions
 SAME = 4  # rounding errors of the largest coordinate: rows that differ by no more are one point
 
 
-def tsne(
-    features: Tensor, metric: str = "cosine", perplexity: float = 30.0, seed: int = 0, start: Tensor | None = None
-) -> Tensor:
-    """Features in the plane by t-SNE (van der Maaten & Hinton 2008), through openTSNE.
+def tsne(features: Tensor, perplexity: float = 30.0, seed: int = 0, start: Tensor | None = None) -> Tensor:
+    """Features in the plane by t-SNE (van der Maaten & Hinton 2008) with the cosine, through openTSNE.
 
     Single-threaded, so that the same seed gives the same picture; ``tsne_panels`` makes several at once.
 
     Parameters
     ----------
     features : float, shape (N, …)
-    metric : "cosine" as in Xie & Lai 2018, or any that openTSNE knows
     start : shape (N, 2), points of an earlier picture to start from: the clusters keep their places, as a series over
         training needs, and the early exaggeration is saved; by default the first two principal components
 
     Returns
     -------
-    float32, shape (N, 2), on the CPU, as what is drawn is; NaN for rows left out, by the cosine, because their norm is
-    zero (see ``directions``)
+    float32, shape (N, 2), on the CPU, as what is drawn is; NaN for rows left out because their norm is zero (see
+    ``directions``)
 
     Raises
     ------
@@ -48,8 +45,6 @@ def tsne(
     (torch.Size([500, 2]), 0)
     """
     rows, kept = directions(features)
-    rows = rows if metric == "cosine" else features.detach().flatten(1).double()
-    kept = kept if metric == "cosine" else torch.ones_like(kept)
     if not 1 <= perplexity <= (int(kept.sum()) - 1) / 3:
         raise ValueError(
             f"features: expected at least 3 x perplexity + 1 = {3 * perplexity + 1:g} samples with "
@@ -59,14 +54,14 @@ def tsne(
         raise ValueError(f"start: expected shape ({len(rows)}, 2), one point per row, got {tuple(start.shape)}")
     cloud = rows[kept]
     if not (cloud - cloud[0]).abs().max() > SAME * torch.finfo(features.dtype).eps * cloud.abs().max():
-        raise ValueError(f"features: expected rows that differ in the metric {metric!r}, got {len(cloud)} all alike")
+        raise ValueError(f"features: expected rows of different directions, got {len(cloud)} all alike")
     if cloud.shape[1] == 1:  # the plane takes two principal components
         cloud = torch.cat([cloud, torch.zeros_like(cloud)], 1)
     begin = "pca" if start is None else _start(start, kept)
     # theta 0.8 draws the same picture as 0.5 in two thirds of the time
     maker = TSNE(
         perplexity=perplexity,
-        metric=metric,
+        metric="cosine",
         random_state=seed,
         n_jobs=1,
         neighbors="exact",
@@ -118,27 +113,18 @@ def in_the_record(points: Tensor, most: int = 400) -> Tensor:
     return torch.from_numpy(999 * (points[:most].numpy() - low) / (high - low).max()).round().long()
 
 
-def tsne_panels(
-    panels: Mapping[Hashable, Tensor],
-    metric: str = "cosine",
-    perplexity: float = 30.0,
-    seed: int = 0,
-    workers: int = -1,
-) -> dict[Hashable, Tensor]:
-    """``tsne`` of several clouds side by side, one thread each, the same pictures as one by one.
+def tsne_panels(panels: Mapping[Hashable, Tensor], perplexity: float = 30.0) -> dict[Hashable, Tensor]:
+    """``tsne`` of several clouds side by side, a thread for each core, the same pictures as one by one.
 
     Parameters
     ----------
     panels : name -> features, shape (N, …)
-    workers : threads at a time; -1 is one per core
 
     Returns
     -------
     name -> float32, shape (N, 2)
     """
-    pictures = Parallel(n_jobs=workers, prefer="threads")(
-        delayed(tsne)(features, metric, perplexity, seed) for features in panels.values()
-    )
+    pictures = Parallel(n_jobs=-1, prefer="threads")(delayed(tsne)(each, perplexity) for each in panels.values())
     return dict(zip(panels, pictures, strict=True))
 
 

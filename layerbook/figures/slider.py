@@ -32,11 +32,11 @@ _PAGE = """<figure class="layerlib-slider" id="{name}" style="margin: 0">
 </figure>"""
 
 
-def png(figure: Figure, dpi: int = 90, colours: int = 64) -> bytes:
+def png(figure: Figure, dpi: int = 90) -> bytes:
     """A figure as the bytes of a PNG file with few colours, a third of the usual size."""
     drawn, small = io.BytesIO(), io.BytesIO()
     figure.savefig(drawn, format="png", dpi=dpi)
-    Image.open(drawn).convert("RGB").quantize(colours).save(small, format="png", optimize=True)
+    Image.open(drawn).convert("RGB").quantize(64).save(small, format="png", optimize=True)
     return small.getvalue()
 
 

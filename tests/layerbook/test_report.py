@@ -83,14 +83,6 @@ def test_a_claim_reported_twice_raises(report):
         report.claim(*WORDS, PASSED)
 
 
-def test_a_claim_may_have_a_size_of_its_own(report):
-    report.claim(*WORDS, PASSED)
-    report.claim("4", *WORDS[1:], PASSED, size="paper")
-    assert [claim["size"] for claim in report.payload()["claims"]] == ["smaller", "paper"]
-    with pytest.raises(ValueError, match="size: expected one of paper, smaller, own, got 'full'"):
-        report.claim("5", *WORDS[1:], PASSED, size="full")
-
-
 def test_a_report_of_no_size_is_refused(report):
     with pytest.raises(ValueError, match="size: expected one of paper, smaller, own, got 'full'"):
         Report("toy", "full")

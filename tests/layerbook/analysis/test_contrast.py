@@ -122,8 +122,6 @@ def test_bad_input_is_refused(digits):
         contrast(noise(images), strokes.crossings[:5], strokes.rest)
     with pytest.raises(ValueError, match=r"^values: expected shape \(N,\) with .* got \(3,\) of which 3 are NaN"):
         bootstrap_mean(torch.full((3,), torch.nan))
-    with pytest.raises(ValueError, match="^level: expected between 0 and 1, got 95"):
-        bootstrap_mean(torch.ones(3), level=95)
 
 
 def test_the_brightest_ink_near_marks_is_that_of_a_literal_count():
