@@ -6,7 +6,7 @@ from matplotlib.figure import Figure
 
 from layerbook.figures._drawing import closed_on_error
 from layerbook.figures.common import CONTROL_COLOUR, KIND_COLOURS
-from layerbook.figures.filter_panels import WAYS, columns, costs, orders, outer_legend, over_steps
+from layerbook.figures.filter_panels import WAYS, columns, orders, outer_legend, over_steps, zeroing_costs
 from layerbook.report import Report
 
 CONTROLLED = {"VGG-16, batch norm": "vgg_bn", "ResNet-50, pre-activation": "resnet"}
@@ -17,12 +17,14 @@ READ = {"VGG-16": "vgg", "ResNet-50, pre-activation": "resnet"}
 def seed_orders(report: Report) -> Figure:
     """Rank correlation of depth and change, means over seeds, in the phase of learning and in the one after it."""
     sides = report.sides("order_again")
-    figure, axes = plt.subplots(len(sides), 2, figsize=(9.5, 0.8 + 2.6 * len(sides)), squeeze=False)
+    known = [each.dropna("phase", how="all").phase.values for each in sides.values()]
+    phases = max(known, key=len)  # without one that no training has got to
+    size = (2.5 + 3.5 * len(phases), 0.8 + 2.6 * len(sides))
+    figure, axes = plt.subplots(len(sides), len(phases), figsize=size, squeeze=False)
     for row, (side, curve) in zip(axes, sides.items(), strict=True):
-        for ax, phase in zip(row, curve.phase.values, strict=True):
-            each = curve.sel(phase=phase)
-            orders({run: {how: each.sel(run=run, reading=how) for how in curve.reading.values}
-                    for run in curve.run.values}, ax)  # fmt: skip
+        for ax, phase in zip(row, phases, strict=True):
+            runs = {run.run.item(): {how.reading.item(): how for how in run} for run in curve.sel(phase=phase)}
+            orders(runs, ax)
             ax.set_title(f"{phase} · {side}")
             ax.label_outer()
     outer_legend(axes[:1, -1])
@@ -78,7 +80,7 @@ def zeroing_again(report: Report) -> Figure:
             ax.remove()
         for ax, each in zip(row, curve, strict=False):
             values = each.values
-            costs(values[:, len(WAYS) :], dict(zip(WAYS, values.T, strict=False)), curve.layer.values, ax)
+            zeroing_costs(values[:, len(WAYS) :], dict(zip(WAYS, values.T, strict=False)), curve.layer.values, ax)
             ax.set_title(f"seed {each.seed.item()} · {side}", fontsize="small")
         row[0].set_ylabel("accuracy lost [points]")
     axes[0, len(axes[0]) - 1 if len(sides) == 1 else 0].legend(fontsize="x-small")

@@ -50,6 +50,13 @@ def test_marks_of_the_orders_are_means_and_bars_their_intervals(report):
     assert [label.get_text() for label in figures.seed_orders(report).axes[0].get_yticklabels()] == RUNS
 
 
+def test_a_phase_that_no_training_has_got_to_is_not_drawn(report):
+    curve = report.curves["order_again"].copy()
+    curve[:, 1] = np.nan
+    report.curve("order_again", curve.values, **{name: each.values.tolist() for name, each in curve.coords.items()})
+    assert [ax.get_title() for ax in figures.seed_orders(report).axes] == ["learning · this run"]
+
+
 def test_the_end_of_learning_is_marked_for_every_training_that_got_there(report):
     column = figures.paces(report).axes[::2]
     marked = [line.get_xdata()[0] for line in column[0].lines if line.get_linestyle() == "--"]
