@@ -118,8 +118,7 @@ def judged(
                 f"parts: expected tests made by above, below, within, shown or undecided, got {part!r} (claim {item})"
             )
     outcome = decided([part.outcome for part in parts])
-    reasons = [f"{part.text}: {part.reason}" for part in parts if part.outcome == UNDECIDED]
-    reason = "; ".join(reasons) if outcome == UNDECIDED else ""
+    reason = _reasons(parts) if outcome == UNDECIDED else ""
     return Claim(item, says, paper, here or _composed(parts), outcome, size, tuple(parts), reason, test, figure)
 
 
@@ -140,6 +139,19 @@ def item_order(item: str) -> tuple[bool, int, str]:
 def size_told(size: str, says: str) -> str:
     """A run's size in words: what it says of itself, or else which it is."""
     return f"{_SIZE_TOLD[size]} ({says})" if says else _SIZE_TOLD[size]
+
+
+def _reasons(parts: Sequence[Part]) -> str:
+    """Why parts are undecided; those of one reason are named together, or counted where they are more than three."""
+    found: dict[str, list[str]] = {}
+    for part in parts:
+        if part.outcome == UNDECIDED:
+            found.setdefault(part.reason, []).append(part.text)
+    named = {
+        reason: ", ".join(texts) if len(texts) <= 3 else f"{texts[0]} and {len(texts) - 1} others"
+        for reason, texts in found.items()
+    }
+    return "; ".join(f"{texts}: {reason}" for reason, texts in named.items())
 
 
 def _composed(parts: Sequence[Part]) -> str:

@@ -27,6 +27,12 @@ def test_an_undecided_claim_says_why():
     assert claim.verdict == f"undecided ({claim.reason}), at a smaller size"
 
 
+def test_parts_of_one_reason_are_named_together_or_counted():
+    parts = [undecided(name, "it never moved") for name in "PQRS"]
+    assert told(*parts[:2], undecided("T", "dead")).reason == "P, Q: it never moved; T: dead"
+    assert told(*parts).reason == "P and 3 others: it never moved"
+
+
 def test_what_is_decided_gives_no_reason_for_a_part_that_is_not():
     claim = told(shown("a", True), shown("b", False), undecided("c", "dead"), shown("d", True))
     assert (claim.outcome, claim.reason) == ("holds in part", "")
