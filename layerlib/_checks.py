@@ -1,23 +1,24 @@
 """Checks of what a caller gives, each with the one sentence that refuses it."""
 
 import difflib
+import functools
+import inspect
 import math
-import re
-from collections.abc import Callable, Iterable
+import os
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from numbers import Integral, Real
+from pathlib import Path
+from typing import ParamSpec, TypeVar
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.parameter import UninitializedParameter
 
-# steps as autograd names them
-MOVING = re.compile(
-    "Alias|AsStrided|Clone|Expand|Mean|Permute|Reshape|Select|Slice|Split|Squeeze|Sum|T(ranspose)?Back|"
-    "ToCopy|Unbind|Unsafe(View|Split)|Unsqueeze|View|AdaptiveAvgPool|AvgPool"
-)
-AFFINE = re.compile("(Add|Sub)Back|Add(mm|mv|bmm)Back|Baddbmm|Bmm|Convolution|Linear|MmBack|Mv|Mkldnn|Slow|Thnn")
+P = ParamSpec("P")
+R = TypeVar("R")
+Check = Callable[[str, object], object]
 
 
 def closest(name: str, known: Iterable[str], cutoff: float = 0.6) -> list[str]:
@@ -29,6 +30,42 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     """``"did you mean this or that?"``, or nothing where no known name is like ``name``."""
     close = closest(name, known)
     return f"did you mean {' or '.join(close)}?" if close else ""
+
+
+def checked(**checks: Check) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """Decorator: arguments go through ``check(name, value)`` first, and what it gives is what the function gets.
+
+    An argument that is left out, or is the default itself, is as it must be. Of a class it is ``__init__``: the text of
+    some is part of the names of stored trainings, which a check must not change.
+
+    Examples
+    --------
+    >>> @checked(z=numbers, labels=numbers, classes=whole_number)
+    ... def accuracy(z, labels, classes=None): ...
+    """
+
+    def with_checks(function: Callable[P, R]) -> Callable[P, R]:
+        if isinstance(function, type):
+            function.__init__ = with_checks(function.__init__)  # type: ignore[misc]
+            return function
+        signature = inspect.signature(function)
+        if unknown := checks.keys() - signature.parameters.keys():
+            raise TypeError(f"checks: {function.__qualname__} has no arguments {sorted(unknown)}")
+
+        @functools.wraps(function)
+        def call(*args: P.args, **kwargs: P.kwargs) -> R:
+            try:
+                given = signature.bind(*args, **kwargs)
+            except TypeError:  # Python's own sentence has the name of the function
+                return function(*args, **kwargs)
+            for name, check in checks.items():
+                if name in given.arguments and given.arguments[name] is not signature.parameters[name].default:
+                    given.arguments[name] = check(name, given.arguments[name])
+            return function(*given.args, **given.kwargs)
+
+        return call
+
+    return with_checks
 
 
 def names_of(names: str | Iterable[str]) -> tuple[str, ...]:
@@ -62,58 +99,6 @@ def first_parameter(model: nn.Module) -> nn.Parameter:
     return parameters[0]
 
 
-def check_batch(model: nn.Module, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
-    """x (N, …) and y, int64 (N,), on the device of the model; ValueError where they do not fit each other or it."""
-    if x.ndim < 2 or len(x) == 0:
-        raise ValueError(f"x: expected shape (N, …) with at least one sample, got {tuple(x.shape)}")
-    if y.dtype != torch.int64 or y.shape != x.shape[:1]:
-        raise ValueError(
-            f"y: expected int64 class numbers of shape ({len(x)},), one per sample of x, got {y.dtype} {tuple(y.shape)}"
-        )
-    parameter = first_parameter(model)
-    if x.is_meta:
-        raise ValueError(f"x: expected on {parameter.device} like the model, got on {x.device}")
-    embeds = not x.is_floating_point() and any(isinstance(module, nn.Embedding) for module in model.modules())
-    if x.dtype != parameter.dtype and not embeds:
-        raise ValueError(f"x: expected {parameter.dtype} like the model, got {x.dtype}")
-    if not x.isfinite().all():
-        raise ValueError(f"x: {int((~x.isfinite()).sum())} of {x.numel()} values are not finite")
-    return x.to(parameter.device), y.to(parameter.device)
-
-
-def check_logits(logits: Tensor, y: Tensor, others: Tensor | None = None) -> Tensor:
-    """The class numbers y on the device of the logits; ValueError unless logits are (N, K) and y below K.
-
-    Of a few samples, logits may lie in [0, 1] by chance: where ``others`` of the network are known, these tell.
-    """
-    if not isinstance(logits, Tensor) or logits.ndim != 2 or len(logits) != len(y):
-        got = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
-        raise ValueError(f"model: expected logits of shape ({len(y)}, K), got {got}")
-    classes = logits.shape[1]
-    if not 0 <= int(y.min()) <= int(y.max()) < classes:
-        raise ValueError(
-            f"y: expected class numbers 0 to {classes - 1}, the model has {classes} outputs, "
-            f"got {int(y.min())} to {int(y.max())}"
-        )
-    values = logits.detach().double()
-    if not values.isfinite().all():
-        raise ValueError("model: its logits are not finite")
-    probable = bool((values >= 0).all() and torch.allclose(values.sum(1), torch.ones_like(values[:, 0])))
-    if probable or bool((values.logsumexp(1).abs() < 1e-5).all()):
-        raise ValueError("model: expected logits, got probabilities or their logarithms; leave out the last softmax")
-    several = values if others is None else others
-    if bool(((several >= 0) & (several <= 1)).all()) and not _affine(logits.grad_fn):
-        raise ValueError("model: expected logits, got numbers that are all in [0, 1]; leave out the last sigmoid")
-    return y.to(logits.device)
-
-
-def _affine(step) -> bool:
-    """Whether autograd's step, or the one before what only moves numbers about, multiplies by weights."""
-    while step is not None and MOVING.match(step.name()):
-        step = step.next_functions[0][0]
-    return step is not None and AFFINE.match(step.name()) is not None
-
-
 def in_short(error: Exception) -> str:
     """What went wrong: our own sentence, or the first sentence of PyTorch's."""
     text = str(error).strip().split("\n")[0]
@@ -140,7 +125,170 @@ def as_tensor(argument: str, value: object, dtype: torch.dtype | None = None) ->
     if isinstance(value, np.ndarray) and value.dtype.kind in "biuf":
         # PyTorch takes neither reversed nor read-only arrays without a word
         value = torch.from_numpy(np.require(value, value.dtype.newbyteorder("="), ["C", "W"]))
+    if isinstance(value, Tensor) and (value.is_meta or value.layout != torch.strided):
+        raise ValueError(f"{argument}: expected a dense tensor with values, got {value.layout} on {value.device}")
     if not isinstance(value, Tensor):
         kind = f"an array of {value.dtype}" if isinstance(value, np.ndarray) else kind_of(value)
         raise ValueError(f"{argument}: expected a tensor or an array of numbers, got {kind}")
     return value if dtype is None else value.to(dtype)
+
+
+def numbers(argument: str, value: object) -> Tensor:
+    """The value as a tensor of real numbers; ValueError, naming the argument, for anything else."""
+    value = as_tensor(argument, value)
+    if value.is_complex():
+        raise ValueError(f"{argument}: expected real numbers, got {value.dtype}")
+    return value
+
+
+def floats(argument: str, value: object) -> Tensor:
+    """The value as a tensor of floating point; ValueError, naming the argument, for whole numbers and anything else."""
+    value = numbers(argument, value)
+    if not value.is_floating_point():
+        raise ValueError(f"{argument}: expected a float tensor, got {value.dtype}")
+    return value
+
+
+def finite(argument: str, value: object) -> Tensor:
+    """The value as a tensor of floating point without NaN and infinities; ValueError, naming the argument, else."""
+    value = floats(argument, value)
+    if not value.isfinite().all():
+        raise ValueError(f"{argument}: {int((~value.isfinite()).sum())} of {value.numel()} values are not finite")
+    return value
+
+
+def beside(argument: str, value: Tensor, like: Tensor) -> Tensor:
+    """The value on the device and in the precision of ``like``; ValueError, naming the argument, if it is too large."""
+    cast = value.to(like.device, like.dtype)
+    if not cast.isfinite().all():
+        raise ValueError(f"{argument}: expected numbers that {like.dtype} holds, got larger ones")
+    return cast
+
+
+def any_whole_number(argument: str, value: object) -> int:
+    """The value as an int, which may be negative: a seed, say."""
+    return whole_number(argument, value, None)
+
+
+def from_zero(argument: str, value: object) -> float:
+    """The value as a float; ValueError, naming the argument, unless it is a finite number of at least 0."""
+    return number(argument, value, "a finite number of at least 0", lambda given: 0 <= given < math.inf)
+
+
+def above_zero(argument: str, value: object) -> float:
+    """The value as a float; ValueError, naming the argument, unless it is a finite number above 0."""
+    return number(argument, value, "a finite number above 0", lambda given: 0 < given < math.inf)
+
+
+def choice(*words: str) -> Check:
+    """A check that the value is one of the ``words``."""
+
+    def check(argument: str, value: object) -> object:
+        if not isinstance(value, str) or value not in words:
+            raise ValueError(f"{argument}: expected one of {', '.join(map(repr, words))}, got {value!r}")
+        return value
+
+    return check
+
+
+def size_in_bytes(argument: str, value: object) -> float:
+    """The value as a float, without a bound if infinite; ValueError, naming the argument, unless above 0."""
+    return number(argument, value, "bytes above 0", lambda given: given > 0)
+
+
+def flag(argument: str, value: object) -> bool:
+    """The value as a bool; ValueError, naming the argument, for anything but True and False (text is true, always)."""
+    if not isinstance(value, (bool, np.bool_)):
+        raise ValueError(f"{argument}: expected True or False, got {value!r}")
+    return bool(value)
+
+
+def text(argument: str, value: object) -> str:
+    """The value, a string; ValueError, naming the argument, for anything else."""
+    if not isinstance(value, str):
+        raise ValueError(f"{argument}: expected text, got {kind_of(value)}")
+    return value
+
+
+def function(argument: str, value: object) -> Callable:
+    """The value, which can be called; ValueError, naming the argument, for anything else."""
+    if not callable(value):
+        raise ValueError(f"{argument}: expected a function, got {kind_of(value)}")
+    return value
+
+
+def network(argument: str, value: object) -> nn.Module:
+    """The value, an ``nn.Module``; ValueError, naming the argument, for its class, its weights and anything else."""
+    # who reads its layers says why a program cannot be read
+    if not isinstance(value, (nn.Module, torch.export.ExportedProgram)):
+        raise ValueError(f"{argument}: expected an nn.Module, got {kind_of(value)}")
+    return value  # type: ignore[return-value]
+
+
+def path(argument: str, value: object) -> Path:
+    """The value, text or a path, as a path; ValueError, naming the argument, for anything else and for a zero byte."""
+    if not isinstance(value, (str, os.PathLike)) or "\0" in os.fspath(value):
+        raise ValueError(f"{argument}: expected a path, got {value!r}")
+    return Path(value)
+
+
+def labelled(argument: str, value: object) -> object:
+    """The value, images with their labels; ValueError, naming the argument, for anything else."""
+    if not all(hasattr(value, name) for name in ("images", "labels")):
+        raise ValueError(f"{argument}: expected a Split, images with their labels, got {kind_of(value)}")
+    return value
+
+
+def several_names(argument: str, value: object) -> tuple[str, ...]:
+    """One name or several, as several; ValueError, naming the argument, for anything else."""
+    several = names_of(value) if isinstance(value, Iterable) else (value,)
+    if wrong := [each for each in several if not isinstance(each, str)]:
+        raise ValueError(f"{argument}: expected one name or several, got {kind_of(wrong[0])}")
+    return several  # type: ignore[return-value]
+
+
+def samples(argument: str, value: object) -> Tensor | np.ndarray:
+    """The value, a tensor or an array of numbers, samples first; ValueError, naming the argument, for anything else."""
+    if not isinstance(value, (Tensor, np.ndarray)):
+        raise ValueError(f"{argument}: expected a tensor or a numpy array, got {kind_of(value)}")
+    if not numbers(argument, value).ndim:
+        raise ValueError(f"{argument}: expected shape (N, …), got ()")
+    return value
+
+
+def mapping(*keys: str) -> Check:
+    """A check that the value is a mapping that has these ``keys``."""
+
+    def check(argument: str, value: object) -> object:
+        if not isinstance(value, Mapping) or (missing := [key for key in keys if key not in value]):
+            got = f"one without {', '.join(missing)}" if isinstance(value, Mapping) else kind_of(value)
+            raise ValueError(f"{argument}: expected a mapping of {', '.join(keys)}, got {got}")
+        return value
+
+    return check
+
+
+def functions(argument: str, value: object) -> tuple[Callable, ...]:
+    """The values, each of which can be called; ValueError, naming the argument, for anything else."""
+    if not isinstance(value, Iterable):
+        raise ValueError(f"{argument}: expected functions, got {kind_of(value)}")
+    return tuple(function(argument, each) for each in value)
+
+
+def place(argument: str, value: object) -> torch.device:
+    """The value as a device; ValueError, naming the argument, for anything that is none."""
+    with suppress(TypeError, RuntimeError):
+        if isinstance(value, (str, torch.device)):
+            return torch.device(value)
+    raise ValueError(f"{argument}: expected a device, got {value!r}")
+
+
+def pixels(argument: str, value: object) -> Tensor:
+    """The value as uint8 pictures (N, C, H, W); ValueError, naming the argument, for anything else."""
+    value = numbers(argument, value)
+    if value.dtype != torch.uint8 or value.ndim != 4:
+        raise ValueError(
+            f"{argument}: expected uint8 pixels, 0 to 255, got {value.dtype} "
+            f"{tuple(value.shape)}: their shape is (N, C, H, W)"
+        )
+    return value

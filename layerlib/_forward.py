@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from layerlib._checks import first_parameter, kind_of
+from layerlib._checks import first_parameter, in_short, kind_of
 
 
 def pick_device(device: str | torch.device = "auto") -> torch.device:
@@ -66,6 +66,20 @@ def evaluated(model: nn.Module, images: Tensor | np.ndarray, batch_size: int) ->
         with evaluating(model):
             output = model(x)
         yield output
+
+
+@contextmanager
+def running(argument: str, given: Tensor) -> Iterator[None]:
+    """Within the context a network runs on what was ``given``; where it does not, a ValueError names the argument."""
+    try:
+        yield
+    except torch.OutOfMemoryError:
+        raise
+    except (RuntimeError, IndexError) as error:
+        kind = f"{str(given.dtype).removeprefix('torch.')} of shape {tuple(given.shape[1:])}"
+        raise ValueError(
+            f"{argument}: expected samples that the network runs on, got {kind} and from it {in_short(error)}"
+        ) from error
 
 
 def wrong(logits: Tensor, labels: Tensor) -> Tensor:

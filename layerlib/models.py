@@ -1,9 +1,8 @@
 """Networks of the chapters, and where to tap them."""
 
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import pairwise
-from math import inf
 from numbers import Integral
 
 import torch
@@ -11,12 +10,19 @@ from torch import Tensor, nn
 from torchvision import models as torchvision_models
 from torchvision.models import resnet, vgg
 
-from layerlib._checks import whole_number
+from layerlib._checks import above_zero, checked, choice, flag, share, text, whole_number
 from layerlib._torchvision import PLAIN, RESIDUAL, VGG, Normalise, ResNet
 
 ACTIVATIONS = {"relu": nn.ReLU, "sigmoid": nn.Sigmoid, "tanh": nn.Tanh}
 
 
+def _widths(argument: str, value: object) -> object:
+    if not isinstance(value, Iterable):
+        raise ValueError(f"{argument}: expected at least two whole numbers from 1 up, got {value!r}")
+    return value
+
+
+@checked(widths=_widths, activation=text, bias=choice("first", "all", "none"), batch_norm=flag)
 class MLP(nn.Sequential):
     """Fully connected network whose layers are named ``linear1, relu1, linear2, …`` (Davel et al. 2020, sec. 3.1).
 
@@ -97,10 +103,8 @@ class CNN(nn.Sequential):
     torch.Size([5, 10])
     """
 
+    @checked(width=whole_number, depth=whole_number, classes=whole_number, channels=whole_number, residual=flag)
     def __init__(self, width: int, depth: int, classes: int, channels: int = 3, residual: bool = False):
-        numbers = {"width": width, "depth": depth, "classes": classes, "channels": channels}
-        for argument, value in numbers.items():
-            whole_number(argument, value)
         layers = OrderedDict(conv1=nn.Conv2d(channels, width, kernel_size=4, stride=4))
         for i in range(2, depth + 1):
             if not residual:
@@ -129,6 +133,7 @@ class ResidualConv2d(nn.Conv2d):
         return z + super().forward(z.relu())
 
 
+@checked(activation=text)
 def dnn6(activation: str = "relu") -> MLP:
     """The network of Xie & Lai 2018: 784-100-100-100-100-100-10, six layers with weights, a bias in each.
 
@@ -154,6 +159,15 @@ def dnn6(activation: str = "relu") -> MLP:
     return model
 
 
+@checked(
+    name=text,
+    classes=whole_number,
+    width=above_zero,
+    weights=text,
+    channels=whole_number,
+    dropout=share,
+    stem=whole_number,
+)
 def build(
     name: str,
     classes: int,
@@ -190,10 +204,6 @@ def build(
     """
     if name not in RESIDUAL and name not in PLAIN:
         raise ValueError(f"name: expected one of {[*RESIDUAL, *PLAIN]}, got {name!r}")
-    whole_number("classes", classes)
-    whole_number("channels", channels)
-    if not 0 < width < inf:
-        raise ValueError(f"width: expected a positive factor, got {width!r}")
     if stem not in (3, 7):
         raise ValueError(f"stem: expected 3 or 7, got {stem!r}")
     if weights is not None and (name == "preresnet50" or (width, channels, stem) != (1, 3, 7)):

@@ -5,9 +5,12 @@ import math
 import torch
 from torch import Tensor
 
+from layerlib._checks import checked, number, numbers, whole_number
+
 ROWS = 4096  # at a time, of what needs several numbers for each bit
 
 
+@checked(preactivations=numbers)
 def active(preactivations: Tensor) -> Tensor:
     """Which nodes are on: pre-activation above 0, for ReLU; the same as activation above 0.5, for sigmoid.
 
@@ -29,6 +32,7 @@ def active(preactivations: Tensor) -> Tensor:
     return preactivations > 0
 
 
+@checked(active=numbers, labels=numbers, classes=whole_number)
 def layer_perplexity(active: Tensor, labels: Tensor, classes: int | None = None) -> Tensor:
     """Perplexity of a layer's on/off patterns, per class (Davel et al. 2020, eqs. 1-2).
 
@@ -72,12 +76,14 @@ class PatternCounts:
     torch.Size([10])
     """
 
+    @checked(classes=whole_number)
     def __init__(self, classes: int):
         self.classes = classes
         self._shape: tuple[int, ...] | None = None
         self._patterns: list[Tensor] = []  # the distinct ones so far, then those of the batches since
         self._counts: list[Tensor] = []
 
+    @checked(active=numbers, labels=numbers)
     def add(self, active: Tensor, labels: Tensor) -> "PatternCounts":
         """Count the patterns of a batch.
 
@@ -136,6 +142,7 @@ class PatternCounts:
         self._patterns, self._counts = [patterns], [counts]
 
 
+@checked(active=numbers, labels=numbers, classes=whole_number)
 def activation_share(active: Tensor, labels: Tensor, classes: int | None = None) -> Tensor:
     """Share of each class's samples that switch each node on (Davel et al. 2020, fig. 1).
 
@@ -158,6 +165,7 @@ def activation_share(active: Tensor, labels: Tensor, classes: int | None = None)
     return on / samples[:, None]
 
 
+@checked(active=numbers, labels=numbers, classes=whole_number)
 def hamming(active: Tensor, labels: Tensor, classes: int | None = None) -> Tensor:
     """Mean Hamming distance between the patterns of two samples, of one class and of different ones.
 
@@ -197,12 +205,12 @@ def hamming_of_each(active: Tensor, labels: Tensor, classes: int) -> tuple[Tenso
     on, samples = _on_counts(active, labels, classes)
     labels, total = labels.to(active.device), on.sum(0)
     own, others = [], []
-    for bits, numbers in zip(_bytes(active).split(ROWS), labels.split(ROWS), strict=True):
-        bits, mine = bits.double(), on[numbers]
+    for bits, classed in zip(_bytes(active).split(ROWS), labels.split(ROWS), strict=True):
+        bits, mine = bits.double(), on[classed]
         # of a node that is off it is as far from each that is on, and the other way round
-        own.append(mine.sum(1) + (bits * (samples[numbers, None] - 2 * mine)).sum(1))
+        own.append(mine.sum(1) + (bits * (samples[classed, None] - 2 * mine)).sum(1))
         rest = total - mine
-        others.append(rest.sum(1) + (bits * (len(labels) - samples[numbers, None] - 2 * rest)).sum(1))
+        others.append(rest.sum(1) + (bits * (len(labels) - samples[classed, None] - 2 * rest)).sum(1))
     count = samples[labels]
     return torch.stack([torch.cat(own), count - 1]), torch.stack([torch.cat(others), len(labels) - count])
 
@@ -214,6 +222,7 @@ def surprisals(active: Tensor, labels: Tensor, classes: int) -> Tensor:
     return labels.bincount(minlength=classes)[labels].double().log() - count[group].double().log()
 
 
+@checked(perplexity=numbers, samples=numbers)
 def crossing(perplexity: Tensor, samples: Tensor, level: float) -> Tensor:
     """Layer from which on ln P stays below ``level`` times its cap ln N_c, between layers by straight lines.
 
@@ -236,9 +245,15 @@ def crossing(perplexity: Tensor, samples: Tensor, level: float) -> Tensor:
     ValueError
         if ``level`` is not in (0, 1), or ``samples`` are not one for each class
     """
-    if not 0 < level < 1:
-        raise ValueError(f"level: expected a number in (0, 1), got {level}")
-    if perplexity.ndim < 2 or samples.shape != perplexity.shape[-1:]:
+    level = number("level", level, "a number in (0, 1)", lambda given: 0 < given < 1)
+    if perplexity.ndim < 2 or not perplexity.numel() or perplexity.isinf().any() or (perplexity <= 0).any():
+        raise ValueError(
+            "perplexity: expected finite numbers above 0 or NaN, shape (..., layers, C), not empty, "
+            f"got {tuple(perplexity.shape)}"
+        )
+    if (samples < 0).any() or (samples.is_floating_point() and (samples != samples.round()).any()):
+        raise ValueError(f"samples: expected whole numbers from 0 up, got {samples.tolist()}")
+    if samples.shape != perplexity.shape[-1:]:
         raise ValueError(
             f"samples: expected shape {tuple(perplexity.shape[-1:])}, one for each class of perplexity "
             f"{tuple(perplexity.shape)}, got {tuple(samples.shape)}"

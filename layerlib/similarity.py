@@ -2,8 +2,11 @@
 
 from collections.abc import Iterable, Iterator
 
+import numpy as np
 import torch
 from torch import Tensor
+
+from layerlib._checks import checked, finite, kind_of
 
 Batches = Tensor | Iterable[Tensor]
 
@@ -33,14 +36,20 @@ def effective_rank(features: Batches) -> float:
     >>> round(effective_rank(torch.eye(5)), 6)  # 5 corners span 4 dimensions, each alike
     4.0
     """
-    return spectrum_rank(_covariance_spectrum(features))
+    spectrum = _covariance_spectrum(features)
+    if not (spectrum > 0).any():
+        raise ValueError("features: expected samples that differ, got the same one again and again")
+    return spectrum_rank(spectrum)
 
 
+@checked(eigenvalues=finite)
 def spectrum_rank(eigenvalues: Tensor) -> float:
     """Effective rank of a covariance with these ``eigenvalues``, shape (D,)."""
+    if eigenvalues.ndim != 1 or not len(eigenvalues):
+        raise ValueError(f"eigenvalues: expected shape (D,), not empty, got {tuple(eigenvalues.shape)}")
     values = eigenvalues.double().clamp(min=0)
     if not values.any():
-        raise ValueError("features: expected samples that differ, got the same one again and again")
+        raise ValueError("eigenvalues: expected one above 0, got none: features of samples that are all alike")
     return torch.special.entr(values / values.sum()).sum().exp().item()
 
 
@@ -151,8 +160,8 @@ def _covariance_spectrum(features: Batches) -> Tensor:
         rows = rows - rows[0]
         rows = rows - rows.mean(0)
         small = rows @ rows.T if len(rows) < rows.shape[1] else rows.T @ rows
-        return torch.linalg.eigvalsh(small)
-    samples, mean, scatter = 0, 0.0, 0.0
+        return _spectrum(small)
+    samples, mean, scatter = 0, 0.0, torch.zeros(())
     shift = None
     for x in _batches(features, "features"):
         shift = x[0] if shift is None else shift
@@ -163,19 +172,25 @@ def _covariance_spectrum(features: Batches) -> Tensor:
         mean, samples = mean + moved * (n / (samples + n)), samples + n
     if not samples:
         raise ValueError("features: expected samples, got none")
-    return torch.linalg.eigvalsh(scatter)
+    return _spectrum(scatter)
+
+
+def _spectrum(products: Tensor) -> Tensor:
+    if not products.isfinite().all():
+        raise ValueError("features: expected numbers whose squares are finite, got larger ones")
+    return torch.linalg.eigvalsh(products)
 
 
 def _batches(features: Batches, name: str) -> Iterator[Tensor]:
-    for batch in (features,) if isinstance(features, Tensor) else features:
+    if not isinstance(features, Iterable) or isinstance(features, str):
+        raise ValueError(f"{name}: expected features, or batches of them, got {kind_of(features)}")
+    alone = isinstance(features, (Tensor, np.ndarray))
+    for batch in (features,) if alone else features:
         yield _rows(batch, name)
 
 
-def _rows(features: Tensor, name: str) -> Tensor:
-    if not isinstance(features, Tensor) or not features.is_floating_point() or features.ndim < 2 or not len(features):
-        got = f"{features.dtype} {tuple(features.shape)}" if isinstance(features, Tensor) else type(features).__name__
-        raise ValueError(f"{name}: expected floating point of shape (N, …), or batches of it, got {got}")
-    rows = features.detach().flatten(1).double()
-    if not rows.isfinite().all():
-        raise ValueError(f"{name}: {int((~rows.isfinite()).sum())} of {rows.numel()} values are not finite")
-    return rows
+def _rows(features: object, name: str) -> Tensor:
+    rows = finite(name, features)
+    if rows.ndim < 2 or not len(rows):
+        raise ValueError(f"{name}: expected shape (N, …), or batches of it, got {tuple(rows.shape)}")
+    return rows.detach().flatten(1).double()

@@ -12,12 +12,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from layerlib._checks import check_batch
-from layerlib._forward import differentiating
+from layerlib._batches import check_batch
+from layerlib._checks import beside, checked, finite, network, numbers
+from layerlib._forward import differentiating, running
 from layerlib.backward.targets import propagate
 from layerlib.layers._names import bare
 
 
+@checked(layer=network, inputs=finite, target=finite)
 def direct_loss_fp(layer: nn.Module, inputs: Tensor, target: Tensor) -> Tensor:
     """Direct loss of a layer of the encoder, targetᵀ (W_l o_{l-1} + b_l), per sample (Xie & Lai 2018, eq. 6).
 
@@ -44,11 +46,13 @@ def direct_loss_fp(layer: nn.Module, inputs: Tensor, target: Tensor) -> Tensor:
     >>> one = propagate(model, images, labels)["linear2"]
     >>> direct_loss_fp(one.layer, one.input, one.target).sum().backward()  # adds the whole loss's gradient
     """
-    z = layer(_beside(layer, inputs))
+    with running("inputs", inputs):
+        z = layer(_beside(layer, "inputs", inputs))
     _same_shape(target, z)
-    return (_beside(layer, target) * z).flatten(1).sum(1)
+    return (_beside(layer, "target", target) * z).flatten(1).sum(1)
 
 
+@checked(layer=network, inputs=finite, target=finite)
 def direct_loss_bp(layer: nn.Module, inputs: Tensor, target: Tensor) -> Tensor:
     """Direct loss of a layer of the decoder, o_{l-1}ᵀ (W_lᵀ target), per sample (Xie & Lai 2018, eqs. 9-10).
 
@@ -57,9 +61,10 @@ def direct_loss_bp(layer: nn.Module, inputs: Tensor, target: Tensor) -> Tensor:
 
     Parameters, returned shape and errors are those of ``direct_loss_fp``.
     """
-    return (_beside(layer, inputs) * decoded(layer, inputs, target)).flatten(1).sum(1)
+    return (_beside(layer, "inputs", inputs) * decoded(layer, inputs, target)).flatten(1).sum(1)
 
 
+@checked(layer=network, inputs=finite, target=finite)
 def decoded(layer: nn.Module, inputs: Tensor, target: Tensor) -> Tensor:
     """What a layer of the decoder puts out, z̃_{l-1} = W_lᵀ target (Xie & Lai 2018, eq. 3), in the shape of ``inputs``.
 
@@ -67,13 +72,15 @@ def decoded(layer: nn.Module, inputs: Tensor, target: Tensor) -> Tensor:
     ``direct_loss_fp``.
     """
     with torch.enable_grad():
-        start = torch.zeros_like(_beside(layer, inputs)).requires_grad_()
-        z = layer(start)
+        start = torch.zeros_like(_beside(layer, "inputs", inputs)).requires_grad_()
+        with running("inputs", inputs):
+            z = layer(start)
         _same_shape(target, z)
         # the layer is affine, so its transpose is the derivative at any point, here at zero
-        return torch.autograd.grad(z, start, _beside(layer, target), create_graph=True)[0]
+        return torch.autograd.grad(z, start, _beside(layer, "target", target), create_graph=True)[0]
 
 
+@checked(a=finite, b=finite)
 def alignment(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
     """Dot product and cosine of each sample's pair of vectors: what eq. 6 computes, and what the paper calls it.
 
@@ -88,22 +95,25 @@ def alignment(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
     Raises
     ------
     ValueError
-        if the shapes differ
+        if the shapes differ, or products are not finite
     """
     if a.shape != b.shape or a.ndim < 2:
         raise ValueError(f"a, b: expected the same shape (N, …), got {tuple(a.shape)} and {tuple(b.shape)}")
     a, b = a.flatten(1).double(), b.to(a.device).flatten(1).double()
     dot = (a * b).sum(1)
+    if not dot.isfinite().all():
+        raise ValueError("a, b: expected numbers whose products are finite, got larger ones")
     return dot, dot / a.norm(dim=1) / b.norm(dim=1)
 
 
+@checked(model=network, x=numbers, y=numbers)
 def gradient_gaps(model: nn.Module, x: Tensor, y: Tensor) -> dict[str, dict[str, float]]:
     """How far the direct losses' gradients are from the whole loss's, layer by layer (Xie & Lai 2018, eqs. 7-10).
 
     Each is ‖direct - whole‖ / ‖whole‖ of the gradients summed over the batch: ``fp weight`` and ``fp bias`` (where
     there is one) of the encoder's direct loss, ``bp weight`` of the decoder's. The whole loss is differentiated
     through autograd's own cross-entropy, in one pass that shares nothing with ``propagate``. A layer that runs
-    several times has one row: the sum over its calls.
+    several times has one row: the sum over its calls. NaN where the gradient of the whole loss is zero.
 
     Parameters and errors are those of ``targets``.
 
@@ -133,7 +143,10 @@ def gradient_gaps(model: nn.Module, x: Tensor, y: Tensor) -> dict[str, dict[str,
 
 
 def _gap(got: Tensor, wanted: Tensor) -> float:
-    return ((got - wanted).norm() / wanted.norm()).item()
+    whole = wanted.norm()
+    if not whole.isfinite():
+        raise ValueError("x: expected numbers whose gradients can be squared, got larger ones")
+    return ((got - wanted).norm() / whole).item()
 
 
 @contextmanager
@@ -149,13 +162,14 @@ def _differentiable(layers: list[nn.Module]) -> Iterator[None]:
             parameter.requires_grad_(False)
 
 
-def _beside(layer: nn.Module, tensor: Tensor) -> Tensor:
-    """The tensor as a constant on the device of the layer's weights."""
-    return tensor.detach().to(next(layer.parameters()).device)
+def _beside(layer: nn.Module, argument: str, value: Tensor) -> Tensor:
+    """The value as a constant beside the layer's weights."""
+    return beside(argument, value.detach(), next(layer.parameters(), value))
 
 
 def _same_shape(target: Tensor, z: Tensor) -> None:
     if target.shape != z.shape:
         raise ValueError(
-            f"target: expected shape {tuple(z.shape)}, that of the layer's output, got {tuple(target.shape)}"
+            f"target: expected shape {tuple(z.shape)}, that of the layer's output, "
+            f"got {tuple(target.shape)}, which does not go with these inputs"
         )

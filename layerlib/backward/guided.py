@@ -9,8 +9,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 
-from layerlib._checks import check_batch, check_logits
-from layerlib._forward import differentiating, label_error, ordinary
+from layerlib._batches import check_batch, check_logits
+from layerlib._checks import checked, choice, flag, network, numbers
+from layerlib._forward import differentiating, label_error, ordinary, running
 from layerlib.backward._bending import Steps, bending_modules
 from layerlib.backward.direct_losses import alignment, decoded, direct_loss_bp, direct_loss_fp, gradient_gaps
 from layerlib.backward.targets import propagate, targets
@@ -66,6 +67,7 @@ ACTIVATIONS = _functions(*GUIDED)
 RELUS = _functions("relu", "relu6")
 
 
+@checked(model=network, x=numbers, y=numbers, seed=choice("error", "label"))
 def bp_image(model: nn.Module, x: Tensor, y: Tensor, seed: str = "error") -> Tensor:
     """The decoder's picture -z̃_0, what bp-DNN puts out at the input (Xie & Lai 2018, eq. 3).
 
@@ -94,17 +96,17 @@ def bp_image(model: nn.Module, x: Tensor, y: Tensor, seed: str = "error") -> Ten
     >>> bp_image(MLP((784, 100, 10)), torch.rand(5, 1, 28, 28), torch.arange(5)).shape
     torch.Size([5, 1, 28, 28])
     """
-    if seed not in ("error", "label"):
-        raise ValueError(f"seed: expected 'error' or 'label', got {seed!r}")
     model, x, y = _checked(model, x, y)
     with differentiating(model):
         start = ordinary(x).requires_grad_()
-        logits = model(start.clone())
+        with running("x", x):
+            logits = model(start.clone())
         y = check_logits(logits, y)
         evidence = -label_error(logits.detach(), y) if seed == "error" else F.one_hot(y, logits.shape[1]).to(logits)
         return _gradient(logits, start, evidence)
 
 
+@checked(model=network, x=numbers, y=numbers, mask_input=flag, unguided=choice("refuse", "pass"))
 def guided_bp_image(
     model: nn.Module, x: Tensor, y: Tensor, mask_input: bool = True, unguided: str = "refuse"
 ) -> Tensor:
@@ -140,8 +142,6 @@ def guided_bp_image(
     >>> guided_bp_image(MLP((784, 100, 10)), torch.rand(5, 1, 28, 28), torch.arange(5)).shape
     torch.Size([5, 1, 28, 28])
     """
-    if unguided not in ("refuse", "pass"):
-        raise ValueError(f"unguided: expected 'refuse' or 'pass', got {unguided!r}")
     picture, passed = guided_as_far(model, x, y, mask_input)
     if passed and unguided == "refuse":
         name, (kind, step) = next(iter(passed.items()))
@@ -161,7 +161,7 @@ def guided_as_far(
         start = ordinary(x).requires_grad_()
         entry = start.clone()
         origin = entry.grad_fn
-        with Guide() as guide:
+        with Guide() as guide, running("x", x):
             logits = model(entry)
         y = check_logits(logits, y)
         passed = {}

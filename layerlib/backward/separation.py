@@ -3,9 +3,12 @@
 import torch
 from torch import Tensor
 
+from layerlib._checks import checked, finite, numbers, whole_number
+
 BLOCK = 1024
 
 
+@checked(features=numbers, labels=numbers, neighbours=whole_number)
 def separation(features: Tensor, labels: Tensor, neighbours: int = 5) -> tuple[float, float]:
     """How separated classes are, by the cosine, in the space of the features: k-NN accuracy and silhouette.
 
@@ -48,9 +51,9 @@ def separation_of_each(features: Tensor, labels: Tensor, neighbours: int = 5) ->
     silhouettes : float64, shape (n,)
     kept : bool, shape (N,), which samples these are
     """
-    if labels.dtype != torch.int64 or labels.shape != features.shape[:1]:
+    if labels.dtype != torch.int64 or labels.shape != features.shape[:1] or not features.ndim:
         raise ValueError(
-            f"labels: expected int64 of shape ({len(features)},), one label per row of features, "
+            f"labels: expected int64 of shape {tuple(features.shape[:1])}, one label per row of features, "
             f"got {labels.dtype} {tuple(labels.shape)}"
         )
     units, kept = directions(features)
@@ -58,7 +61,7 @@ def separation_of_each(features: Tensor, labels: Tensor, neighbours: int = 5) ->
     classes, labels = labels.to(features.device)[kept].unique(return_inverse=True)
     if not 1 <= neighbours < len(units):
         raise ValueError(
-            f"neighbours: expected 1 to {len(units) - 1}, as {len(units)} samples have a direction, got {neighbours}"
+            f"neighbours: expected fewer than the {len(units)} samples with a direction in features, got {neighbours}"
         )
     if not 2 <= len(classes) < len(units):
         raise ValueError(
@@ -69,6 +72,7 @@ def separation_of_each(features: Tensor, labels: Tensor, neighbours: int = 5) ->
     return _knn_right(similar, labels, len(classes), neighbours), _silhouettes(units, labels, member), kept
 
 
+@checked(features=finite)
 def directions(features: Tensor) -> tuple[Tensor, Tensor]:
     """Rows scaled to length 1, and which rows have a direction at all.
 
@@ -86,16 +90,14 @@ def directions(features: Tensor) -> tuple[Tensor, Tensor]:
     Raises
     ------
     ValueError
-        if features have fewer than two dimensions or are not finite floating-point numbers
+        if features have fewer than two dimensions, are not finite floating-point numbers, or too large to be squared
     """
-    if features.ndim < 2 or not features.is_floating_point():
-        raise ValueError(
-            f"features: expected floating point of shape (N, …), got {features.dtype} {tuple(features.shape)}"
-        )
+    if features.ndim < 2:
+        raise ValueError(f"features: expected shape (N, …), got {tuple(features.shape)}")
     rows = features.detach().flatten(1).double()
-    if not rows.isfinite().all():
-        raise ValueError(f"features: {int((~rows.isfinite()).sum())} of {rows.numel()} values are not finite")
     norms = rows.norm(dim=1, keepdim=True)
+    if norms.isinf().any():
+        raise ValueError("features: expected numbers whose squares are finite, got larger ones")
     kept = norms > 1e-30
     return torch.where(kept, rows / norms, 0), kept[:, 0]
 

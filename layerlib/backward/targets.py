@@ -10,8 +10,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from layerlib._checks import check_batch, check_logits, names_of
-from layerlib._forward import differentiating, label_error, ordinary
+from layerlib._batches import check_batch, check_logits
+from layerlib._checks import checked, network, numbers, several_names
+from layerlib._forward import differentiating, label_error, ordinary, running
 from layerlib.layers._calls import Call, calls_of
 from layerlib.layers._names import bare, named_layers, weighted_layers
 
@@ -34,6 +35,7 @@ class LayerPass:
     target: Tensor
 
 
+@checked(model=network, x=numbers, y=numbers, names=several_names)
 def targets(model: nn.Module, x: Tensor, y: Tensor, names: Iterable[str] | None = None) -> dict[str, Tensor]:
     """Every layer's back-propagated target õ_l = ∂ℓ/∂z_l, per sample (Xie & Lai 2018, eqs. 3-4).
 
@@ -72,6 +74,7 @@ def targets(model: nn.Module, x: Tensor, y: Tensor, names: Iterable[str] | None 
     return {name: each.target for name, each in propagate(model, x, y, names).items()}
 
 
+@checked(model=network, x=numbers, y=numbers, names=several_names, order=numbers)
 def propagate(
     model: nn.Module, x: Tensor, y: Tensor, names: Iterable[str] | None = None, order: Tensor | None = None
 ) -> dict[str, LayerPass]:
@@ -91,9 +94,9 @@ def propagate(
     """
     model = bare(model)
     x, y = check_batch(model, x, y)
-    names = names if names is None else names_of(names)
     with differentiating(model):
-        calls, logits = calls_of(model, ordinary(x), _layers(model, names))
+        with running("x", x):
+            calls, logits = calls_of(model, ordinary(x), _layers(model, names))
         _check_calls(calls, len(x))
         error = label_error(logits.detach(), check_logits(logits, y))
         if order is not None:
@@ -117,12 +120,13 @@ def propagate(
 
 
 def _permutation(order: Tensor, samples: int) -> Tensor:
-    if order.shape != (samples,) or not torch.equal(order.sort().values.cpu(), torch.arange(samples)):
+    whole = not order.is_floating_point() and order.shape == (samples,)
+    if not whole or not torch.equal(order.sort().values.cpu(), torch.arange(samples)):
         raise ValueError(
             f"order: expected a permutation of 0 to {samples - 1}, one number per sample of x, got "
             f"{order.dtype} {tuple(order.shape)}"
         )
-    return order
+    return order.long()
 
 
 def _check_calls(calls: Mapping[str, Call], samples: int) -> None:

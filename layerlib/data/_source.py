@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset, TensorDataset
 
+from layerlib._checks import kind_of
 from layerlib.data._labels import joined_labels, split_labels
 from layerlib.data._samples import Given, Kept, Samples, per_sample
 from layerlib.data.splits import Split
@@ -166,6 +167,10 @@ def _mask(mask: Any, batch: object, given: Mapping, start: int, samples: int) ->
             raise ValueError(f"mask: expected a key of the batches, got {mask!r}")
         found = batch[mask]
     else:
+        if not callable(mask) and not _array(mask):
+            raise ValueError(
+                f"mask: expected a key of the batches, a function of one, or an array, got {kind_of(mask)}"
+            )
         found = mask(batch) if callable(mask) else mask[start : start + samples]
     if found is None:
         return None

@@ -8,6 +8,7 @@ from xml.etree import ElementTree
 import torch
 from torch import Tensor
 
+from layerlib._checks import checked, path, whole_number
 from layerlib.data._pictures import classes_in, pictures
 from layerlib.data.splits import Data, Split
 
@@ -40,6 +41,7 @@ COCO_FILES = (
 TRAIN_PER_CLASS, TEST_PER_CLASS = 96, 4
 
 
+@checked(root=path, size=whole_number)
 def voc2007(root: Path, size: int) -> Data:
     """Pascal VOC 2007 as a multi-label set: trainval to train, test to test, objects marked difficult not counted.
 
@@ -84,6 +86,7 @@ def voc2007(root: Path, size: int) -> Data:
     return _multi_label(parts, VOC_CLASSES, size)
 
 
+@checked(root=path, size=whole_number)
 def coco(root: Path, size: int) -> Data:
     """COCO 2014 as a multi-label set: train2014 to train, val2014 to test, objects in crowds counted too.
 
@@ -120,6 +123,7 @@ def coco(root: Path, size: int) -> Data:
     return _multi_label(parts, names[0], size)
 
 
+@checked(root=path, size=whole_number)
 def imagenet_folder(root: Path, size: int) -> Data:
     """A folder of pictures per class, laid out as ImageNet is; at most 96 pictures a class to train and 4 to test.
 
@@ -166,6 +170,7 @@ def imagenet_folder(root: Path, size: int) -> Data:
     return Data(*(_labelled(chosen, size) for chosen in (_ranked(train, 0, TRAIN_PER_CLASS), test)), tuple(classes))  # type: ignore[arg-type, call-arg]
 
 
+@checked(folder=path, size=whole_number)
 def class_folder(folder: Path, size: int) -> Split:
     """All pictures of a folder that has a folder for each class: see ``Split.from_folder``."""
     return _labelled(classes_in(folder)[1], size)

@@ -10,7 +10,7 @@ import torch
 from platformdirs import user_cache_path
 from torch import Tensor
 
-from layerlib._checks import did_you_mean, names_of
+from layerlib._checks import checked, did_you_mean, path, several_names, text, whole_number
 from layerlib.data._npz import UNREADABLE, from_npz
 from layerlib.data.folders import coco, imagenet_folder, voc2007
 from layerlib.data.scenes import make_scenes
@@ -26,6 +26,7 @@ SCENES = {
 FOLDERS = {"voc2007": voc2007, "coco": coco, "imagenet-folder": imagenet_folder}
 
 
+@checked(name=path, root=path, size=whole_number)
 def load(name: str | Path, root: str | Path | None = None, size: int | None = None) -> Data | Split:
     """A data set by name, or the reader's own from a ``.npz`` file.
 
@@ -62,8 +63,6 @@ def load(name: str | Path, root: str | Path | None = None, size: int | None = No
     """
     if str(name) in FOLDERS:
         size = 224 if size is None else size
-        if size < 1:
-            raise ValueError(f"size: expected at least 1 pixel, got {size}")
         return FOLDERS[str(name)](_folder(root), size)
     if size is not None:
         raise ValueError(f"size: expected none but for {list(FOLDERS)}, got {size} for {str(name)!r}")
@@ -87,6 +86,7 @@ def _folder(root: str | Path | None) -> Path:
     return Path(root or os.environ.get("LAYERLIB_DATA") or user_cache_path("layerlib"))
 
 
+@checked(name=text, root=path, part=text)
 def scene_sources(name: str, root: str | Path | None = None, part: str = "train") -> tuple[Split, Split]:
     """The digits and the articles that a set of scenes is made of, for ``make_scenes`` and ``fresh_scenes``.
 
@@ -111,6 +111,7 @@ def scene_sources(name: str, root: str | Path | None = None, part: str = "train"
     return digits, articles
 
 
+@checked(names=several_names)
 def label_vectors(names: Iterable[str]) -> Tensor:
     """Vectors of class names, near to one another where the names mean similar things.
 
@@ -132,7 +133,6 @@ def label_vectors(names: Iterable[str]) -> Tensor:
     with np.load(resources.files("layerlib") / "datasets" / "label_vectors.npz", allow_pickle=False) as file:  # type: ignore[arg-type]
         row = {str(name): i for i, name in enumerate(file["names"])}
         vectors = torch.from_numpy(file["vectors"])
-    names = names_of(names)
     for name in names:
         if name not in row:
             hint = did_you_mean(str(name), row)

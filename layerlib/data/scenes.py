@@ -5,12 +5,21 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from layerlib._checks import any_whole_number, checked, labelled, whole_number
 from layerlib.data.splits import Split
 
 CLASSES_PER_SOURCE = 10
 BATCH = 1024  # pictures at once: bounds the memory, and the indices stay in the cache
 
 
+@checked(
+    digits=labelled,
+    articles=labelled,
+    count=any_whole_number,
+    seed=any_whole_number,
+    size=whole_number,
+    most=any_whole_number,
+)
 def make_scenes(digits: Split, articles: Split, count: int, seed: int, size: int = 64, most: int = 5) -> Split:
     """Pictures of 1 to ``most`` objects, each a digit or an article, at random places; the brighter pixel wins.
 
@@ -57,6 +66,7 @@ def make_scenes(digits: Split, articles: Split, count: int, seed: int, size: int
     return Split(images.view(count, 1, size, size), labels)
 
 
+@checked(digits=labelled, articles=labelled, count=any_whole_number, size=whole_number, most=any_whole_number)
 def fresh_scenes(digits: Split, articles: Split, count: int, size: int = 64, most: int = 5) -> Callable[[int], Split]:
     """A training set that is another one in every epoch: a function from the epoch's number to its pictures.
 

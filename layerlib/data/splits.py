@@ -8,6 +8,18 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from layerlib._checks import (
+    any_whole_number,
+    as_tensor,
+    checked,
+    labelled,
+    numbers,
+    path,
+    place,
+    several_names,
+    whole_number,
+)
+
 
 @dataclass(frozen=True)
 class Split:
@@ -44,11 +56,15 @@ class Split:
                 f"got {self.labels.dtype} {tuple(self.labels.shape)}"
             )
         if len(self.labels) != len(self.images):
-            raise ValueError(f"labels: expected {len(self.images)}, one per image, got {len(self.labels)}")
+            raise ValueError(
+                f"labels: expected {len(self.images)}, one per image, got {len(self.labels)} "
+                f"for images {tuple(self.images.shape)}"
+            )
         if class_numbers and self.labels.min() < 0:
             raise ValueError(f"labels: expected class numbers from 0 up, got {self.labels.min().item()}")
 
     @classmethod
+    @checked(images=numbers, labels=numbers)
     def from_numpy(cls, images: np.ndarray, labels: np.ndarray | Sequence) -> "Split":
         """A split from arrays as they come.
 
@@ -69,6 +85,7 @@ class Split:
         return cls(images_of(np.asarray(images), "images"), labels_of(np.asarray(labels), "labels"))
 
     @classmethod
+    @checked(folder=path, size=whole_number)
     def from_folder(cls, folder: str | Path, size: int = 224) -> "Split":
         """A split from a folder with a folder of pictures for each class, numbered in the order of their names.
 
@@ -99,6 +116,7 @@ class Split:
         """The samples at ``index`` (a slice, a mask or a tensor of indices), again as a split."""
         return Split(self.images[index], self.labels[index])
 
+    @checked(device=place)
     def to(self, device: torch.device | str) -> "Split":
         """The same on another device.
 
@@ -112,6 +130,7 @@ class Split:
         """
         return Split(self.images.to(device), self.labels.to(device))
 
+    @checked(samples=any_whole_number, seed=any_whole_number)
     def holdout(self, samples: int, seed: int = 0) -> tuple["Split", "Split"]:
         """Two disjoint parts, each in the order it had.
 
@@ -139,7 +158,7 @@ class Split:
 
 def _tensor(value: Tensor | np.ndarray, name: str) -> Tensor:
     if isinstance(value, Tensor):
-        return value
+        return as_tensor(name, value)
     if not isinstance(value, np.ndarray) or value.dtype.kind not in "biuf":
         got = f"an array of {value.dtype}" if isinstance(value, np.ndarray) else type(value).__name__
         raise ValueError(f"{name}: expected a tensor or a numpy array of numbers, got {got}")
@@ -187,6 +206,10 @@ class Data:
     unlabelled: tuple[int, int] = (0, 0)
 
     def __post_init__(self):
+        for name in ("train", "test"):
+            labelled(name, getattr(self, name))
+        object.__setattr__(self, "classes", several_names("classes", self.classes))
+        _check_counts("unlabelled", self.unlabelled)
         train, test = (tuple(part.images.shape[1:]) for part in (self.train, self.test))
         if train != test:
             raise ValueError(f"test: expected images of the shape of those of train, {train}, got {test}")
@@ -205,6 +228,15 @@ class Data:
         return replace(self, train=self.train.to(device), test=self.test.to(device))
 
 
+def _check_counts(name: str, counts: tuple[int, int]) -> None:
+    if not isinstance(counts, tuple) or len(counts) != 2:
+        raise ValueError(f"{name}: expected two whole numbers, got {counts!r}")
+    for count in counts:
+        whole_number(name, count, 0)
+
+
 def class_count(*parts: Split) -> int:
     """The number of classes that the labels of ``parts`` speak of."""
+    for part in parts:
+        labelled("parts", part)
     return max(part.labels.shape[1] if part.labels.ndim == 2 else int(part.labels.max()) + 1 for part in parts)

@@ -9,8 +9,9 @@ from typing import Protocol
 import torch
 from torch import Tensor, fx, nn
 
-from layerlib._checks import as_tensor
-from layerlib._forward import evaluating
+from layerlib._batches import check_input
+from layerlib._checks import checked, kind_of, network, numbers
+from layerlib._forward import evaluating, running
 from layerlib.distributions._rules import Rule
 from layerlib.layers._names import named_layers
 
@@ -54,10 +55,13 @@ class EarlyExit(nn.Module):
     (torch.Size([5, 20]), torch.Size([5]))
     """
 
+    @checked(model=network)
     def __init__(self, model: nn.Module, probes: Probes, rule: Rule):
         super().__init__()
         if not callable(rule):
             raise ValueError(f"rule: expected a callable such as ConfidentRatio(s2, rho), got {rule!r}")
+        if not all(hasattr(probes, name) for name in ("names", "probability")):
+            raise ValueError(f"probes: expected classifiers of taps, such as LayerProbes, got {kind_of(probes)}")
         self.model, self.probes, self.rule = model, probes, rule
         self._graph, self._segments = _segments(model, tuple(probes.names))
 
@@ -74,6 +78,7 @@ class EarlyExit(nn.Module):
         """
         return self.exit(x)[0]
 
+    @checked(x=numbers)
     def exit(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Probabilities, and where each sample left.
 
@@ -85,10 +90,18 @@ class EarlyExit(nn.Module):
         -------
         probabilities : float, shape (N, K)
         taps : int64, shape (N,), the numbers of the taps, from 0
+
+        Raises
+        ------
+        ValueError
+            if the network does not run on ``x``, or numbers become infinite on the way
         """
         _check_hooks(self.model, self.probes.names)
-        x = as_tensor("x", x)
-        x = x.to(next(self.model.parameters(), x).device)
+        if not x.ndim:
+            raise ValueError("x: expected shape (N, …), got ()")
+        like = next(self.model.parameters(), x)
+        check_input(x, like, self.model)
+        x = x.to(like.device)
         walk = fx.Interpreter(self.model, graph=self._graph)
         # a segment needs the output of the tap before, and parameters that the forward reads by itself
         fixed = {
@@ -102,9 +115,12 @@ class EarlyExit(nn.Module):
             for number, (start, nodes, name) in enumerate(self._segments):
                 walk.env = fixed | {start: kept}
                 for node in nodes:
-                    walk.env[node] = walk.run_node(node)
+                    with running("x", x):
+                        walk.env[node] = walk.run_node(node)
                 kept = walk.env[nodes[-1]]
                 probabilities = self.probes.probability(name, kept)
+                if not probabilities.isfinite().all():
+                    raise ValueError(f"x: expected numbers that come out finite, got larger ones at {name!r}")
                 leaves = self._leaves(probabilities, last=number == len(self._segments) - 1)
                 staying = len(leaves) - int(leaves.sum())  # waits for a GPU once a tap
                 going_on, gone = leaves.int().argsort(stable=True).split([staying, len(leaves) - staying])

@@ -68,10 +68,10 @@ def as_features(features: Tensor | Features) -> Features:
     if isinstance(features, Features):
         return features
     features = as_tensor("features", features)
-    if features.ndim not in (2, 3) or not features.is_floating_point() or not features.shape[-2]:
+    if features.ndim not in (2, 3) or not features.is_floating_point() or not features.numel():
         raise ValueError(
-            "features: expected floats of shape (L, N, F) or (N, F) with at least one sample, "
-            f"got {features.dtype} {tuple(features.shape)}"
+            "features: expected floats of shape (L, N, F) or (N, F) with at least one sample, layer and "
+            f"feature, got {features.dtype} {tuple(features.shape)}"
         )
     pooled = features if features.ndim == 3 else features[None]
     return Features(pooled, None, None, (pooled.shape[2],) * len(pooled), pooled.device)

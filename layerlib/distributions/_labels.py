@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from layerlib._checks import as_tensor
+from layerlib._checks import as_tensor, numbers
 
 
 def probabilities_of(value: Tensor, name: str = "probabilities", layers: bool = False) -> Tensor:
@@ -23,12 +23,13 @@ def probabilities_of(value: Tensor, name: str = "probabilities", layers: bool = 
     return value
 
 
-def hot(labels: Tensor, predictions: Tensor) -> Tensor:
+def hot(labels: Tensor, predictions: Tensor, name: str = "probabilities") -> Tensor:
     """Which labels are positive, on the device of the predictions; ValueError unless each is 0 or 1, (N, K) as they."""
-    labels = as_tensor("labels", labels)
+    labels = numbers("labels", labels)
     if predictions.ndim < 2 or labels.shape != predictions.shape[-2:]:
         raise ValueError(
-            f"labels: expected the shape (N, K) of predictions {tuple(predictions.shape)}, got {tuple(labels.shape)}"
+            f"labels: expected the shape (N, K) of predictions {tuple(predictions.shape)}, "
+            f"got {tuple(labels.shape)}: one row for each of {name}"
         )
     labels = labels.to(predictions.device)
     positive = labels == 1
@@ -41,7 +42,7 @@ def targets_of(name: str, value: Tensor, samples: int, classes: int, soft: bool 
     """Targets (N, K): class numbers as one-hot rows; ValueError unless they are that, or in [0, 1], or not ``soft``."""
     if value is None:
         raise ValueError(f"{name}: expected labels with these features, got None")
-    value = as_tensor(name, value)
+    value = numbers(name, value)
     if value.shape == (samples,) and not value.is_floating_point() and value.dtype != torch.bool:
         low, high = (int(end) for end in value.aminmax()) if samples else (0, 0)
         if not 0 <= low <= high < classes:

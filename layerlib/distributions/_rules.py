@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from layerlib._checks import as_tensor, number, share
+from layerlib._checks import as_tensor, flag, number, share
 from layerlib.distributions._labels import probabilities_of
 
 TOLERANCE = 1e-6  # relative, so that 2/3 reaches 2/3 in float32 too; ratios of up to 1,000 labels differ by more
@@ -97,6 +97,7 @@ class ConfidentRatio:
     strict: bool = True
 
     def __post_init__(self):
+        flag("strict", self.strict)
         number("rho", self.rho, "a number above 0 and at most 1", lambda rho: 0 < rho <= 1)
         s1 = number("s1", self.s1, "a number in [0, 1)", lambda s1: 0 <= s1 < 1)
         number("s2", self.s2, f"a number from s1 = {s1} to 1", lambda s2: s1 <= s2 <= 1)

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import torch
 from torch import Tensor, nn
 
-from layerlib._checks import whole_number
+from layerlib._checks import kind_of, whole_number
 from layerlib._forward import evaluating
 from layerlib.distributions._features import pooled_features
 from layerlib.layers._channels import widths_of
@@ -20,6 +20,8 @@ class Taps:
         self, model: nn.Module, names: Sequence[str], classes: int, pool: int, heads: Mapping[str, str] | None
     ):
         self.pool = whole_number("pool", pool)
+        if not isinstance(heads, Mapping | None):
+            raise ValueError(f"heads: expected a mapping of taps to layers, got {kind_of(heads)}")
         self._layers, self.heads = named_layers(model, names), dict(heads or {})
         self.names = tuple(self._layers)
         self._heads = named_layers(model, self.heads.values(), "heads") if self.heads else {}

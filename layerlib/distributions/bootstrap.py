@@ -5,7 +5,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from layerlib._checks import whole_number
+from layerlib._checks import any_whole_number, checked, whole_number
 from layerlib.distributions._labels import hot
 from layerlib.distributions.scores import SCORES, exact_match, pair, scores, top_labels
 
@@ -20,6 +20,7 @@ class Difference(NamedTuple):
     high: float
 
 
+@checked(seed=any_whole_number)
 def paired_bootstrap(
     first: Tensor, second: Tensor, labels: Tensor, resamples: int = 1000, seed: int = 0
 ) -> dict[str, Difference]:

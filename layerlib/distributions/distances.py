@@ -12,13 +12,14 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from layerlib._checks import as_tensor, number, whole_number
+from layerlib._checks import above_zero, as_tensor, checked, from_zero, numbers, whole_number
 from layerlib.distributions import _transport as transport
 from layerlib.distributions._masses import check_masses, costs_of, distributions_of
 
 FINEST = 1e9  # times ε: beyond, the exponents of Sinkhorn's iterations are rounded by more than their tolerance
 
 
+@checked(scores=numbers)
 def label_distribution(scores: Tensor) -> Tensor:
     """Each row of scores divided by its sum (Cao et al. 2022, sec. 3.2).
 
@@ -41,9 +42,8 @@ def label_distribution(scores: Tensor) -> Tensor:
     tensor([[0.5000, 0.0000, 0.5000, 0.0000],
             [0.0000, 0.0000, 0.7500, 0.2500]])
     """
-    scores = as_tensor("scores", scores)
-    if scores.ndim < 1 or scores.shape[-1] == 0 or scores.is_complex():
-        raise ValueError(f"scores: expected real numbers of shape (..., K), got {scores.dtype} {tuple(scores.shape)}")
+    if scores.ndim < 1 or scores.shape[-1] == 0:
+        raise ValueError(f"scores: expected shape (..., K), got {tuple(scores.shape)}")
     mass = scores.detach().double()
     check_masses("scores", mass)
     mass = _about_one(mass, -1)  # the largest scores would overflow where they add
@@ -133,6 +133,7 @@ class Entropic(NamedTuple):
     error: Tensor
 
 
+@checked(epsilon=above_zero, max_iterations=whole_number, tolerance=from_zero)
 def sinkhorn(
     p: Tensor, q: Tensor, cost: Tensor, epsilon: float = 0.01, max_iterations: int = 1000, tolerance: float = 1e-6
 ) -> Entropic:
@@ -160,9 +161,6 @@ def sinkhorn(
     ValueError
         as ``wasserstein``, or if an option is not as above
     """
-    number("epsilon", epsilon, "a finite number above 0", lambda given: 0 < given < math.inf)
-    number("tolerance", tolerance, "a finite number of at least 0", lambda given: 0 <= given < math.inf)
-    whole_number("max_iterations", max_iterations)
 
     def solve(p: Tensor, q: Tensor, cost: Tensor) -> tuple[Tensor, Tensor]:
         if (largest := float(cost.max())) > FINEST * epsilon:
@@ -190,6 +188,7 @@ def chebyshev(p: Tensor, q: Tensor) -> Tensor:
     return (p - q).abs().amax(-1).to(dtype)
 
 
+@checked(floor=from_zero)
 def kl(p: Tensor, q: Tensor, floor: float = 0.0) -> Tensor:
     """Σ p ln(p / (q + floor)) of each row, in nats (Cao et al. 2022, fig. 5).
 
@@ -211,7 +210,6 @@ def kl(p: Tensor, q: Tensor, floor: float = 0.0) -> Tensor:
     ValueError
         as ``wasserstein``, or if ``floor`` is negative
     """
-    number("floor", floor, "a finite number of at least 0", lambda given: 0 <= given < math.inf)
     p, q, dtype = distributions_of(p, q)
     return _kl(p, q + floor).to(dtype)
 

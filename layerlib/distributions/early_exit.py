@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from layerlib._checks import as_tensor
+from layerlib._checks import as_tensor, checked, numbers
 from layerlib.distributions._exiting import EarlyExit
 from layerlib.distributions._labels import hot, probabilities_of
 from layerlib.distributions._rules import Confident, ConfidentRatio, confidence, confident_ratio, least
@@ -50,6 +50,7 @@ def exit_layers(probabilities: Tensor, s2: float, rho: float, s1: float = 0.5, s
     return first_exit(rule(probabilities_of(probabilities, layers=True)))
 
 
+@checked(leaves=numbers)
 def first_exit(leaves: Tensor) -> Tensor:
     """The first layer at which each sample may leave, the last where there is none.
 
@@ -70,6 +71,7 @@ def first_exit(leaves: Tensor) -> Tensor:
     return leaves.byte().argmax(-2).where(leaves.any(-2), leaves.shape[-2] - 1)
 
 
+@checked(values=numbers, layers=numbers)
 def at_exit(values: Tensor, layers: Tensor) -> Tensor:
     """``values[layers[i], i]`` for every sample i: what each sample leaves with.
 
@@ -88,11 +90,11 @@ def at_exit(values: Tensor, layers: Tensor) -> Tensor:
         if there is not one layer for each sample, or a number is none of a layer
     """
     values, layers = as_tensor("values", values), as_tensor("layers", layers)
-    if values.ndim < 2:
+    if values.ndim < 2 or not len(values):
         raise ValueError(f"values: expected shape (L, N, ...), got {tuple(values.shape)}")
     if layers.shape != values.shape[1:2] or layers.dtype != torch.int64:
         raise ValueError(
-            f"layers: expected int64 of shape {tuple(values.shape[1:2])}, one a sample, "
+            f"layers: expected int64 of shape {tuple(values.shape[1:2])}, one a sample of values, "
             f"got {layers.dtype} {tuple(layers.shape)}"
         )
     if len(layers) and not 0 <= int(layers.min()) <= int(layers.max()) < len(values):
@@ -102,6 +104,7 @@ def at_exit(values: Tensor, layers: Tensor) -> Tensor:
     return values[layers.to(values.device), torch.arange(len(layers), device=values.device)]
 
 
+@checked(scores=numbers, thresholds=numbers, values=numbers)
 def mean_at_exit(scores: Tensor, thresholds: Tensor, values: Tensor) -> Tensor:
     """Mean of ``values`` at the exit, for every threshold that the first layer's score must reach.
 
@@ -136,6 +139,8 @@ def mean_at_exit(scores: Tensor, thresholds: Tensor, values: Tensor) -> Tensor:
         raise ValueError(f"thresholds: expected shape (R,) without NaN, got {tuple(thresholds.shape)}")
     if values.shape not in ((layers, samples), (layers, 1)):
         raise ValueError(f"values: expected shape {(layers, samples)} or {(layers, 1)}, got {tuple(values.shape)}")
+    if values.is_floating_point() and not values.isfinite().all():
+        raise ValueError(f"values: {int((~values.isfinite()).sum())} of {values.numel()} are not finite")
     values = values.to(scores.device, torch.float64).expand(layers, samples)
     rising, order = least(thresholds).to(scores).sort()
     best = scores.nan_to_num(-torch.inf).cummax(-2).values[..., :-1, :]
@@ -182,6 +187,7 @@ def temperatures(probabilities: Tensor, labels: Tensor) -> Tensor:
     return ((coldest + hottest) / 2).exp()
 
 
+@checked(temperature=numbers)
 def calibrated(probabilities: Tensor, temperature: Tensor) -> Tensor:
     """Probabilities (L, N, K) with each layer's logits divided by its temperature (L,)."""
     probabilities, temperature = probabilities_of(probabilities, layers=True), as_tensor("temperature", temperature)

@@ -1,13 +1,21 @@
 """Linear classifiers on features, a sigmoid for each class: those of many layers trained side by side."""
 
-import math
 from collections.abc import Callable, Iterable, Sequence
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from layerlib._checks import as_tensor, number, whole_number
+from layerlib._checks import (
+    above_zero,
+    any_whole_number,
+    as_tensor,
+    checked,
+    from_zero,
+    function,
+    functions,
+    whole_number,
+)
 from layerlib.distributions._features import Features, as_features, bar
 from layerlib.distributions._labels import targets_of
 from layerlib.distributions._logistic import logistic_regression
@@ -51,13 +59,14 @@ class LinearProbes:
     torch.Size([3, 200, 10])
     """
 
+    @checked(classes=whole_number)
     def __init__(self, classes: int):
-        whole_number("classes", classes)
         self.classes = classes
         self.weight: Tensor | None = None
         self.bias: Tensor | None = None
 
     @torch.inference_mode(False)
+    @checked(penalty=above_zero)
     def fit(
         self,
         features: Tensor | Features,
@@ -89,7 +98,6 @@ class LinearProbes:
             if the targets are neither (N, K) in [0, 1] nor class numbers below K, ``penalty`` is not above 0, or the
             features are not finite
         """
-        number("penalty", penalty, "a finite number above 0", lambda given: 0 < given < math.inf)
         features, targets = self._given(features, targets)
         weight, bias = (t.zero_() for t in self._first_weights(features, seed=0))
         losses = torch.zeros(len(weight), dtype=torch.float64)
@@ -102,6 +110,16 @@ class LinearProbes:
 
     @torch.inference_mode(False)
     @torch.enable_grad()
+    @checked(
+        epochs=whole_number,
+        batch_size=whole_number,
+        rate=above_zero,
+        momentum=from_zero,
+        weight_decay=from_zero,
+        loss=function,
+        seed=any_whole_number,
+        callbacks=functions,
+    )
     def train(
         self,
         features: Tensor | Features,
@@ -143,17 +161,12 @@ class LinearProbes:
             as ``fit``, if ``epochs`` or ``batch_size`` is below 1, a number of the descent is negative or not finite,
             or the loss is not finite
         """
-        whole_number("epochs", epochs)
-        whole_number("batch_size", batch_size)
-        number("rate", rate, "a finite number above 0", lambda given: 0 < given < math.inf)
-        for name, value in (("momentum", momentum), ("weight_decay", weight_decay)):
-            number(name, value, "a finite number of at least 0", lambda given: 0 <= given < math.inf)
         features, targets = self._given(features, targets)
         parameters = [t.requires_grad_() for t in self._first_weights(features, seed)]
         self.weight, self.bias = (t.detach() for t in parameters)  # the same memory: callbacks see it change
         update = torch.optim.SGD(parameters, lr=rate, momentum=momentum, weight_decay=weight_decay)
         order = torch.Generator().manual_seed(seed)
-        callbacks, losses = tuple(callbacks), []
+        losses = []
         for callback in callbacks:
             callback(0, self)
         for epoch in bar(range(1, epochs + 1), progress, "epoch"):
@@ -193,8 +206,10 @@ class LinearProbes:
                 f"training, got {found[0]} with up to {found[1]}"
             )
         # piece by piece, for features that are in a file and larger than the memory of a GPU
-        pieces = [_linear(piece.to(self.weight.device), self.weight, self.bias) for piece in pooled.split(PIECE, 1)]  # type: ignore[arg-type]
+        pieces = [_linear(piece.to(self.weight), self.weight, self.bias) for piece in pooled.split(PIECE, 1)]  # type: ignore[arg-type]
         logits = torch.cat(pieces, 1)
+        if not logits.isfinite().all():
+            raise ValueError("features: expected finite numbers, got NaN or infinity, or what the probes make of them")
         return logits[0] if alone else logits
 
     def predict(self, features: Tensor | Features) -> Tensor:
@@ -223,6 +238,8 @@ class LinearProbes:
 
     def _given(self, features: Tensor | Features, targets: Tensor | None) -> tuple[Features, Tensor]:
         features = as_features(features)
+        if not all(layer.isfinite().all() for layer in features.pooled):  # layer by layer: they may be in a file
+            raise ValueError("features: expected finite numbers, got NaN or infinity")
         targets = targets_of("targets", features.labels if targets is None else targets, len(features), self.classes)  # type: ignore[arg-type]
         return features, targets.to(features.device, features.pooled.dtype)
 
@@ -243,7 +260,9 @@ def _check_finite(losses: Sequence[Tensor], first: int, rate: float) -> Tensor:
     found = torch.stack(list(losses)).cpu()
     for epoch, each in enumerate(found, start=first):
         if not each.isfinite().all():
-            raise ValueError(f"loss: not finite in epoch {epoch} ({each.tolist()}); lower rate from {rate}")
+            raise ValueError(
+                f"loss: not finite in epoch {epoch} ({each.tolist()}); lower rate from {rate}, or the scale of features"
+            )
     return found
 
 

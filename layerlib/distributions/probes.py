@@ -6,7 +6,21 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from layerlib._checks import as_tensor, first_parameter, number, whole_number
+from layerlib._checks import (
+    beside,
+    checked,
+    finite,
+    first_parameter,
+    functions,
+    kind_of,
+    labelled,
+    network,
+    number,
+    pixels,
+    several_names,
+    text,
+    whole_number,
+)
 from layerlib._room import room
 from layerlib.data.splits import Split
 from layerlib.distributions._features import Features, bar, fill
@@ -50,6 +64,7 @@ class LayerProbes:
     torch.Size([10, 2000, 20])
     """
 
+    @checked(model=network, names=several_names)
     def __init__(
         self,
         model: nn.Module,
@@ -71,6 +86,7 @@ class LayerProbes:
         """Of all probes, shape (probes, K)."""
         return self.linear.bias
 
+    @checked(split=labelled, batch_size=whole_number)
     def features(
         self, split: Split, batch_size: int = 500, memory: float = 2e9, progress: str | None = None
     ) -> Features:
@@ -90,7 +106,6 @@ class LayerProbes:
         -------
         Features, which go to ``fit`` and ``predict`` in place of the pictures
         """
-        whole_number("batch_size", batch_size)
         number("memory", memory, "a number of bytes from 0 up", lambda given: given >= 0)
         parameter, pooled, answers, end = first_parameter(self.model), None, [], 0
         count = -(-len(split) // batch_size)
@@ -132,6 +147,7 @@ class LayerProbes:
         """
         return self.linear.fit(*self._given(split, targets, progress), penalty=penalty, progress=progress)
 
+    @checked(callbacks=functions)
     def train(
         self,
         split: Split | Features,
@@ -179,6 +195,8 @@ class LayerProbes:
         ValueError
             if the features are of other taps, or of another pooling, than the probes were trained on
         """
+        if not isinstance(features, Features):
+            raise ValueError(f"features: expected what LayerProbes.features gives, got {kind_of(features)}")
         logits = self.linear.logits(features)
         if features.own is None:
             return logits
@@ -186,6 +204,7 @@ class LayerProbes:
         rows = [*probed, *(name for name in self.names if name not in probed)]
         return torch.cat([logits, features.own.to(logits.device)])[[rows.index(name) for name in self.names]]
 
+    @checked(batch_size=whole_number)
     def predict(self, images: Tensor | Features, batch_size: int = 500) -> Tensor:
         """Probability of each class at every tap.
 
@@ -200,11 +219,11 @@ class LayerProbes:
         """
         if isinstance(images, Features):
             return self.logits(images).sigmoid()
-        whole_number("batch_size", batch_size)
         self.linear.check_fitted()
-        images = as_tensor("images", images)
+        images = pixels("images", images)
         return torch.cat(list(map(self._probabilities, self._taps.read(images, batch_size))), 1)
 
+    @checked(name=text, output=finite)
     def probability(self, name: str, output: Tensor) -> Tensor:
         """What the probe of one tap makes of that tap's output.
 
@@ -225,16 +244,20 @@ class LayerProbes:
         self.linear.check_fitted()
         if name not in self.names:
             raise ValueError(f"name: expected one of the taps, {list(self.names)}, got {name!r}")
+        if output.ndim < 2:
+            raise ValueError(f"output: expected shape (n, …), got {tuple(output.shape)}")
         if name in self._taps.heads:
             return self._taps.answer(name, output).sigmoid()
         probed = self._taps.probed(len(self.bias))  # type: ignore[arg-type]
         if name not in probed:
             return output.sigmoid()
-        i, output = probed.index(name), output.to(self.weight.device)
+        i, output = probed.index(name), beside("output", output, self.weight)  # type: ignore[arg-type]
         pooled = self._taps.pooled(name, output)
         return F.linear(pooled, self.weight[i, :, : pooled.shape[1]], self.bias[i]).sigmoid()  # type: ignore[index]
 
     def _given(self, split: Split | Features, targets: Tensor | None, progress: str | None) -> tuple[Features, Tensor]:
+        if not isinstance(split, Features):
+            labelled("split", split)
         # before the network runs
         if targets is None:
             given = targets_of("labels", split.labels, len(split), self.classes, soft=False)  # type: ignore[arg-type]

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from layerlib._checks import as_tensor, number
+from layerlib._checks import above_zero, checked, floats, from_zero, numbers
 from layerlib.distributions._labels import probabilities_of
 from layerlib.distributions.early_exit import first_exit
 from layerlib.distributions.scores import exact_match
@@ -39,20 +39,19 @@ def confused_shares(probabilities: Tensor, labels: Tensor, threshold: float = 0.
     return layer.bincount(minlength=layers).double() / samples
 
 
+@checked(shares=floats)
 def largest_share(shares: Tensor) -> int | None:
     """The layer before the last that has the largest of the ``confused_shares``, shape (L,); None where all are 0.
 
     Where no sample is confused no layer has most of them, and the first would be named by mistake.
     """
-    earlier = as_tensor("shares", shares)
-    if earlier.ndim != 1 or not earlier.is_floating_point() or not (earlier >= 0).all():
-        raise ValueError(
-            f"shares: expected floats of at least 0, shape (L,), got {earlier.dtype} {tuple(earlier.shape)}"
-        )
-    earlier = earlier[:-1]
+    if shares.ndim != 1 or not len(shares) or not ((shares >= 0) & shares.isfinite()).all():
+        raise ValueError(f"shares: expected finite numbers of at least 0, shape (L,), got {tuple(shares.shape)}")
+    earlier = shares[:-1]
     return int(earlier.argmax()) if earlier.any() else None
 
 
+@checked(distances=numbers, baseline=numbers, near=from_zero, far=from_zero)
 def difficulty(distances: Tensor, baseline: Tensor, near: float = 0.2, far: float = 0.5) -> Tensor:
     """Kind of each sample by its distance to the target, layer by layer (Cao et al. 2022, sec. 6.5 and fig. 9).
 
@@ -80,7 +79,7 @@ def difficulty(distances: Tensor, baseline: Tensor, near: float = 0.2, far: floa
     ValueError
         if shapes or values are not as above
     """
-    if not 0 <= number("near", near, "a finite number") <= number("far", far, "a finite number"):
+    if near > far:
         raise ValueError(f"near, far: expected 0 <= near <= far, got {near} and {far}")
     w = _relative(distances, baseline)
     layers, third = len(w), len(w) // 3
@@ -91,6 +90,7 @@ def difficulty(distances: Tensor, baseline: Tensor, near: float = 0.2, far: floa
     return _kinds(easy=easy, hard=hard, confused=close.any(0) & (w[-1] > far))
 
 
+@checked(distances=numbers, baseline=numbers, rise=above_zero)
 def difficulty_by_thirds(distances: Tensor, baseline: Tensor, rise: float = 0.2) -> Tensor:
     """Kind of each sample beside the others, by its distance to the target (Cao et al. 2022, sec. 6.5 and fig. 9).
 
@@ -119,7 +119,6 @@ def difficulty_by_thirds(distances: Tensor, baseline: Tensor, rise: float = 0.2)
         if shapes or values are not as above, or there are no samples
     """
     w = _relative(distances, baseline)
-    number("rise", rise, "a finite number above 0", lambda given: 0 < given < float("inf"))
     if not w.shape[1]:
         raise ValueError("distances: expected at least one sample, got none")
     middle, last = w[2 * len(w) // 3].double(), w[-1].double()
@@ -130,11 +129,11 @@ def difficulty_by_thirds(distances: Tensor, baseline: Tensor, rise: float = 0.2)
 
 def _relative(distances: Tensor, baseline: Tensor) -> Tensor:
     """Distances (L, N) in units of the baseline; ValueError unless both are as they must be."""
-    distances, baseline = as_tensor("distances", distances), as_tensor("baseline", baseline)
-    if distances.ndim != 2 or len(distances) < 3 or not bool((distances >= 0).all()):
+    wrong = int((~((distances >= 0) & distances.isfinite())).sum())
+    if distances.ndim != 2 or len(distances) < 3 or wrong:
         raise ValueError(
             f"distances: expected values >= 0, shape (L, N) with L >= 3, got {tuple(distances.shape)} "
-            f"with {int((~(distances >= 0)).sum())} values that are negative or NaN"
+            f"with {wrong} values that are negative or NaN or infinite"
         )
     if baseline.shape not in ((), distances.shape[1:]) or not bool(((baseline > 0) & baseline.isfinite()).all()):
         raise ValueError(

@@ -4,12 +4,13 @@ import torch
 from sklearn.metrics import average_precision_score, f1_score, precision_recall_fscore_support
 from torch import Tensor
 
-from layerlib._checks import as_tensor, share, whole_number
+from layerlib._checks import checked, numbers, share, whole_number
 from layerlib.distributions._labels import hot, probabilities_of
 
 SCORES = ("accuracy", "cf1_top3", "of1_top3", "class_f1_top3", "cf1", "of1", "class_f1", "map")
 
 
+@checked(threshold=share)
 def exact_match(probabilities: Tensor, labels: Tensor, threshold: float = 0.5) -> Tensor:
     """Which samples have every label right, a label being predicted above ``threshold``; the mean is the accuracy.
 
@@ -29,10 +30,10 @@ def exact_match(probabilities: Tensor, labels: Tensor, threshold: float = 0.5) -
         if the shapes differ, a probability or the threshold is not in [0, 1], or a label not 0 or 1
     """
     probabilities = probabilities_of(probabilities)
-    share("threshold", threshold)
     return ((probabilities > threshold) == hot(labels, probabilities)).all(-1)
 
 
+@checked(count=whole_number)
 def top_labels(probabilities: Tensor, count: int = 3) -> Tensor:
     """The ``count`` most probable labels of each sample; of equal ones the first; all where there are fewer.
 
@@ -50,11 +51,11 @@ def top_labels(probabilities: Tensor, count: int = 3) -> Tensor:
         if a probability is not in [0, 1], or ``count`` no whole number from 1 up
     """
     probabilities = probabilities_of(probabilities)
-    whole_number("count", count)
     best = probabilities.argsort(dim=-1, descending=True, stable=True)[..., :count]
     return torch.zeros_like(probabilities, dtype=torch.bool).scatter_(-1, best, True)
 
 
+@checked(predicted=numbers)
 def f1_scores(predicted: Tensor, labels: Tensor) -> dict[str, float]:
     """The three F1 scores that are in use for multi-label predictions (Cao et al. 2022, sec. 6.2.2).
 
@@ -76,12 +77,11 @@ def f1_scores(predicted: Tensor, labels: Tensor) -> dict[str, float]:
     ValueError
         if the shapes differ, ``predicted`` is not boolean, or there are fewer than two classes
     """
-    predicted = as_tensor("predicted", predicted)
     if predicted.dtype != torch.bool:
         raise ValueError(f"predicted: expected a boolean tensor, got {predicted.dtype}")
     if predicted.ndim != 2 or predicted.shape[1] < 2:
         raise ValueError(f"predicted: expected shape (N, K) with at least two classes, got {tuple(predicted.shape)}")
-    truth, chosen = hot(labels, predicted).cpu().numpy(), predicted.cpu().numpy()
+    truth, chosen = hot(labels, predicted, "predicted").cpu().numpy(), predicted.cpu().numpy()
     precision, recall, f1, _ = precision_recall_fscore_support(truth, chosen, average=None, zero_division=0)
     both = precision.mean() + recall.mean()
     return {
@@ -109,12 +109,14 @@ def average_precision(probabilities: Tensor, labels: Tensor) -> Tensor:
         as ``exact_match``
     """
     probabilities = probabilities_of(probabilities)
+    if probabilities.ndim != 2:
+        raise ValueError(f"probabilities: expected shape (N, K), got {tuple(probabilities.shape)}")
     truth = hot(labels, probabilities)
     present = truth.any(0)
     precision = torch.full(present.shape, torch.nan, dtype=torch.float64)
     if present.any():
         found = average_precision_score(
-            truth[:, present].cpu().numpy(), probabilities[:, present].double().cpu().numpy(), average=None
+            truth[:, present].cpu().numpy(), probabilities[:, present].detach().double().cpu().numpy(), average=None
         )
         precision[present.cpu()] = torch.as_tensor(found, dtype=torch.float64)
     return precision.to(probabilities.device)
@@ -153,7 +155,7 @@ def pair(probabilities: Tensor, labels: Tensor, name: str = "probabilities") -> 
         raise ValueError(
             f"{name}: expected shape (N, K) with samples and at least two classes, got {tuple(probabilities.shape)}"
         )
-    positive = hot(labels, probabilities)
+    positive = hot(labels, probabilities, name)
     if not positive.any():
         raise ValueError("labels: expected at least one positive, got none")
-    return probabilities, positive
+    return probabilities.detach(), positive

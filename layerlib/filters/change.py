@@ -6,6 +6,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from layerlib._checks import above_zero as above
+from layerlib._checks import checked, floats
+
 
 @dataclass(frozen=True)
 class FilterChange:
@@ -34,6 +37,7 @@ class FilterChange:
 
 
 @torch.no_grad()
+@checked(before=floats, after=floats, threshold=above)
 def filter_change(before: Tensor, after: Tensor, threshold: float) -> FilterChange:
     """Change of a layer's filters from ``before`` to ``after`` (Hu et al. 2018, eqs. 1-3).
 
@@ -63,13 +67,15 @@ def filter_change(before: Tensor, after: Tensor, threshold: float) -> FilterChan
     (0.27, 1.0, 0.0, torch.Size([64]))
     """
     for name, weight in (("before", before), ("after", after)):
-        if weight.ndim < 2 or not weight.is_floating_point() or not weight.numel():
-            raise ValueError(f"{name}: expected float (filters, channels, …), got {weight.dtype} {tuple(weight.shape)}")
+        if weight.ndim < 2 or not weight.numel():
+            raise ValueError(f"{name}: expected shape (filters, channels, …), got {tuple(weight.shape)}")
         if not weight.isfinite().all():
             raise ValueError(f"{name}: expected finite weights, got NaN or infinity")
     if before.shape != after.shape:
         raise ValueError(f"after: expected the shape {tuple(before.shape)} of before, got {tuple(after.shape)}")
-    per_filter, significant, still = measure(before, after.to(before.device), [above_zero(threshold)])
+    per_filter, significant, still = measure(before, after.to(before.device), [threshold])
+    if not per_filter.isfinite().all():
+        raise ValueError("before, after: expected differences whose squares are finite, got larger ones")
     return FilterChange(per_filter.mean(), significant[0].mean(), still[0].mean(), per_filter, before[0].numel())
 
 

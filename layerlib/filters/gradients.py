@@ -8,8 +8,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils import parametrize
 
-from layerlib._checks import first_parameter
-from layerlib._forward import batches, ordinary
+from layerlib._checks import any_whole_number, checked, first_parameter, labelled, network, several_names
+from layerlib._forward import batches, ordinary, running
 from layerlib.data.splits import Split
 from layerlib.layers._calls import calls_of
 from layerlib.layers._names import bare, named_layers
@@ -36,6 +36,7 @@ class GradientSizes(NamedTuple):
 
 @torch.inference_mode(False)  # whatever the caller's mode
 @torch.enable_grad()
+@checked(model=network, names=several_names, batch=labelled, seed=any_whole_number)
 def gradient_sizes(model: nn.Module, names: str | Sequence[str], batch: Split, seed: int = 0) -> GradientSizes:
     """How large inputs, errors and gradients of the named layers are on one batch, as in a training step.
 
@@ -52,13 +53,16 @@ def gradient_sizes(model: nn.Module, names: str | Sequence[str], batch: Split, s
     Raises
     ------
     ValueError
-        for an unknown layer or one without a weight
+        for an unknown layer or one without a weight, or a batch that the network does not run on, or with other labels
+        than class numbers below the number of its outputs
 
     Examples
     --------
     >>> gradient_sizes(model, ["features.0", "features.28"], data.train[:64]).gradient.shape
     torch.Size([2])
     """
+    if batch.labels.ndim != 1:
+        raise ValueError(f"batch: expected class numbers as labels, got multi-hot {tuple(batch.labels.shape)}")
     model = twin_of(bare(model)).train()
     parameter = first_parameter(model)
     for each in model.parameters():
@@ -70,7 +74,10 @@ def gradient_sizes(model: nn.Module, names: str | Sequence[str], batch: Split, s
     with torch.random.fork_rng(), parametrize.cached():
         torch.manual_seed(seed)
         x = next(batches(batch.images, len(batch), parameter))
-        calls, logits = calls_of(model, x, layers)
+        with running("batch", x):
+            calls, logits = calls_of(model, x, layers)
+        if int(batch.labels.max()) >= logits.shape[1]:
+            raise ValueError(f"batch: expected class numbers below {logits.shape[1]}, got {int(batch.labels.max())}")
         loss = F.cross_entropy(logits, ordinary(batch.labels).to(logits.device), reduction="sum")
         # of a layer that runs several times, the last
         last = {call.name: call for call in calls.values()}

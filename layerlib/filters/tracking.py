@@ -8,7 +8,8 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
-from layerlib._checks import names_of, whole_number
+from layerlib._checks import above_zero as above
+from layerlib._checks import checked, mapping, names_of, network, several_names, whole_number
 from layerlib.filters.change import above_zero, measure
 from layerlib.filters.zeroing import layer
 from layerlib.layers._weights import weight_of
@@ -16,6 +17,14 @@ from layerlib.layers._weights import weight_of
 Threshold = float | Callable[[int], float]
 
 
+def _thresholds(argument: str, value: object) -> object:
+    for each in value.values() if isinstance(value, Mapping) else [value]:
+        if not callable(each):
+            above(argument, each)
+    return value
+
+
+@checked(model=network, names=several_names, every=whole_number, threshold=_thresholds)
 class FilterTracker:
     """Follows the filters of named layers while a network trains (Hu et al. 2018, sec. IV-B and C).
 
@@ -247,3 +256,9 @@ class FilterTracker:
         if name not in self.names:
             raise ValueError(f"name: expected one of the layers tracked, {list(self.names)}, got {name!r}")
         return self._sums[name] / len(self._steps) if self._steps else self._sums[name] * torch.nan
+
+
+# beside the class, whose text is part of the names of stored trainings
+FilterTracker.load_state_dict = checked(  # type: ignore[method-assign]
+    state=mapping("names", "thresholds", "every", "step", "copied_at", "steps", "rows", "copy", "sums")
+)(FilterTracker.load_state_dict)

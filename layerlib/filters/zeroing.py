@@ -1,12 +1,21 @@
 """Filters set to zero for a while, and what a network loses without them (Hu et al. 2018, sec. IV-E)."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 
 import torch
 from torch import Tensor, nn
 
-from layerlib._checks import first_parameter, names_of
+from layerlib._checks import (
+    checked,
+    first_parameter,
+    labelled,
+    network,
+    numbers,
+    several_names,
+    text,
+    whole_number,
+)
 from layerlib._forward import alone, evaluated
 from layerlib.data.splits import Split
 from layerlib.layers._names import bare, named_layers
@@ -14,6 +23,7 @@ from layerlib.layers._weights import rows_zeroed, weight_of
 
 
 @contextmanager
+@checked(model=network, name=text, also=several_names)
 def zeroed(model: nn.Module, name: str, filters: Sequence[int] | Tensor, also: Sequence[str] = ()) -> Iterator[None]:
     """Within the context ``filters`` of layer ``name`` are zero, weights and bias; afterwards as before, to the bit.
 
@@ -39,8 +49,8 @@ def zeroed(model: nn.Module, name: str, filters: Sequence[int] | Tensor, also: S
     >>> with zeroed(model, "features.28", [3, 17]):
     ...     error = error_rate(model, test)
     """
-    names = (name, *names_of(also))
-    layers = [layer(model, each) for each in names]
+    names = (name, *also)
+    layers = [layer(model, name), *(named_layers(model, each, "also")[each] for each in also)]
     counts = [len(weight_of(each, label)) for each, label in zip(layers, names, strict=True)]
     for count, label in zip(counts, names, strict=True):
         if count != counts[0]:
@@ -57,6 +67,7 @@ def zeroed(model: nn.Module, name: str, filters: Sequence[int] | Tensor, also: S
 
 
 @torch.no_grad()
+@checked(model=network, name=text, split=labelled, also=several_names, batch_size=whole_number)
 def accuracy_without(
     model: nn.Module,
     name: str,
@@ -90,6 +101,12 @@ def accuracy_without(
     """
     if split.labels.ndim != 1:
         raise ValueError(f"split: expected class numbers as labels, got multi-hot {tuple(split.labels.shape)}")
+    if not isinstance(choices, Iterable) or isinstance(choices, str):
+        raise ValueError(f"choices: expected choices of filters, got {choices!r}")
+    choices = [numbers("choices", each) for each in choices]
+    best = [whole_number("best", each) for each in (best if isinstance(best, Iterable) else [best])]
+    if not best:
+        raise ValueError("best: expected at least one number, got none")
     device = first_parameter(bare(model)).device
     right = torch.zeros(len(choices), len(best), dtype=torch.int64, device=device)
     parts = split.labels.to(right.device).split(batch_size)
@@ -109,7 +126,8 @@ def layer(model: nn.Module, name: str) -> nn.Module:
 
 
 def _rows(filters: Sequence[int] | Tensor, count: int) -> Tensor:
-    rows = torch.as_tensor(filters) if len(filters) else torch.empty(0, dtype=torch.int64)
+    rows = numbers("filters", filters)
+    rows = rows if rows.numel() else torch.empty(0, dtype=torch.int64)
     if rows.dtype == torch.bool and rows.shape == (count,):
         return rows.nonzero()[:, 0]
     whole = not rows.is_floating_point() and rows.dtype != torch.bool and rows.ndim == 1

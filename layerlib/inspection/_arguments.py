@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 import torch
 from torch import Tensor, nn
 
-from layerlib._checks import did_you_mean, first_parameter, kind_of, names_of
+from layerlib._checks import did_you_mean, first_parameter, kind_of, several_names
 from layerlib.data._samples import Samples
 from layerlib.inspection._lenses import QUANTITIES
 from layerlib.layers._names import bare
@@ -35,7 +35,7 @@ def instruments_of(instruments: str | Iterable[str] | None) -> tuple[str, ...]:
     """Names of the instruments asked for, in their order; all of them by default."""
     if instruments is None:
         return INSTRUMENTS
-    asked = names_of(instruments)
+    asked = several_names("instruments", instruments)
     for name in asked:
         if name not in INSTRUMENTS:
             hint = did_you_mean(str(name), INSTRUMENTS)

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor, nn
 
-from layerlib._checks import check_logits, in_short
+from layerlib._batches import check_logits
+from layerlib._checks import in_short
 from layerlib._forward import differentiating, label_error
 from layerlib._room import room
 from layerlib.data._samples import Given, Samples

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 import torch
 from torch import Tensor, nn
 
-from layerlib._checks import whole_number
+from layerlib._checks import any_whole_number, checked, function, size_in_bytes, whole_number
 from layerlib.data._source import gather
 from layerlib.inspection._arguments import earlier_weights, instruments_of, network_of, one_of
 from layerlib.inspection._pooling import POSITIONS, READS, Pooling
@@ -15,6 +15,7 @@ from layerlib.inspection._study import Study
 from layerlib.inspection.result import Inspection
 
 
+@checked(input=function, output=function, memory=size_in_bytes, batch_size=whole_number, seed=any_whole_number)
 @torch.inference_mode(False)  # gradients on, whatever the caller has switched off
 def inspect(
     model: nn.Module,
@@ -107,13 +108,8 @@ def inspect(
     """
     one_of("read", read, READS)
     one_of("position", position, POSITIONS)
-    if batch_size is not None:
-        whole_number("batch_size", batch_size)
-    if not memory > 0:
-        raise ValueError(f"memory: expected bytes above 0, got {memory}")
     asked, earlier = instruments_of(instruments), earlier_weights(before)
     model, like = network_of(model)
     samples = gather(data, model, input=input, mask=mask, memory=memory)
-    whole_number("seed", seed, least=None)
     study = Study(model, like, samples, Pooling(read, position), asked, output, memory, batch_size, seed)
     return study.inspected(layers, earlier)

@@ -11,6 +11,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
+from layerlib._checks import checked, path
 from layerlib.inspection import _keeping, _report
 from layerlib.inspection._intervals import Estimate, interval
 from layerlib.inspection._lenses import QUANTITIES
@@ -86,6 +87,7 @@ class Inspection:
 
         return figure(self)
 
+    @checked(path=path)
     def to_html(self, path: str | Path | None = None) -> str:
         """A page with the figure, the table, the reasons and what was read, which needs no other file.
 
@@ -99,6 +101,7 @@ class Inspection:
         """
         return _report.page(self, path)
 
+    @checked(path=path)
     def save(self, path: str | Path) -> None:
         """Write all of it to one file of plain arrays, for ``Inspection.load``.
 
@@ -106,9 +109,10 @@ class Inspection:
         ----------
         path : of the file, which becomes an ``.npz`` whatever its name
         """
-        _keeping.save(self, Path(path))
+        _keeping.save(self, path)
 
     @classmethod
+    @checked(path=path)
     def load(cls, path: str | Path) -> Inspection:
         """What ``save`` wrote.
 
@@ -127,7 +131,7 @@ class Inspection:
         FileNotFoundError
             if there is none
         """
-        return _keeping.load(Path(path))
+        return _keeping.load(path)
 
     @cached_property
     def low(self) -> dict[str, Tensor]:

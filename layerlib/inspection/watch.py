@@ -13,7 +13,7 @@ import pandas as pd
 import torch
 from torch import nn
 
-from layerlib._checks import did_you_mean, whole_number
+from layerlib._checks import checked, did_you_mean, function, mapping, whole_number
 from layerlib.data._source import gather
 from layerlib.inspection import _keeping
 from layerlib.inspection._arguments import INSTRUMENTS
@@ -59,6 +59,7 @@ class Watch:
     >>> watch.to_frame().query("quantity == 'distance'").pivot(index="step", columns="layer", values="value")
     """
 
+    @checked(every=whole_number)
     def __init__(self, model: nn.Module, data: object, every: int = 100, **options: Any):
         for name in options:
             if name not in OPTIONS:
@@ -66,8 +67,7 @@ class Watch:
                     f"options: expected some of {', '.join(OPTIONS)}, got {name!r}: "
                     f"{did_you_mean(name, OPTIONS) or 'inspect takes no such'}"
                 )
-        self.every = whole_number("every", every)
-        self.model, self.inspections, self.seconds = model, {}, 0.0
+        self.model, self.every, self.inspections, self.seconds = model, every, {}, 0.0
         self._step, self._began, self._logs = 0, time.perf_counter(), []
         sources = {name: options.pop(name) for name in ("input", "mask") if name in options}
         self._samples = gather(data, bare(model), **sources, memory=options.get("memory", 2e9))
@@ -101,6 +101,7 @@ class Watch:
         """Share of the time since the watch was made that inspections took."""
         return self.seconds / max(time.perf_counter() - self._began, 1e-9)
 
+    @checked(function=function)
     def log_to(self, function: Callable[[dict[str, float], int], object]) -> Watch:
         """Call ``function(numbers, step)`` after every inspection, and at once for those made so far.
 
@@ -153,6 +154,7 @@ class Watch:
             "before": dict(before.state_dict() if isinstance(before, nn.Module) else before),
         }
 
+    @checked(state=mapping("every", "step", "kept", "before"))
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Go on from ``state``, to be loaded together with the model's.
 

@@ -8,8 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from layerlib._checks import first_parameter, names_of
-from layerlib._forward import alone, as_written, batches, evaluating
+from layerlib._checks import checked, first_parameter, network, samples, several_names, whole_number
+from layerlib._forward import alone, as_written, batches, evaluating, running
 from layerlib.layers._calls import Call, recording
 from layerlib.layers._names import bare, named_layers
 
@@ -36,6 +36,7 @@ class Seen(Mapping):
 
 
 @contextmanager
+@checked(model=network, names=several_names)
 def capture(model: nn.Module, names: str | Iterable[str]) -> Iterator[Seen]:
     """Within the context, ``seen[name]`` is the output of layer ``name`` in the last forward pass.
 
@@ -66,14 +67,14 @@ def capture(model: nn.Module, names: str | Iterable[str]) -> Iterator[Seen]:
     >>> seen["linear1"].shape
     torch.Size([5, 100])
     """
-    layers, network, thread = named_layers(model, names), bare(model), threading.get_ident()
+    layers, inner, thread = named_layers(model, names), bare(model), threading.get_ident()
     seen = Seen(tuple(layers))
     calls: list[Call] = []  # of the pass that is being made
 
     def keep(call: Call) -> None:
         if not isinstance(call.output, Tensor):
             raise TypeError(
-                f"layer {call.name!r}: expected a tensor as its output, got {type(call.output).__name__}; "
+                f"names: expected layers that put out a tensor, got {type(call.output).__name__} of {call.name!r}; "
                 "name a layer inside it"
             )
         seen._kept[call.name] = call.output
@@ -97,14 +98,15 @@ def capture(model: nn.Module, names: str | Iterable[str]) -> Iterator[Seen]:
         return own[0] if own else None
 
     with ExitStack() as hooks:
-        hooks.enter_context(alone(network))
+        hooks.enter_context(alone(inner))
         hooks.enter_context(as_written(model))
-        hooks.callback(network.register_forward_pre_hook(forget).remove)
+        hooks.callback(inner.register_forward_pre_hook(forget).remove)
         hooks.enter_context(recording(layers, keep))
-        hooks.callback(network.register_forward_hook(give_back).remove)
+        hooks.callback(inner.register_forward_hook(give_back).remove)
         yield seen
 
 
+@checked(model=network, names=several_names, images=samples, batch_size=whole_number)
 @torch.inference_mode(False)  # so that the caller may take gradients of what is made of it
 @torch.no_grad()
 def passes(
@@ -115,11 +117,12 @@ def passes(
     Between two batches the network is as it was.
     """
     for x in batches(images, batch_size, first_parameter(bare(model))):
-        with capture(model, names) as seen, evaluating(model):
+        with capture(model, names) as seen, evaluating(model), running("images", x):
             final = model(x)
         yield final, seen
 
 
+@checked(model=network, names=several_names, images=samples, batch_size=whole_number)
 def outputs(
     model: nn.Module, names: str | Iterable[str], images: Tensor | np.ndarray, batch_size: int = 2000
 ) -> dict[str, Tensor]:
@@ -145,7 +148,6 @@ def outputs(
         as ``capture``; or if the network has no parameters, or ``images`` are neither a tensor nor an array, or are
         floats of another precision
     """
-    names = names_of(names)
     pieces: dict[str, list[Tensor]] = {name: [] for name in names}
     for _, seen in passes(model, names, images, batch_size):
         for name in names:

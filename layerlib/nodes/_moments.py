@@ -8,6 +8,8 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
+from layerlib._checks import as_tensor
+
 CACHED_VALUES = 1 << 17
 NARROWEST_OF_NODE = 1e-4
 NARROWEST_OF_RANGE = 1 / 4096
@@ -105,7 +107,9 @@ class Moments:
                 raise ValueError(f'bandwidth: expected "scott", "silverman", a number or a tensor, got "{rule}"')
             wanted = self.std * (factors[rule] * self.count.clamp(min=1)) ** -0.2
         else:
-            wanted = torch.as_tensor(rule, dtype=torch.float64, device=self.count.device)
+            if isinstance(rule, bool):
+                raise ValueError(f"bandwidth: expected a number, got {rule}")
+            wanted = as_tensor("bandwidth", rule, torch.float64).to(self.count.device)
             if not bool((wanted.isfinite() & (wanted > 0)).all()):
                 raise ValueError(f"bandwidth: expected finite values > 0, got {rule}")
             shape = (self.nodes, self.classes)

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 import torch
 from torch import Tensor
 
-from layerlib._checks import whole_number
+from layerlib._checks import checked, floats, kind_of, numbers, text, whole_number
 from layerlib.nodes._kde import Histograms, LogDensities, TooLarge
 from layerlib.nodes._moments import Moments, is_on, row_blocks
 
@@ -62,6 +62,7 @@ class NodeClassifiers:
 
     @classmethod
     @torch.no_grad()
+    @checked(z=floats, labels=numbers, classes=whole_number)
     def fit(
         cls,
         z: Tensor,
@@ -102,6 +103,7 @@ class NodeClassifiers:
 
     @classmethod
     @torch.no_grad()
+    @checked(classes=whole_number)
     def fit_batches(
         cls,
         batches: Iterable[tuple[Tensor, Tensor]],
@@ -130,6 +132,8 @@ class NodeClassifiers:
         ValueError
             as :meth:`fit`, and if the second pass does not bring the samples of the first
         """
+        if not isinstance(batches, Iterable) or isinstance(batches, str):
+            raise ValueError(f"batches: expected an iterable of (z, labels), got {batches!r}")
         if isinstance(batches, Iterator):
             raise ValueError("batches: expected an iterable that can be gone through twice, got an iterator")
         whole_number("classes", classes)
@@ -151,7 +155,7 @@ class NodeClassifiers:
             moments.update(z, labels)
             found = z.dtype
         if moments is None or not moments.count.sum():
-            raise ValueError("z: expected at least one sample, got none")
+            raise ValueError("batches, z: expected at least one sample, got none")
         if not moments.finite:
             raise ValueError("z: expected finite values with finite squares, got NaN, infinity or larger")
         widths = moments.bandwidth(bandwidth, found)
@@ -172,6 +176,7 @@ class NodeClassifiers:
             )
         return cls(moments, histograms, found)
 
+    @checked(z=floats, system=text)
     def predict(self, z: Tensor, system: str = "combined") -> Tensor:
         """Most probable class of each sample.
 
@@ -186,6 +191,7 @@ class NodeClassifiers:
         """
         return self.log_posterior(z, system).argmax(1)
 
+    @checked(z=floats, system=text)
     def log_posterior(self, z: Tensor, system: str = "combined") -> Tensor:
         """Log posterior of each class given the layer's nodes (Davel et al. 2020, eq. 11).
 
@@ -207,6 +213,7 @@ class NodeClassifiers:
             raise ValueError(f"system: expected one of {SYSTEMS}, got {system!r}")
         return self._log_posteriors(z, (system,))[0]
 
+    @checked(z=floats)
     def log_posteriors(self, z: Tensor) -> Tensor:
         """:meth:`log_posterior` of the three systems in one pass.
 
@@ -239,6 +246,7 @@ class NodeClassifiers:
         return (scores + self.log_prior).log_softmax(2)
 
     @torch.no_grad()
+    @checked(z=floats)
     def log_density(self, z: Tensor) -> Tensor:
         """Log density of each value at its node under each class: the continuous system.
 
@@ -253,6 +261,7 @@ class NodeClassifiers:
         return self._densities.at(self._values(z))
 
     @torch.no_grad()
+    @checked(z=floats, labels=numbers)
     def log_likelihood(self, z: Tensor, labels: Tensor) -> Tensor:
         """Mean log density of held-out samples under their own class.
 
@@ -330,7 +339,9 @@ def _check(z: Tensor, labels: Tensor, classes: int, nodes: int | None) -> tuple[
 def _checked(
     batches: Iterable[tuple[Tensor, Tensor]], classes: int, nodes: int | None, dtype: torch.dtype | None
 ) -> Iterator[tuple[Tensor, Tensor]]:
-    for z, labels in batches:
-        z, labels = _check(z, labels, classes, nodes)
+    for batch in batches:
+        if not isinstance(batch, (tuple, list)) or len(batch) != 2:
+            raise ValueError(f"batches: expected pairs (z, labels), got {kind_of(batch)}")
+        z, labels = _check(*batch, classes, nodes)
         nodes = z.shape[1]
         yield z if dtype is None else z.to(dtype), labels

@@ -9,7 +9,7 @@ from networks import Plain, picture_split
 from torch import nn
 
 from layerlib import inspect
-from layerlib._checks import check_logits
+from layerlib._batches import check_logits
 from layerlib._forward import alone, as_input, batches, evaluated, evaluating
 from layerlib.backward.guided import bp_image, guided_bp_image
 from layerlib.backward.targets import targets

@@ -108,7 +108,7 @@ def test_bad_widths_are_refused(widths):
 def test_unknown_options_are_refused():
     with pytest.raises(ValueError, match=r"activation: expected one of \['relu', 'sigmoid', 'tanh'\], got 'gelu'"):
         MLP((4, 3), activation="gelu")
-    with pytest.raises(ValueError, match="bias: expected 'first', 'all' or 'none', got True"):
+    with pytest.raises(ValueError, match="bias: expected one of 'first', 'all', 'none', got True"):
         MLP((4, 3), bias=True)
 
 
@@ -283,9 +283,9 @@ def test_convolutions_start_with_he_s_variance():
         ({"name": "resnet19"}, r"name: expected one of \['resnet18', .*got 'resnet19'"),
         ({"classes": 0}, "classes: expected a whole number from 1 up, got 0"),
         ({"channels": True}, "channels: expected a whole number from 1 up, got True"),
-        ({"width": 0}, "width: expected a positive factor, got 0"),
-        ({"width": float("nan")}, "width: expected a positive factor, got nan"),
-        ({"width": float("inf")}, "width: expected a positive factor, got inf"),
+        ({"width": 0}, "width: expected a finite number above 0, got 0"),
+        ({"width": float("nan")}, "width: expected a finite number above 0, got nan"),
+        ({"width": float("inf")}, "width: expected a finite number above 0, got inf"),
         (
             {"width": 0.5, "weights": "IMAGENET1K_V1"},
             "weights: IMAGENET1K_V1 .* width 1, 3 channels, .* got resnet18, 0.5, 3, 7",

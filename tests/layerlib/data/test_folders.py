@@ -357,7 +357,7 @@ def test_an_imagenet_folder_that_does_not_fit_is_refused(tmp_path):
 
 @pytest.mark.parametrize("name", ["voc2007", "coco", "imagenet-folder"])
 def test_a_size_below_one_is_refused_before_anything_is_read(tmp_path, name):
-    with pytest.raises(ValueError, match="size: expected at least 1 pixel, got 0"):
+    with pytest.raises(ValueError, match="size: expected a whole number from 1 up, got 0"):
         load(name, tmp_path, size=0)
 
 

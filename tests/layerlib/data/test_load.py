@@ -187,7 +187,7 @@ def test_one_name_has_one_vector():
         ("airplan", r"names: no vector of 'airplan' \(did you mean airplane or aeroplane"),
         ("sandal", r"names: no vector of 'sandal' \(did you mean Sandal"),
         ("qqqq", "names: no vector of 'qqqq'; expected class names of VOC, COCO or the scenes"),
-        (3, r"names: no vector of 3 \(did you mean 3\?\); expected class names"),
+        (3, r"names: expected one name or several, got int"),
     ],
 )
 def test_a_name_without_a_vector_is_refused_with_the_closest(name, message):
@@ -439,7 +439,7 @@ def test_a_file_of_one_split_is_a_split(save):
     assert np.array_equal(part.images.numpy(), images.transpose(0, 3, 1, 2))
     own = Split.from_numpy(images, [1, 0] * 3)
     assert torch.equal(own.images, part.images) and torch.equal(own.labels, part.labels)
-    with pytest.raises(ValueError, match=r"^labels: expected whole numbers .* got float64"):
+    with pytest.raises(ValueError, match=r"^labels: expected whole numbers .* got float32"):
         Split.from_numpy(images, [0.5] * 6)
 
 

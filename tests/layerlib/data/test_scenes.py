@@ -1,6 +1,7 @@
 """Scenes: what the labels say is in the picture, and nothing else is."""
 
 from collections import Counter
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -214,10 +215,10 @@ def test_whole_scenes_are_made_of_the_whole_sets(monkeypatch):
 
     monkeypatch.setattr(data, "load", small)
     made = honest("scenes", "somewhere")
-    assert asked == [("mnist", "somewhere"), ("fashion_mnist", "somewhere")]
+    assert asked == [("mnist", Path("somewhere")), ("fashion_mnist", Path("somewhere"))]
     assert (len(made.train), len(made.test)) == (50_000, 10_000) and len(made.classes) == 20
     digits, articles = scene_sources("scenes", "there", "test")
-    assert asked[2:] == [("mnist", "there"), ("fashion_mnist", "there")]
+    assert asked[2:] == [("mnist", Path("there")), ("fashion_mnist", Path("there"))]
     assert torch.equal(digits.images, honest("mnist-mini").test.images)
     assert torch.equal(articles.images, honest("fashion-mini").test.images)
 

@@ -532,7 +532,7 @@ def test_a_negative_floor_raises():
         (torch.tensor([[1.0, -1e-3]]), "scores: expected finite numbers of at least 0, got -0.001"),
         (torch.tensor([[1.0, torch.inf]]), "scores: expected finite numbers of at least 0, got inf"),
         (torch.tensor([[1.0, torch.nan]]), "scores: expected finite numbers of at least 0, got nan"),
-        (torch.tensor(1.0), r"scores: expected real numbers of shape \(..., K\)"),
+        (torch.tensor(1.0), r"scores: expected shape \(..., K\)"),
     ],
 )
 def test_bad_scores_raise(scores, message):

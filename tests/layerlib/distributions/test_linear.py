@@ -150,7 +150,7 @@ def test_by_the_papers_schedule_small_features_stay_far_from_their_optimum():
             r"features: expected floats of shape \(L, N, F\) or \(N, F\) with at least",
         ),
         (torch.ones(5, 2).long(), torch.arange(5) % 3, r"features: expected floats .*, got torch.int64 \(5, 2\)"),
-        (torch.rand(0, 2), torch.arange(0), r"features: expected floats .* at least one sample, got .* \(0, 2\)"),
+        (torch.rand(0, 2), torch.arange(0), r"features: expected floats .* at least one sample,.* got .* \(0, 2\)"),
         ("features", torch.arange(5) % 3, "features: expected a tensor or an array of numbers, got str"),
         (torch.rand(5, 2), None, "targets: expected labels with these features, got None"),
         (torch.rand(5, 2), torch.arange(5), "targets: expected class numbers 0 to 2, got 0 to 4"),
@@ -175,7 +175,7 @@ def test_features_that_are_not_finite_are_refused(bad):
     x[3, 1] = bad
     with pytest.raises(ValueError, match="features: expected finite numbers"):
         LinearProbes(CLASSES).fit(x, torch.arange(5) % 3)
-    with pytest.raises(ValueError, match="loss: not finite in epoch 1"):
+    with pytest.raises(ValueError, match="features: expected finite numbers"):
         LinearProbes(CLASSES).train(x, torch.arange(5) % 3)
 
 

@@ -543,7 +543,7 @@ def test_the_network_is_not_changed_not_even_by_what_fails():
     with pytest.raises(ValueError, match=r"classes: expected \(3,\), what the network puts out, got 4"):
         LayerProbes(model, NAMES, 4).train(split, torch.zeros(50, 4))
     assert_unchanged(model, before)
-    with pytest.raises(RuntimeError):
+    with pytest.raises(ValueError, match="^images: expected samples that the network runs on"):
         ours.features(pictures(10, side=4))
     assert_unchanged(model, before)
 

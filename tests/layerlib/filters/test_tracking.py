@@ -213,7 +213,7 @@ def test_measuring_never_waits_for_the_device():
         (dict(names=[]), "names: expected at least one layer"),
         (dict(every=0), "every: expected a whole number from 1 up, got 0"),
         (dict(every=2.5), "every: expected a whole number from 1 up, got 2.5"),
-        (dict(threshold=0.0), "threshold: expected a number above 0"),
+        (dict(threshold=0.0), "threshold: expected a finite number above 0"),
         (dict(threshold={}), "threshold: expected at least one, got none"),
     ],
 )

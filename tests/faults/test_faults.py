@@ -1,0 +1,152 @@
+"""Bad values for every argument of the public surface, which is enumerated: no answer that is wrong, no obscure error.
+
+The printed table (``pytest -m faults -s``) says how many calls of each name became what; ``calling`` says what that is.
+"""
+
+import inspect
+import os
+from collections import Counter
+from fnmatch import fnmatch
+from types import FunctionType
+
+import numpy as np
+import pytest
+import recipes_data
+import recipes_distributions
+import recipes_layers
+import surface
+import torch
+from calling import Recipe, outcome, outcomes, plan, table
+from kinds import Fault
+
+import layerlib
+from layerlib._checks import finite
+
+RECIPES = [*recipes_data.RECIPES, *recipes_distributions.RECIPES, *recipes_layers.RECIPES]
+# pattern of names -> why they are not called here
+EXCLUDED = {
+    "layerlib.data.folders.voc2007": "needs the original tree, which it would download: tests/layerlib/data",
+    "layerlib.data.folders.coco": "needs the original tree: tests/layerlib/data",
+    "layerlib.data.folders.imagenet_folder": "needs a tree of train and val: tests/layerlib/data",
+    "layerlib.palette.*": "draws on axes that figures made",
+    "layerlib.models.ResidualConv2d*": "a torch.nn.Conv2d, with its arguments and errors",
+}
+# classes whose objects the functions give back: nobody makes one
+GIVEN = (
+    "layerlib.backward.targets.LayerPass",
+    "layerlib.distributions._features.Features",
+    "layerlib.distributions.bootstrap.Difference",
+    "layerlib.distributions.distances.Entropic",
+    "layerlib.filters.change.FilterChange",
+    "layerlib.inspection.result.Inspection",
+    "layerlib.filters.gradients.GradientSizes",
+    "layerlib.layers.capture.Seen",
+    "layerlib.nodes.classifiers.NodeClassifiers",
+)
+
+
+def arguments(public: object) -> set[str]:
+    """The arguments of a function or class that a caller gives one by one."""
+    try:
+        given = inspect.signature(public).parameters.items()
+    except ValueError:
+        return set()
+    return {name for name, each in given if name not in ("self", "cls")}
+
+
+def public_names() -> dict[str, set[str]]:
+    """Every public name that takes arguments, with these: ``__all__`` of layerlib, and its classes' methods."""
+    values = [getattr(layerlib, name) for name in layerlib.__all__]
+    found = {name: arguments(value) for each in values for name, value in surface.with_members(each)}
+    return {name: taken for name, taken in found.items() if taken}
+
+
+def excluded(name: str) -> bool:
+    return name in GIVEN or any(fnmatch(name, pattern) for pattern in EXCLUDED)
+
+
+def test_every_public_name_has_a_recipe_or_a_reason_why_not():
+    made = {recipe.name for recipe in RECIPES}
+    assert not [name for name in public_names() if name not in made and not excluded(name)]
+    assert not [name for name in made if excluded(name)]
+
+
+@pytest.mark.parametrize("recipe", RECIPES, ids=lambda recipe: recipe.name)
+def test_a_recipe_gives_every_argument_a_valid_value(recipe):
+    taken = arguments(recipe.public)
+    assert taken <= recipe.arguments().keys() | recipe.without.keys()
+    assert all(reason for reason in (*recipe.without.values(), *recipe.fine.values()))
+    planned = {(argument, fault.name) for argument, fault in plan(recipe)}
+    assert recipe.fine.keys() <= planned
+
+
+@pytest.mark.faults
+def test_bad_values_are_refused_by_name_or_answered_as_documented(capfd):
+    found = outcomes(RECIPES)
+    with capfd.disabled():
+        print(f"\n{table(found)}")
+    kinds = Counter(each.kind for each in found)
+    assert kinds.total() >= 2000
+    assert not [each for each in found if each.kind in ("silent", "hung", "crashed")]
+    assert kinds["obscure"] <= 0.01 * kinds.total(), [each for each in found if each.kind == "obscure"]
+
+
+def mean(values: torch.Tensor) -> torch.Tensor:
+    """A function that is right, planted wrong in several ways below."""
+    values = finite("values", values)
+    if values.ndim != 1 or not len(values):
+        raise ValueError(f"values: expected shape (N,), got {tuple(values.shape)}")
+    return values.double().mean()
+
+
+def planted(call: FunctionType) -> Counter:
+    recipe = Recipe(f"{__name__}.mean", call, lambda: {"values": torch.tensor([0.5, 1.5])})
+    return Counter(each.kind for each in outcomes([recipe], patience=3))
+
+
+def test_the_suite_calls_a_sound_function_sound():
+    assert planted(mean).keys() <= {"refused", "right"}
+
+
+def test_the_suite_catches_a_silent_function():
+    assert planted(lambda values: torch.as_tensor(np.nanmean(np.asarray(values, dtype=float))))["silent"]
+    assert planted(lambda values: torch.zeros(()))["silent"]
+
+
+def test_the_suite_catches_an_obscure_function():
+    def obscure(values):
+        try:
+            return mean(values)
+        except ValueError:
+            raise ValueError("something is wrong") from None
+
+    assert planted(obscure)["obscure"] == planted(mean)["refused"]
+    assert planted(lambda values: [][values])["obscure"]
+
+
+def test_the_suite_survives_a_function_that_hangs_or_dies():
+    def hangs(values):
+        while isinstance(values, str):
+            pass
+        return mean(values)
+
+    def dies(values):
+        return os._exit(1) if isinstance(values, str) else mean(values)
+
+    assert planted(hangs)["hung"] == 1
+    assert planted(dies)["crashed"] == 1
+
+
+def test_an_error_names_its_argument_or_the_one_that_does_not_fit_it():
+    def told(message):
+        def call(values):
+            raise ValueError(message)
+
+        recipe = Recipe(f"{__name__}.mean", call, lambda: {"values": torch.ones(2), "labels": torch.ones(2)})
+        recipe = Recipe(recipe.name, lambda values, labels: call(values), recipe.arguments)
+        return outcome(recipe, "values", Fault("text", "abc")).kind
+
+    assert told("values: expected numbers") == "refused"
+    assert told("labels: expected one for each of values") == "refused"
+    assert told("labels: expected whole numbers") == "obscure"
+    assert told("expected numbers as values") == "obscure"
