@@ -3,10 +3,12 @@
 from typing import NamedTuple
 
 import numpy as np
-from scipy.stats import rankdata, spearmanr, t
+import torch
+from scipy.stats import spearmanr, t
 from torch import Tensor
 
 from layerbook.analysis.contrast import bootstrap_mean
+from layerbook.analysis.intervals import rank_correlation
 
 
 class Stratification(NamedTuple):
@@ -71,7 +73,7 @@ def stratification(change: np.ndarray, blocks: int = 10) -> Stratification:
     ValueError
         if there are fewer than 2 layers or blocks, or fewer snapshots than blocks, or a value is NaN
     """
-    change = np.asarray(change, dtype=float)
+    change = np.ascontiguousarray(change, dtype=float)
     if change.ndim != 2 or change.shape[1] < 2 or not 2 <= blocks <= len(change):
         raise ValueError(
             f"change: expected (snapshots, layers), at least {blocks} snapshots (blocks) and 2 layers, "
@@ -79,11 +81,7 @@ def stratification(change: np.ndarray, blocks: int = 10) -> Stratification:
         )
     if np.isnan(change).any():
         raise ValueError(f"change: {np.isnan(change).sum()} of {change.size} are NaN")
-    ranks = rankdata(change, axis=1)
-    ranks -= ranks.mean(1, keepdims=True)
-    depth = np.arange(change.shape[1]) - (change.shape[1] - 1) / 2
-    scale = np.sqrt(np.square(ranks).sum(1) * np.square(depth).sum())
-    correlation = np.divide(ranks @ depth, scale, out=np.zeros(len(change)), where=scale > 0)
+    correlation = rank_correlation(range(change.shape[1]), torch.from_numpy(change)).numpy()
     starts = np.linspace(0, len(change), blocks, endpoint=False).astype(int)
     means = np.add.reduceat(correlation, starts) / np.diff(starts, append=len(change))
     half = t.ppf(0.975, blocks - 1) * means.std(ddof=1) / np.sqrt(blocks)
