@@ -36,22 +36,29 @@ def perplexity_draws(active: Tensor, labels: Tensor, rounds: int = 200, seed: in
     if samples.min() < 4:
         raise ValueError(f"labels: expected at least four samples a class, got {samples.tolist()}")
     cap = samples.double().log()
-    drawn = torch.stack([_halves(layer, labels, samples, rounds, seed) for layer in active], 1)
+    halves = _halves(labels, rounds, seed)
+    drawn = torch.stack([_shares(layer, labels, samples, halves) for layer in active], 1)
     whole = layer_perplexity(active, labels).log() / cap
     return ((drawn - drawn.mean(0) + whole) * cap).exp()
 
 
-def _halves(active: Tensor, labels: Tensor, samples: Tensor, rounds: int, seed: int) -> Tensor:
-    """ln P / ln N_c of random halves of every class at one layer, shape (rounds, C)."""
-    random, labels, size = np.random.default_rng(seed), labels.numpy(), samples.numpy() // 2
+def _halves(labels: Tensor, rounds: int, seed: int) -> np.ndarray:
+    """Random halves of every class, one draw a row: indices of samples, class after class."""
+    random = np.random.default_rng(seed)
+    members = [(labels == c).nonzero()[:, 0].numpy() for c in range(int(labels.max()) + 1)]
+    return np.stack(
+        [np.concatenate([random.permutation(each)[: len(each) // 2] for each in members]) for _ in range(rounds)]
+    )
+
+
+def _shares(active: Tensor, labels: Tensor, samples: Tensor, halves: np.ndarray) -> Tensor:
+    """ln P / ln N_c of some halves of every class at one layer, shape (rounds, C)."""
+    size, rows = samples.numpy() // 2, np.arange(len(halves))[:, None]
     words = np.packbits(active.numpy(), axis=1)
     pattern = np.unique(words.view(f"V{words.shape[1]}").ravel(), return_inverse=True)[1]
-    distinct, group = np.unique(pattern * len(size) + labels, return_inverse=True)
-    members = [np.flatnonzero(labels == c) for c in range(len(size))]
-    found = np.empty((rounds, len(size)))
-    for draw in found:
-        half = np.concatenate([random.permutation(each)[: len(each) // 2] for each in members])
-        n = np.bincount(group[half], minlength=len(distinct))
-        n_ln_n = np.bincount(distinct % len(size), xlogy(n, n), minlength=len(size))
-        draw[:] = (np.log(size) - n_ln_n / size) / np.log(size)
-    return torch.from_numpy(found)
+    distinct, group = np.unique(pattern * len(size) + labels.numpy(), return_inverse=True)
+    # every draw counts in a block of its own
+    n = np.bincount((rows * len(distinct) + group[halves]).ravel(), minlength=len(rows) * len(distinct))
+    classes = rows * len(size) + distinct % len(size)
+    n_ln_n = np.bincount(classes.ravel(), xlogy(n, n), minlength=len(rows) * len(size)).reshape(len(rows), -1)
+    return torch.from_numpy((np.log(size) - n_ln_n / size) / np.log(size))
