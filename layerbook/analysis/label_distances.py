@@ -81,7 +81,7 @@ def rougher(first: Tensor, last: Tensor, of: str) -> Part:
     """
     moves = max(first.mean(), last.mean()) >= STILL
     still = "" if moves else f"neither moves by {STILL}"
-    return _by_ratio(above, f"{of}, first by last", first, last, 2, still, strict=True)
+    return _by_ratio(above, f"first by last tap in {of}", first, last, 2, still, strict=True)
 
 
 def steadied(courses: Mapping[str, Sequence[Tensor]], of: str, unsettled: str = "") -> tuple[Part, Part]:
@@ -97,8 +97,8 @@ def steadied(courses: Mapping[str, Sequence[Tensor]], of: str, unsettled: str = 
     still = "" if plain.mean() >= STILL else f"the plain SD is {plain.mean():.4f}, below {STILL}"
     empty = unsettled or still
     return (
-        _by_ratio(above, f"{of}, batch norm by plain", moved["batch norm"], plain, 0.5, empty, strict=True),
-        _by_ratio(below, f"{of}, auxiliary loss by plain", moved["auxiliary loss"], plain, 0.5, empty),
+        _by_ratio(above, f"batch norm by plain at {of}", moved["batch norm"], plain, 0.5, empty, strict=True),
+        _by_ratio(below, f"auxiliary loss by plain at {of}", moved["auxiliary loss"], plain, 0.5, empty),
     )
 
 
@@ -127,7 +127,7 @@ def some_confused(kinds: Tensor, of: str) -> Part:
     kinds : of ``difficulty_by_thirds``, shape (trials, N)
     """
     share = (kinds == KINDS.index("confused")).double().mean()
-    return above(f"{of}, confused", share, 0, strict=True, form=".1%")
+    return above(f"confused in {of}", share, 0, strict=True, form=".1%")
 
 
 def gains_over_best(trials: Sequence[ExitTrial], answers: Tensor, metrics: Mapping[str, str], of: str) -> list[Part]:
