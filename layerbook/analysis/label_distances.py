@@ -165,7 +165,7 @@ def _by_ratio(
     test: Callable[..., Part], text: str, over: Tensor, under: Tensor, threshold: float, empty: str, **more: bool
 ) -> Part:
     """A test of the ratio of two means over trials, with an interval where there are several trials."""
-    pair = torch.stack([over, under]).double().cpu()
+    pair = torch.stack([over.cpu(), under.cpu()]).double()
     value = pair[0].mean() / pair[1].mean()
     several = len(over) > 1 and bool(value.isfinite())
     ends = bootstrap(pair[..., None], _ratio).ends if several else None
