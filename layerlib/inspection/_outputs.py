@@ -1,4 +1,4 @@
-"""Logits among what a network puts out, and whether they are logits at all."""
+"""Logits among what a network puts out, whether they are logits at all, and how often they are right."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from layerlib._checks import in_short
+from layerlib._forward import wrong
+from layerlib.inspection._intervals import Estimate, Resampling
 
 
 def logits_of(final: object, samples: int, output: Callable | None = None) -> object:
@@ -80,3 +82,23 @@ def two_columns(logits: Tensor) -> Tensor:
 def squashed(outputs: Tensor) -> bool:
     """Whether all that a network puts out is in [0, 1], as behind a sigmoid, and not all of it 0."""
     return outputs.numel() > 0 and bool(((outputs >= 0) & (outputs <= 1)).all() & (outputs > 0).any())
+
+
+def accuracy(outputs: Tensor, labels: Tensor, resampling: Resampling) -> Estimate:
+    """Of the network itself; NaN where it does not put out a finite number for each class.
+
+    Parameters
+    ----------
+    outputs : of the network, shape (N, K)
+    labels : class numbers as the network has them, shape (N,), or multi-hot
+    """
+    classes = labels.shape[1] if labels.ndim == 2 else int(labels.max()) + 1
+    if squashed(outputs) and (labels.ndim == 2 or outputs.shape[1] == 1):
+        outputs = outputs - 0.5  # of probabilities, where a logit would be 0
+    outputs = two_columns(outputs) if labels.ndim == 1 else outputs
+    given = outputs.shape[1]
+    fits = given > 1 and (given >= classes if labels.ndim == 1 else given == classes)
+    if not fits or not bool(outputs.isfinite().all()):
+        return Estimate(torch.nan)
+    missed = wrong(outputs, labels).double()
+    return Estimate(1 - missed.mean().item(), resampling.mean(1 - missed).cpu().float())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import torch
@@ -13,24 +13,13 @@ from layerlib._checks import in_short
 from layerlib._forward import differentiating, label_error
 from layerlib._room import room
 from layerlib.data._samples import Given, Samples
+from layerlib.inspection._errors import Errors
 from layerlib.inspection._outputs import logits_of, needed
 from layerlib.inspection._pooling import Pooling
 from layerlib.layers._calls import Call, calls_of
 from layerlib.layers._channels import Widths, channels_second, in_a_row, precise, widths_of
 
-
-@dataclass(frozen=True)
-class Errors:
-    """Derivatives p - y of the loss in the logits, and the class of each: what is carried back for the null.
-
-    Attributes
-    ----------
-    values : shape (n, K)
-    labels : int64, shape (n,)
-    """
-
-    values: Tensor
-    labels: Tensor
+LARGEST = 1e18
 
 
 @dataclass(frozen=True)
@@ -146,6 +135,15 @@ def read(
             logits.append(final.detach() if isinstance(final, Tensor) else reader.like.new_empty(len(given), 0))
     told = {kind: kept[kind].rows if untold is None else {} for kind in ("targets", "others")}
     return Readings(kept["outputs"].rows, kept["peaks"].rows, **told, logits=torch.cat(logits), untold=untold)
+
+
+def bounded(readings: Sequence[Readings], device: torch.device) -> dict[str, bool]:
+    """Layer -> whether all that it puts out is finite, and can be squared."""
+    layers = list(readings[0].outputs)
+    # NaN is the largest of all, and below nothing
+    largest = [each.outputs[layer].abs().amax().to(device) for each in readings for layer in layers]
+    fits = (torch.stack(largest) < LARGEST).view(len(readings), -1).all(0).tolist() if layers else []
+    return dict(zip(layers, fits, strict=True))
 
 
 class _Rows:

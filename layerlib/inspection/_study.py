@@ -11,27 +11,27 @@ from torch import Tensor, nn
 
 from layerlib import __version__
 from layerlib._checks import in_short
-from layerlib._forward import label_error, wrong
 from layerlib.data._samples import Samples
 from layerlib.distributions.ridge import SAMPLES, flat_blocks, grams
 from layerlib.inspection import _lenses as lenses
+from layerlib.inspection import _probing as probing
 from layerlib.inspection import _sizes as sizes
-from layerlib.inspection._alike import alike, apart, rank
-from layerlib.inspection._arguments import halves, numbered, runnable
+from layerlib.inspection._alike import apart, rank
+from layerlib.inspection._arguments import halves, numbered
 from layerlib.inspection._drawn import drawn
-from layerlib.inspection._intervals import Estimate, Resampling
+from layerlib.inspection._earlier import cka, earlier_outputs, filters
+from layerlib.inspection._errors import Errors, errors_of
+from layerlib.inspection._intervals import Resampling
 from layerlib.inspection._lenses import SEPARATED, shuffled
 from layerlib.inspection._narrow import narrowed
-from layerlib.inspection._outputs import squashed, two_columns
+from layerlib.inspection._outputs import accuracy
 from layerlib.inspection._pooling import Pooling
-from layerlib.inspection._reading import Errors, Reader, Readings, read
+from layerlib.inspection._reading import Reader, Readings, bounded, read
 from layerlib.inspection._sheet import Sheet
 from layerlib.inspection.result import Inspection
 from layerlib.layers._survey import survey
 
-LARGEST = 1e18
 MULTI_HOT = "labels are multi-hot, where it needs class numbers"
-NO_BEFORE = "no earlier weights were given as before"
 TO_FIT = {"distribution", "nodes", "targets"}  # the fitted half's errors are the null of targets
 OF_OUTPUTS = ("distribution", "patterns", "nodes", "targets", "rank", "cka")
 
@@ -83,7 +83,7 @@ class Study:
         for part in parts:
             group = replace(reader, places={layer: places[layer] for layer in part})
             logits, untold = self._layers(sheet, group, earlier)
-        self._filters(sheet, earlier)
+        filters(sheet, self.model, earlier, self.seed)
         images, pictures, why, unguided = (
             drawn(self.model, self.samples, self.judged, self.like, self.output, untold)
             if "pictures" in self.asked
@@ -98,8 +98,8 @@ class Study:
             sheet.draws,
             sheet.null_draws,
             sheet.reasons,
-            lenses.guess(self.labels, self.truth, self.classes),
-            self._accuracy(logits),
+            probing.guess(self.labels, self.truth, self.classes),
+            accuracy(logits, self.own[1], self.resampling),
             images,
             pictures,
             self._about(reader) | ({"unguided": unguided} if unguided else {}),
@@ -109,22 +109,17 @@ class Study:
         """Read both halves, and write down what the instruments make of each layer; logits, and why no targets."""
         first = read(reader, self.samples, self.fitted) if TO_FIT & {*self.asked} else None
         back = self.by_class and "targets" in self.asked
-        errors = self._errors(first) if back else None
+        errors = errors_of(first.logits, self.own[0], self.labels, len(self.truth), self.seed) if back else None
         known = replace(reader, logits=first.logits) if back and first.logits.numel() else reader
         second = read(known, self.samples, self.judged, self.own[1] if back else None, errors)
         untold = second.untold
-        infinite = [
-            layer
-            for layer in reader.places
-            if not all(
-                bool((part.outputs[layer].abs() < LARGEST).all()) for part in (first, second) if part is not None
-            )
-        ]
-        for layer in infinite:
-            sheet.refuse(layer, OF_OUTPUTS, "its outputs are not finite, or too large to be squared")
-        good = [layer for layer in reader.places if layer not in infinite]
-        for layer in good:
-            self._by_class(sheet, layer, first, second)
+        fits = bounded([part for part in (first, second) if part is not None], self.like.device)
+        good = [layer for layer in reader.places if fits[layer]]
+        for layer in reader.places:
+            if fits[layer]:
+                self._by_class(sheet, layer, first, second)
+            else:
+                sheet.refuse(layer, OF_OUTPUTS, "its outputs are not finite, or too large to be squared")
         flat = self.pooling.read == "flat"
         outputs = {layer: (None if first is None else first.outputs[layer], second.outputs[layer]) for layer in good}
         dealt = {layer: apart(z[:SEPARATED]) for layer, (_, z) in outputs.items()} if "rank" in self.asked else {}
@@ -141,7 +136,9 @@ class Study:
                     lambda layer=layer: {"effective_rank": rank(dealt[layer], self.few)},
                 )
         if "cka" in self.asked:
-            self._cka(sheet, reader, earlier, {layer: z for layer, (_, z) in outputs.items()})
+            then = earlier_outputs(reader, self.samples, self.judged, earlier)
+            for layer, (_, z) in outputs.items():
+                cka(sheet, layer, z, then if isinstance(then, str) else self._short(then[layer]), self.few)
         return second.logits, untold
 
     def _by_class(self, sheet: Sheet, layer: str, first: Readings | None, second: Readings) -> None:
@@ -183,7 +180,7 @@ class Study:
                     layer,
                     "distribution",
                     *(
-                        lambda labels=labels, products=products: lenses.ridge(
+                        lambda labels=labels, products=products: probing.ridge(
                             *products, labels[:SAMPLES], self.truth, self.classes, self.resampling
                         )
                         for labels in both
@@ -193,7 +190,7 @@ class Study:
         fitted, judged = zip(*outputs.values(), strict=True)
         try:
             for labels in both:
-                rows = lenses.distribution(fitted, labels, judged, self.truth, self.classes, self.resampling)
+                rows = probing.distribution(fitted, labels, judged, self.truth, self.classes, self.resampling)
                 for layer, row in zip(outputs, rows, strict=True):
                     sheet.write(layer, row, null=labels is not self.labels)
         except Exception as error:  # the other instruments have something to say all the same
@@ -224,76 +221,9 @@ class Study:
         ]
         sheet.measure(layer, "targets", *measures)
 
-    def _cka(
-        self, sheet: Sheet, reader: Reader, earlier: Mapping[str, Tensor] | None, outputs: Mapping[str, Tensor]
-    ) -> None:
-        why = NO_BEFORE if earlier is None else runnable(self.model, earlier)
-        if why is None:
-            device = self.like.device
-            weights = {name: value.detach().to(device) for name, value in earlier.items()}
-            try:
-                then = read(replace(reader, weights=weights), self.samples, self.judged).outputs
-            except Exception as error:  # the network as it is has been read all the same
-                why = in_short(error)
-        for layer, z in outputs.items():
-            if why is not None:
-                sheet.refuse(layer, ("cka",), why)
-                continue
-            old = self._short(then[layer])[:SEPARATED]
-            sheet.measure(
-                layer,
-                "cka",
-                *(lambda z=z, old=each: {"cka": alike(z[:SEPARATED], old, self.few)} for each in (old, shuffled(old))),
-            )
-
-    def _filters(self, sheet: Sheet, earlier: Mapping[str, Tensor] | None) -> None:
-        if "filters" not in self.asked:
-            return
-        modules = dict(self.model.named_modules())
-        for layer in sheet.layers:
-            name = layer.split("#")[0]
-            if earlier is None:
-                sheet.refuse(layer, ("filters",), NO_BEFORE)
-            else:
-                sheet.measure(
-                    layer,
-                    "filters",
-                    lambda name=name: lenses.filters(earlier, modules[name], name, self.seed),
-                    lambda: {quantity: Estimate(0.0) for quantity in lenses.QUANTITIES["filters"]},
-                )
-
-    def _errors(self, first: Readings) -> Errors | None:
-        """Errors p - y of as many fitted samples as are judged, in a random order, with their classes."""
-        logits, own = first.logits, self.own[0]
-        if not logits.shape[1] or not bool(logits.isfinite().all()):
-            return None
-        logits = two_columns(logits)
-        if int(own.max()) >= logits.shape[1]:
-            return None
-        random = torch.Generator().manual_seed(self.seed)
-        rows = torch.randperm(len(own), generator=random)[: len(self.truth)].to(own.device)
-        return Errors(label_error(logits, own)[rows], self.labels[rows])
-
     def _short(self, rows: Tensor) -> Tensor:
         """Readings that, read flat, are no more numbers than samples, with the same inner products."""
         return narrowed(rows) if self.pooling.read == "flat" else rows
-
-    def _accuracy(self, outputs: Tensor) -> Estimate:
-        """Of the network itself; NaN where it does not put out a finite number for each class."""
-        labels = self.own[1]
-        classes = labels.shape[1] if labels.ndim == 2 else int(labels.max()) + 1
-        if squashed(outputs) and (labels.ndim == 2 or outputs.shape[1] == 1):
-            outputs = outputs - 0.5  # of probabilities, where a logit would be 0
-        outputs = two_columns(outputs) if labels.ndim == 1 else outputs
-        given = outputs.shape[1]
-        if not (
-            given > 1
-            and (given >= classes if labels.ndim == 1 else given == classes)
-            and bool(outputs.isfinite().all())
-        ):
-            return Estimate(torch.nan)
-        missed = wrong(outputs, labels).double()
-        return Estimate(1 - missed.mean().item(), self.resampling.mean(1 - missed).cpu().float())
 
     def _about(self, reader: Reader) -> dict[str, object]:
         """What was read of which samples, with what, in plain words and numbers."""

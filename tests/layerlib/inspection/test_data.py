@@ -258,12 +258,12 @@ def test_labels_of_pixels_are_refused_in_one_sentence():
 
 @pytest.mark.parametrize("broken", ["patterns", "nodes", "separated", "rank", "distribution", "drawn"])
 def test_one_instrument_that_fails_costs_no_other(monkeypatch, broken):
-    from layerlib.inspection import _drawn, _lenses, _study
+    from layerlib.inspection import _drawn, _lenses, _probing, _study
 
     def fails(*_, **__):
         raise AttributeError("no such thing. At all.")
 
-    place = _drawn if broken == "drawn" else _study if broken == "rank" else _lenses
+    place = {"drawn": _drawn, "rank": _study, "distribution": _probing}.get(broken, _lenses)
     monkeypatch.setattr(place, "guided_as_far" if broken == "drawn" else broken, fails)
     split = picture_split(40)
     found = ll.inspect(Plain(), split)

@@ -21,7 +21,8 @@ from layerlib.data.splits import Split
 from layerlib.distributions.distances import label_cost, label_distribution, wasserstein
 from layerlib.distributions.linear import LinearProbes
 from layerlib.filters.change import filter_change
-from layerlib.inspection._lenses import EPOCHS, QUANTITIES
+from layerlib.inspection._lenses import QUANTITIES
+from layerlib.inspection._probing import EPOCHS
 from layerlib.layers.capture import outputs
 from layerlib.models import MLP
 from layerlib.nodes.classifiers import SYSTEMS, NodeClassifiers

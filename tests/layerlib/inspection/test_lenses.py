@@ -9,6 +9,7 @@ from sklearn.metrics import silhouette_score
 from torch import nn
 
 from layerlib.inspection import _lenses as lenses
+from layerlib.inspection import _probing as probing
 from layerlib.inspection._lenses import QUANTITIES
 
 
@@ -25,24 +26,24 @@ def clouds(samples=120, classes=3, widths=(4, 20, 7), seed=0, distance=2.0):
 def test_probes_trained_side_by_side_are_those_trained_one_by_one():
     readings, labels = clouds(widths=(4, 20, 7, 20, 300))
     fitted, judged = [x[:60] for x in readings], [x[60:] for x in readings]
-    together = lenses.distribution(fitted, labels[:60], judged, labels[60:], 3)
+    together = probing.distribution(fitted, labels[:60], judged, labels[60:], 3)
     for z, new, row in zip(fitted, judged, together, strict=True):
-        (alone,) = lenses.distribution([z], labels[:60], [new], labels[60:], 3)
+        (alone,) = probing.distribution([z], labels[:60], [new], labels[60:], 3)
         assert alone == pytest.approx(row, rel=1e-4, abs=1e-5)
 
 
 def test_probes_are_about_as_good_as_logistic_regression():
     readings, labels = clouds(400, distance=1.0)
     for x in readings:
-        (row,) = lenses.distribution([x[:200]], labels[:200], [x[200:]], labels[200:], 3)
+        (row,) = probing.distribution([x[:200]], labels[:200], [x[200:]], labels[200:], 3)
         reference = LogisticRegression(max_iter=1000).fit(x[:200], labels[:200]).score(x[200:], labels[200:])
         assert row["probe_accuracy"] == pytest.approx(reference, abs=0.06)
-        assert 0 < row["distance"] < lenses.guess(labels[:200], labels[200:], 3)["distance"]
+        assert 0 < row["distance"] < probing.guess(labels[:200], labels[200:], 3)["distance"]
 
 
 def test_labels_that_have_nothing_to_do_with_the_layer_are_not_found():
     readings, labels = clouds(400, distance=0.0)
-    for row in lenses.distribution(
+    for row in probing.distribution(
         [x[:200] for x in readings], labels[:200], [x[200:] for x in readings], labels[200:], 3
     ):
         assert row["probe_accuracy"] == pytest.approx(1 / 3, abs=0.15) and row["distance"] > 0.5
@@ -54,7 +55,7 @@ def test_probes_do_not_depend_on_the_units_of_a_layer(scale, shift):
     (x,), labels = clouds(80, widths=(6,))
     x = x.double()
     some, other = (
-        lenses.distribution([z[:40]], labels[:40], [z[40:]], labels[40:], 3)[0] for z in (x, scale * x + shift)
+        probing.distribution([z[:40]], labels[:40], [z[40:]], labels[40:], 3)[0] for z in (x, scale * x + shift)
     )
     assert some == pytest.approx(other, rel=1e-5, abs=1e-6)
 
@@ -62,7 +63,7 @@ def test_probes_do_not_depend_on_the_units_of_a_layer(scale, shift):
 def test_a_channel_that_is_constant_does_no_harm():
     (x,), labels = clouds(80, widths=(6,))
     flat = torch.cat([x, torch.full((80, 2), 3.0)], 1)
-    (row,) = lenses.distribution([flat[:40]], labels[:40], [flat[40:]], labels[40:], 3)
+    (row,) = probing.distribution([flat[:40]], labels[:40], [flat[40:]], labels[40:], 3)
     assert all(0 <= value <= 1 for value in row.values())
 
 
@@ -71,14 +72,14 @@ def test_multi_hot_labels_without_a_label_have_no_distance():
     hot = torch.eye(3)[labels]
     known = hot.clone()
     known[40::2] = 0
-    (row,) = lenses.distribution([x[:40]], hot[:40], [x[40:]], known[40:], 3)
-    (rest,) = lenses.distribution([x[:40]], hot[:40], [x[41::2]], hot[41::2], 3)
+    (row,) = probing.distribution([x[:40]], hot[:40], [x[40:]], known[40:], 3)
+    (rest,) = probing.distribution([x[:40]], hot[:40], [x[41::2]], hot[41::2], 3)
     assert row["distance"] == pytest.approx(rest["distance"], rel=1e-5)
 
 
 def test_guess_of_equal_classes_is_right_for_one_in_k():
     labels = torch.arange(40) % 4
-    assert lenses.guess(labels, labels, 4) == pytest.approx({"distance": 0.75, "accuracy": 0.25})
+    assert probing.guess(labels, labels, 4) == pytest.approx({"distance": 0.75, "accuracy": 0.25})
 
 
 def test_patterns_of_classes_with_one_pattern_each():
@@ -160,7 +161,7 @@ def test_every_lens_gives_the_quantities_of_its_instrument():
     (x,), labels = clouds(80, widths=(6,))
     layer = nn.Linear(3, 2)
     given = {
-        "distribution": [*lenses.distribution([x[:40]], labels[:40], [x[40:]], labels[40:], 3)[0]],
+        "distribution": [*probing.distribution([x[:40]], labels[:40], [x[40:]], labels[40:], 3)[0]],
         "patterns": [*lenses.patterns(x, labels, 3)],
         "nodes": [*lenses.nodes(x[:40], labels[:40], x[40:], labels[40:], 3)],
         "targets": [*lenses.separated(x, labels, "target"), *lenses.separated(x, labels, "feature")],
