@@ -1,5 +1,7 @@
 """How separated the classes of a cloud of points are: two numbers, taken where the points are."""
 
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor
 
@@ -38,38 +40,86 @@ def separation(features: Tensor, labels: Tensor, neighbours: int = 5) -> tuple[f
     >>> separation(torch.eye(2).repeat_interleave(10, 0), torch.arange(2).repeat_interleave(10))
     (1.0, 1.0)
     """
-    right, silhouettes, _ = separation_of_each(features, labels, neighbours)
+    right, silhouettes = Cloud.of(features, labels).separation(neighbours)
     return int(right.sum()) / len(right), silhouettes.mean().item()
 
 
-def separation_of_each(features: Tensor, labels: Tensor, neighbours: int = 5) -> tuple[Tensor, Tensor, Tensor]:
-    """The same sample by sample: whether its neighbours name its class, and its silhouette. Raises as ``separation``.
+@dataclass(frozen=True)
+class Cloud:
+    """The points that have a direction, and their classes.
 
-    Returns
-    -------
-    right : bool, shape (n,), of the n samples that have a direction
-    silhouettes : float64, shape (n,)
-    kept : bool, shape (N,), which samples these are
+    Attributes
+    ----------
+    units : float64, shape (n, D), of length 1
+    labels : int64, shape (n,), the classes that occur numbered from 0
+    classes : how many these are
+    rows : int64, shape (n,), which of all points these are
+    points : how many there were
+    precision : of the features, in which neighbours are compared
     """
-    if labels.dtype != torch.int64 or labels.shape != features.shape[:1] or not features.ndim:
-        raise ValueError(
-            f"labels: expected int64 of shape {tuple(features.shape[:1])}, one label per row of features, "
-            f"got {labels.dtype} {tuple(labels.shape)}"
-        )
-    units, kept = directions(features)
-    units = units[kept]
-    classes, labels = labels.to(features.device)[kept].unique(return_inverse=True)
-    if not 1 <= neighbours < len(units):
-        raise ValueError(
-            f"neighbours: expected fewer than the {len(units)} samples with a direction in features, got {neighbours}"
-        )
-    if not 2 <= len(classes) < len(units):
-        raise ValueError(
-            f"labels: expected 2 to {len(units) - 1} classes among {len(units)} samples, got {len(classes)}"
-        )
-    member = torch.nn.functional.one_hot(labels).to(units)
-    similar = units if features.dtype == torch.float64 else units.float()
-    return _knn_right(similar, labels, len(classes), neighbours), _silhouettes(units, labels, member), kept
+
+    units: Tensor
+    labels: Tensor
+    classes: int
+    rows: Tensor
+    points: int
+    precision: torch.dtype
+
+    @classmethod
+    def of(cls, features: Tensor, labels: Tensor) -> "Cloud":
+        """Those of ``features``.
+
+        Parameters
+        ----------
+        features : float, shape (N, …)
+        labels : int64, shape (N,)
+
+        Returns
+        -------
+        Cloud
+
+        Raises
+        ------
+        ValueError
+            if a value is not finite, or the lengths differ
+        """
+        if labels.dtype != torch.int64 or labels.shape != features.shape[:1] or not features.ndim:
+            raise ValueError(
+                f"labels: expected int64 of shape {tuple(features.shape[:1])}, one label per row of features, "
+                f"got {labels.dtype} {tuple(labels.shape)}"
+            )
+        units, kept = directions(features)
+        rows = kept.nonzero()[:, 0]
+        classes, labels = labels.to(features.device)[rows].unique(return_inverse=True)
+        precision = torch.float64 if features.dtype == torch.float64 else torch.float32
+        return cls(units[rows], labels, len(classes), rows, len(features), precision)
+
+    def separation(self, neighbours: int) -> tuple[Tensor, Tensor]:
+        """The same as ``separation``, point by point.
+
+        Parameters
+        ----------
+        neighbours : number of nearest points that vote
+
+        Returns
+        -------
+        whether they name the point's class, bool, shape (n,), and its silhouette, float64, shape (n,)
+
+        Raises
+        ------
+        ValueError
+            if there are at most ``neighbours`` points, or they are of one class only or each of its own
+        """
+        points = len(self.units)
+        if not 1 <= neighbours < points:
+            raise ValueError(
+                f"neighbours: expected fewer than the {points} samples with a direction in features, got {neighbours}"
+            )
+        if not 2 <= self.classes < points:
+            raise ValueError(f"labels: expected 2 to {points - 1} classes among {points} samples, got {self.classes}")
+        member = torch.nn.functional.one_hot(self.labels, self.classes).to(self.units)
+        right = _knn_right(self.units.to(self.precision), self.labels, self.classes, neighbours)
+        return right, _silhouettes(self.units, self.labels, member)
 
 
 @checked(features=finite)
@@ -112,7 +162,7 @@ def _knn_right(units: Tensor, labels: Tensor, classes: int, neighbours: int) -> 
         votes = torch.zeros(len(block), classes, dtype=torch.int64, device=units.device)
         votes.scatter_add_(1, nearest, torch.ones_like(nearest))
         # one vote outweighs all class numbers, so that ties go to the smaller one
-        ranked = votes * classes - rows.new_tensor(range(classes))
+        ranked = votes * classes - torch.arange(classes, device=rows.device)
         right.append(ranked.argmax(1) == labels[block])
     return torch.cat(right)
 

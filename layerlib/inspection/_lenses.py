@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor, nn
 
-from layerlib.backward.separation import directions, separation_of_each
+from layerlib.backward.separation import Cloud
 from layerlib.filters.change import filter_change
 from layerlib.inspection._intervals import Estimate, Resampling
 from layerlib.layers._weights import effective, filters_first, weight_in
@@ -65,16 +65,16 @@ def patterns(
     within, between = hamming_of_each(on, labels, classes)
     apart = within.sum(1) / between.sum(1)
     # patterns that are all one are as far apart within classes as between them
-    graded = torch.where(between[0].any(), apart[0] / apart[1], 1 + 0 * apart[1])
+    several_patterns = between[0].any()
+    graded = torch.where(several_patterns, apart[0] / apart[1], 1 + 0 * apart[1])
     draws: list[Tensor | None] = [None] * 3
     if resampling is not None:
         logs = resampling.class_means(surprisals(on, labels, classes), labels, classes)
-        spread = (
-            graded if not between[0].any() else (resampling.ratio(*within) / resampling.ratio(*between)).clamp(min=0)
-        )
+        spread = (resampling.ratio(*within) / resampling.ratio(*between)).clamp(min=0)
+        spread = torch.where(several_patterns, spread, graded)
         draws = [logs.exp().nanmean(1), (logs / cap)[:, several].nanmean(1), spread.expand(len(logs))]
     values = perplexity.nanmean(), (perplexity.log() / cap)[several].mean(), graded
-    return named("patterns", [value.item() for value in values], draws)
+    return named("patterns", torch.stack(values).tolist(), draws)
 
 
 def nodes(
@@ -101,29 +101,29 @@ def separated(values: Tensor, labels: Tensor, what: str, resampling: Resampling 
     ValueError
         if samples whose values are not all 0 are too few, or not at least two of one class and one of another
     """
-    values, labels = values[:SEPARATED], labels[:SEPARATED].to(values.device)
-    kept = directions(values)[1]
-    known, present = int(kept.sum()), len(labels[kept].unique())
+    cloud = Cloud.of(values[:SEPARATED], labels[:SEPARATED])
+    known = len(cloud.rows)
     if known <= NEIGHBOURS:
         raise ValueError(
-            f"its {what}s are other than 0 for only {known} of {len(kept)} samples, too few for {NEIGHBOURS} neighbours"
+            f"its {what}s are other than 0 for only {known} of {cloud.points} samples, too few for {NEIGHBOURS} "
+            "neighbours"
         )
-    if not 2 <= present < known:
+    if not 2 <= cloud.classes < known:
         raise ValueError(
-            f"its {what}s other than 0 are of {present} classes for {known} samples, where two classes "
+            f"its {what}s other than 0 are of {cloud.classes} classes for {known} samples, where two classes "
             "and two samples of one are needed"
         )
-    right, silhouettes, kept = separation_of_each(values, labels, NEIGHBOURS)
+    right, silhouettes = cloud.separation(NEIGHBOURS)
     draws = (
         [None] * 2
         if resampling is None
         else resampling.mean(
-            torch.stack([silhouettes, right.double()], 1), kept.nonzero()[:, 0].to(resampling.counts.device)
+            torch.stack([silhouettes, right.double()], 1), cloud.rows.to(resampling.counts.device)
         ).unbind(1)
     )
+    found = torch.stack([silhouettes.mean(), right.sum(dtype=torch.float64) / known]).tolist()
     return {
-        f"{what}_silhouette": Estimate(silhouettes.mean().item(), draws[0]),
-        f"{what}_accuracy": Estimate(int(right.sum()) / len(right), draws[1]),
+        f"{what}_{name}": Estimate(*each) for name, *each in zip(("silhouette", "accuracy"), found, draws, strict=True)
     }
 
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from layerlib._checks import in_short
-from layerlib.inspection._intervals import DRAWS, Estimate, interval
+from layerlib.inspection._intervals import DRAWS, Estimate
 from layerlib.inspection._lenses import QUANTITIES
 
 OF_NAN = {
@@ -35,17 +35,26 @@ class Sheet:
             {quantity: torch.full((len(layers),), torch.nan, dtype=torch.float64) for quantity in quantities}
             for _ in range(2)
         )
-        self.draws, self.null_draws = (
-            {quantity: torch.full((len(layers), DRAWS), torch.nan) for quantity in quantities} for _ in range(2)
-        )
+        self._drawn: tuple[dict, dict] = {}, {}  # (quantity, row) -> draws, where they were made
 
     def write(self, layer: str, numbers: Mapping[str, Estimate], null: bool = False) -> None:
         row = self.layers.index(layer)
-        values, draws = (self.nulls, self.null_draws) if null else (self.values, self.draws)
+        values = self.nulls if null else self.values
         for quantity, number in numbers.items():
             values[quantity][row] = float(number)
             if number.draws is not None and not math.isnan(number):
-                draws[quantity][row] = number.draws.to("cpu", torch.float32)
+                self._drawn[null][quantity, row] = number.draws.float()
+
+    def draws(self, null: bool = False) -> dict[str, Tensor]:
+        """Draws of each quantity, float32, shape (layers, DRAWS), on the CPU; NaN where there are none."""
+        found = {quantity: torch.full((len(self.layers), DRAWS), torch.nan) for quantity in self.values}
+        drawn = self._drawn[null]
+        for device in {each.device for each in drawn.values()}:
+            there = [key for key, each in drawn.items() if each.device == device]
+            # in one piece: a GPU is waited for each time
+            for (quantity, row), each in zip(there, torch.stack([drawn[key] for key in there]).cpu(), strict=True):
+                found[quantity][row] = each
+        return found
 
     def refuse(self, layer: str, instruments: Iterable[str], reason: str) -> None:
         self.reasons |= {(layer, instrument): reason for instrument in instruments if instrument in self.asked}
@@ -70,8 +79,3 @@ class Sheet:
                 self.write(layer, null(), null=True)
             except ValueError:  # it has no null then
                 return
-
-    def intervals(self) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-        """Low and high ends, float64, shape (layers,), by quantity."""
-        ends = {quantity: interval(draws) for quantity, draws in self.draws.items()}
-        return {q: each[0] for q, each in ends.items()}, {q: each[1] for q, each in ends.items()}
