@@ -85,11 +85,12 @@ def features_kept(
     """
     found = []
     for x in batches(images, batch_size, first_parameter(after)):
-        both = [_normalised(model, convolution, norm, x) for model in (before, after)]
-        found.append(F.cosine_similarity(*both).double().cpu())
+        both = [_normalised(model, convolution, norm, x).cpu() for model in (before, after)]
+        found.append(F.cosine_similarity(*both).double())
     return torch.cat(found)
 
 
 def _normalised(model: nn.Module, convolution: str, norm: str, x: Tensor) -> Tensor:
-    z, layer = model.get_submodule(convolution)(x), model.get_submodule(norm)
+    first, layer = model.get_submodule(convolution), model.get_submodule(norm)
+    z = first(x.to(first.weight.device))
     return F.batch_norm(z, None, None, layer.weight, layer.bias, training=True).relu().flatten(1)

@@ -65,8 +65,11 @@ SMALLEST = {
         "epochs": 3,
         "halved_after": [1],
         "every": 1,
+        "seeds_again": [1, 2],
         "judged": 50,
+        "judged_again": 50,
         "draws": 2,
+        "draws_again": 2,
     },
     "four_lenses": {
         "data": "digits",
