@@ -7,50 +7,66 @@ from scipy.stats import rankdata
 
 from layerlib.inspection.result import Inspection
 
-LENSES = ("distance", "patterns", "nodes", "targets", "filters")
+Look = Sequence[Inspection]  # of one network at one moment, by means, grid and flat
+READ_OUTS = ("means", "grid", "flat")
+LENSES = (*READ_OUTS, "patterns", "nodes", "targets", "filters")
+FIVE = LENSES[2:]  # with the read-out that loses nothing
 
 
-def readings(moments: Sequence[Inspection]) -> np.ndarray:
-    """What the five lenses read at each of several moments, each on a scale that rises from 0.
+def readings(moments: Sequence[Look], drawn: bool = False) -> np.ndarray:
+    """What the lenses read at each of several moments, each on a scale that rises from 0.
 
-    - *distance*: 1 - W / W_guess, with W_guess that of always predicting the frequencies of the classes: 1 is the
-      target itself (Cao et al. 2022);
+    - *means*, *grid*, *flat*: 1 - W / W_guess, with W the distance of the probe's label distribution to the target, by
+      means over places, over a grid of them, or by every entry, and W_guess that of always predicting the frequencies
+      of the classes: 1 is the target itself (Cao et al. 2022);
     - *patterns*: 1 - ln P / ln P_shuffled, the share of the layer perplexity's entropy that the classes account for,
       with the perplexity of shuffled labels as control (Davel et al. 2020);
     - *nodes*: accuracy of the combined node system, 0 for guessing the most frequent class and 1 for no error
       (Davel et al. 2020);
-    - *targets*: silhouette of the back-propagated targets, below 0 where classes overlap (Xie & Lai 2018);
+    - *targets*: silhouette of the back-propagated targets less that of permuted errors (Xie & Lai 2018);
     - *filters*: relative change of the weights since the ``before`` of the inspections (Hu et al. 2018).
 
     Parameters
     ----------
-    moments : the same layers of one network, inspected at several moments, with ``before`` its beginning
+    moments : the same layers of one network, at several moments: three inspections of each, read by means (with
+        ``before``, the network's beginning), by the grid and flat, of which the last two need only the distance
+    drawn : read what each lens would have read with other samples, instead
 
     Returns
     -------
-    float64, shape (lenses, moments, layers); NaN where a layer was not read
+    float64, shape (lenses, moments, layers), or with ``drawn`` (draws, lenses, moments, layers); NaN where a layer was
+    not read
 
     Raises
     ------
     ValueError
         if there is none, or they are not of the same layers
     """
-    if not moments or any(each.layers != moments[0].layers for each in moments):
+    if not moments or len({each.layers for look in moments for each in look}) > 1:
         raise ValueError(
             "moments: expected inspections of the same layers, at least one, got "
-            f"{sorted({each.layers for each in moments})}"
+            f"{sorted({each.layers for look in moments for each in look})}"
         )
-    values = {name: np.stack([each.values[name].numpy() for each in moments]) for name in moments[0].values}
-    guess = {name: np.array([[each.baseline[name]] for each in moments]) for name in moments[0].baseline}
-    control = np.stack([each.nulls["entropy"].numpy() for each in moments])
+    read = np.stack([_scales(look, drawn) for look in moments], 1)
+    return np.moveaxis(read, -1, 0) if drawn else read
+
+
+def _scales(look: Look, drawn: bool) -> np.ndarray:
+    """The lenses' scales at one moment: shape (lenses, layers), or (lenses, layers, draws)."""
+    values, nulls = (
+        {name: each.double().numpy() for name, each in part.items()}
+        for part in ((look[0].draws, look[0].null_draws) if drawn else (look[0].values, look[0].nulls))
+    )
+    distances = [(each.draws if drawn else each.values)["distance"].double().numpy() for each in look]
+    control, guess = nulls["entropy"], look[0].baseline
     # one pattern for all, whatever the label: the classes account for nothing
     patterns = 1 - np.divide(values["entropy"], control, out=np.ones_like(control), where=control != 0)
     return np.stack(
         [
-            1 - values["distance"] / guess["distance"],
+            *(1 - distance / guess["distance"] for distance in distances),
             patterns,
             (values["combined"] - guess["accuracy"]) / (1 - guess["accuracy"]),
-            values["target_silhouette"],
+            values["target_silhouette"] - nulls["target_silhouette"],
             values["relative_change"],
         ]
     )

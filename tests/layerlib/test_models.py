@@ -2,6 +2,7 @@
 
 import itertools
 import math
+import warnings
 from fractions import Fraction
 
 import numpy as np
@@ -11,11 +12,13 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
+from torch.func import functional_call, stack_module_state, vmap
 from torch.nn import functional as F
 from torchvision import models as torchvision_models
+from torchvision.models import VisionTransformer
 
 from layerlib.layers.capture import capture
-from layerlib.models import CNN, MLP, build, dnn6, taps
+from layerlib.models import CNN, MLP, ViT, build, dnn6, taps
 
 
 def linears(model):
@@ -126,8 +129,44 @@ def test_taps_are_the_pre_activations_and_the_output():
 
 
 def test_taps_of_another_network_are_not_guessed():
-    with pytest.raises(ValueError, match="taps are fixed for MLP, CNN, ResNet and VGG, got Sequential; give the names"):
+    with pytest.raises(
+        ValueError, match="taps are fixed for MLP, CNN, ViT, ResNet and VGG, got Sequential; give"
+    ):
         taps(nn.Sequential(nn.Linear(2, 2)))
+
+
+def test_a_vit_is_torchvisions_read_behind_every_block():
+    torch.manual_seed(0)
+    model = ViT(12, patch=4, depth=2, width=8, heads=2, classes=3, channels=1).eval()
+    names = taps(model)
+    assert names == ["encoder.layers.encoder_layer_0", "encoder.layers.encoder_layer_1", "heads.head"]
+    theirs = VisionTransformer(12, 4, 2, 2, 8, 32, num_classes=3).eval()
+    theirs.conv_proj = nn.Conv2d(1, 8, 4, 4)
+    theirs.load_state_dict(model.state_dict())
+    x = torch.rand(5, 1, 12, 12)
+    with torch.no_grad(), capture(model, names) as seen:
+        assert torch.allclose(model(x), theirs(x), atol=1e-6)
+    assert [tuple(z.shape) for z in seen.values()] == [(5, 10, 8), (5, 10, 8), (5, 3)]
+
+
+def test_several_vits_run_as_one():
+    models = []
+    for seed in (0, 1):
+        torch.manual_seed(seed)
+        models.append(ViT(8, patch=4, depth=1, width=8, heads=2, classes=3, channels=1))
+    values, buffers = stack_module_state(models)
+    x = torch.rand(2, 4, 1, 8, 8)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # of attention that is run network by network
+        both = vmap(lambda v, b, each: functional_call(models[0], (v, b), (each,)))(values, buffers, x)
+    assert torch.allclose(both, torch.stack([model(each) for model, each in zip(models, x, strict=True)]), atol=1e-6)
+
+
+@pytest.mark.parametrize(("argument", "value"), [("patch", 5), ("heads", 3), ("depth", 0), ("width", 2.5)])
+def test_a_vit_names_the_number_that_it_refuses(argument, value):
+    fitting = {"size": 8, "patch": 4, "depth": 1, "width": 8, "heads": 2, "classes": 3}
+    with pytest.raises(ValueError, match=f"^{argument}: expected"):
+        ViT(**fitting | {argument: value})
 
 
 def path_gradient(weights, switches, gaps, i, j):

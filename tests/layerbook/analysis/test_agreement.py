@@ -20,37 +20,54 @@ STEPS = [0, 1, 10, 100]
 
 
 @pytest.fixture(scope="module")
-def inspected():
+def looked():
+    """A network at its beginning, and another in its place."""
     torch.manual_seed(0)
     split = Split(torch.randint(0, 256, (300, 1, 4, 4), dtype=torch.uint8), torch.randint(0, 3, (300,)))
     first, second = MLP((16, 8, 8, 3)), MLP((16, 8, 8, 3))
-    return [inspect(model, split, before=copy.deepcopy(first)) for model in (first, second)]
+    return [
+        [
+            inspect(model, split, before=copy.deepcopy(first)),
+            *(inspect(model, split, read=read, instruments="distribution") for read in ("grid", "flat")),
+        ]
+        for model in (first, second)
+    ]
 
 
-def test_readings_are_the_lenses_numbers_on_their_scales(inspected):
-    found = readings(inspected)
-    assert found.shape == (len(LENSES), 2, 3)
-    last = inspected[1]
+def test_readings_are_the_lenses_numbers_on_their_scales(looked):
+    found = dict(zip(LENSES, readings(looked), strict=True))
+    assert {each.shape for each in found.values()} == {(2, 3)}
+    last, grid, flat = looked[1]
     values, guess = {name: value.numpy() for name, value in last.values.items()}, last.baseline
-    assert found[0, 1] == pytest.approx(1 - values["distance"] / guess["distance"])
-    assert found[1, 1] == pytest.approx(1 - values["entropy"] / last.nulls["entropy"].numpy())
-    assert found[2, 1] == pytest.approx((values["combined"] - guess["accuracy"]) / (1 - guess["accuracy"]))
-    assert found[3, 1] == pytest.approx(values["target_silhouette"])
-    assert found[4, 0].tolist() == [0, 0, 0]
-    assert found[4, 1] == pytest.approx(values["relative_change"]) and (found[4, 1] > 0).all()
+    for name, each in (("means", last), ("grid", grid), ("flat", flat)):
+        assert found[name][1] == pytest.approx(1 - each.values["distance"].numpy() / guess["distance"])
+    assert found["patterns"][1] == pytest.approx(1 - values["entropy"] / last.nulls["entropy"].numpy())
+    assert found["nodes"][1] == pytest.approx((values["combined"] - guess["accuracy"]) / (1 - guess["accuracy"]))
+    excess = values["target_silhouette"] - last.nulls["target_silhouette"].numpy()
+    assert found["targets"][1] == pytest.approx(excess)
+    assert found["filters"][0].tolist() == [0, 0, 0]
+    assert found["filters"][1] == pytest.approx(values["relative_change"]) and (found["filters"][1] > 0).all()
 
 
-def test_a_layer_with_one_pattern_for_everything_knows_nothing(inspected):
+def test_drawn_readings_lie_around_those_of_all_samples(looked):
+    drawn, whole = readings(looked, drawn=True), readings(looked)
+    assert drawn.shape[1:] == whole.shape
+    low, high = np.quantile(drawn, (0.005, 0.995), axis=0)
+    assert ((low <= whole + 1e-6) & (whole - 1e-6 <= high)).mean() > 0.9
+
+
+def test_a_layer_with_one_pattern_for_everything_knows_nothing(looked):
+    first, *others = looked[0]
     flat = {
-        "values": {**inspected[0].values, "entropy": torch.zeros(3)},
-        "nulls": {**inspected[0].nulls, "entropy": torch.zeros(3)},
+        "values": {**first.values, "entropy": torch.zeros(3)},
+        "nulls": {**first.nulls, "entropy": torch.zeros(3)},
     }
-    assert readings([replace(inspected[0], **flat)])[1].tolist() == [[0, 0, 0]]
+    assert readings([[replace(first, **flat), *others]])[LENSES.index("patterns")].tolist() == [[0, 0, 0]]
 
 
-def test_readings_of_other_layers_or_none_are_refused(inspected):
+def test_readings_of_other_layers_or_none_are_refused(looked):
     with pytest.raises(ValueError, match="moments: expected inspections of the same layers, at least one, got"):
-        readings([inspected[0], replace(inspected[1], layers=("a", "b", "c"))])
+        readings([looked[0], [replace(each, layers=("a", "b", "c")) for each in looked[1]]])
     with pytest.raises(ValueError, match="moments"):
         readings([])
 
@@ -101,11 +118,11 @@ def test_made_up_of_several_seeds_is_that_of_each():
 @pytest.mark.parametrize(
     ("shape", "steps", "share", "message"),
     [
-        ((5, 3, 2), STEPS, 0.5, "readings: expected shape"),
+        ((len(LENSES), 3, 2), STEPS, 0.5, "readings: expected shape"),
         ((4, 4, 2), STEPS, 0.5, "readings: expected shape"),
-        ((5, 4, 2), [0, 1, 1, 2], 0.5, "steps, share"),
-        ((5, 4, 2), [-1, 0, 1, 2], 0.5, "steps, share"),
-        ((5, 4, 2), STEPS, 1.0, "steps, share"),
+        ((len(LENSES), 4, 2), [0, 1, 1, 2], 0.5, "steps, share"),
+        ((len(LENSES), 4, 2), [-1, 0, 1, 2], 0.5, "steps, share"),
+        ((len(LENSES), 4, 2), STEPS, 1.0, "steps, share"),
     ],
 )
 def test_made_up_refuses(shape, steps, share, message):
