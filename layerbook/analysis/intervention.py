@@ -1,6 +1,6 @@
 """A test by intervention: if a layer's output is moved from one class to another, does the network follow?"""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import torch
@@ -11,7 +11,7 @@ from layerlib.models import taps
 
 
 @torch.no_grad()
-def followed(model: nn.Module, name: str, learn: Split, test: Split, seed: int = 0) -> Tensor:
+def followed(model: nn.Module, names: Sequence[str], learn: Split, test: Split, seed: int = 0) -> Tensor:
     """Whether the network names class b once a layer's output was moved by μ_b - μ_a.
 
     For each picture a is what the network answers and b one of the other classes, drawn. μ_c is the mean output of the
@@ -21,34 +21,35 @@ def followed(model: nn.Module, name: str, learn: Split, test: Split, seed: int =
     Parameters
     ----------
     model : one whose ``taps`` are known, the last of them its logits
-    name : a layer, as of ``capture``
+    names : layers, as of ``capture``; each is moved alone
     learn : pictures of the class means
     test : pictures whose outputs are moved
     seed : of drawing b and of shuffling
 
     Returns
     -------
-    bool, shape (2, N), on the CPU: moved between classes, and between shuffled ones
+    bool, shape (layers, 2, N), on the CPU: moved between classes, and between shuffled ones
 
     Raises
     ------
     ValueError
         if a class has no picture in ``learn``
     """
-    last = taps(model)[-1]
-    before = outputs(model, {name, last}, test.images)
-    answered, shape, classes = before[last].argmax(1).cpu(), before[name].shape[1:], before[last].shape[1]
-    learned = outputs(model, [name], learn.images)[name].flatten(1)
+    answer = taps(model)[-1]
+    logits = outputs(model, answer, test.images)[answer]
+    answered, classes = logits.argmax(1).cpu(), logits.shape[1]
     random = torch.Generator().manual_seed(seed)
     wanted = (answered + torch.randint(1, classes, answered.shape, generator=random)) % classes
     labels = learn.labels.cpu()
     shuffled = labels[torch.randperm(len(labels), generator=random)]
-    steps = [means[wanted] - means[answered] for means in (_means(learned, y, classes) for y in (labels, shuffled))]
-    steps[1] = steps[1] * (steps[0].norm(dim=1) / steps[1].norm(dim=1).clamp_min(1e-30))[:, None]
-    found = []
-    for step in steps:
-        with moved(model, name, step.view(-1, *shape)):
-            found.append(outputs(model, last, test.images, len(test))[last].argmax(1).cpu() == wanted)
+    twice, found = torch.cat([test.images, test.images]), []
+    for name, learned in outputs(model, names, learn.images).items():
+        means = (_means(learned.flatten(1), y, classes) for y in (labels, shuffled))
+        true, control = (each[wanted] - each[answered] for each in means)
+        control = control * (true.norm(dim=1) / control.norm(dim=1).clamp_min(1e-30))[:, None]
+        with moved(model, name, torch.cat([true, control]).view(-1, *learned.shape[1:])):
+            after = outputs(model, answer, twice, len(twice))[answer].argmax(1).cpu()
+        found.append(after.view(2, -1) == wanted)
     return torch.stack(found)
 
 

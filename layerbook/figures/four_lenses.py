@@ -1,22 +1,42 @@
 """Figures of the chapter that lays several instruments side by side."""
 
 from collections.abc import Mapping, Sequence
+from itertools import combinations
 
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.ticker import NullLocator
 from xarray import DataArray
 
-from layerbook.analysis.agreement import LENSES, agreement, made_up
+from layerbook.analysis.agreement import FIVE, LENSES, READ_OUTS, agreement, made_up
 from layerbook.figures._drawing import closed_on_error
-from layerbook.figures.common import DATA_COLOURS, INK, KIND_COLOURS, as_array, evenly, pictures, spread
+from layerbook.figures.common import (
+    CONTROL_COLOUR,
+    DATA_COLOURS,
+    INK,
+    KIND_COLOURS,
+    as_array,
+    evenly,
+    pictures,
+    spread,
+)
 from layerlib import Inspection
 
-LENS_COLOURS = dict(zip(LENSES, KIND_COLOURS, strict=True))
-LENS_MARKS = dict(zip(LENSES, "osD^v", strict=True))
-NETWORK_LOOKS = {"MLP": (INK, "o"), "plain CNN": (DATA_COLOURS[1], "s"), "residual CNN": (DATA_COLOURS[0], "^")}
+Sides = Mapping[str, Mapping[str, DataArray]]  # this run and the record -> network -> dims seed, lens, step, layer
+
+# one instrument, the paler the more its read-out leaves out
+LENS_COLOURS = dict(zip(LENSES, ["#b8aee6", "#7766cc", *KIND_COLOURS], strict=True))
+LENS_MARKS = dict(zip(LENSES, "v^osD<>", strict=True))
+LENS_NAMES = {read: f"distance\n({read})" for read in READ_OUTS}
+NETWORK_LOOKS = {
+    "MLP": (INK, "o"),
+    "plain CNN": (DATA_COLOURS[1], "s"),
+    "residual CNN": (DATA_COLOURS[0], "^"),
+    "ViT": (KIND_COLOURS[-1], "D"),
+}
 WAYS = {
     "layers": "over the layers,\nat the end",
     "steps": "over the steps,\nwithin a layer",
@@ -25,60 +45,90 @@ WAYS = {
 
 
 @closed_on_error
-def maps(readings: DataArray) -> Figure:
+def maps(readings: Mapping[str, DataArray]) -> Figure:
     """The readings of all lenses (columns) in all networks (rows), mean over seeds, by layer and step.
 
     Parameters
     ----------
-    readings : dims network, seed, lens, step, layer
+    readings : network -> dims seed, lens, step, layer
     """
-    mean = readings.mean("seed")
+    means = {name: each.mean("seed") for name, each in readings.items()}
     figure, axes = plt.subplots(
-        mean.sizes["network"], len(LENSES), figsize=(8.8, 0.5 + 1.8 * mean.sizes["network"]), sharex=True, sharey=True
+        len(means), len(LENSES), figsize=(8.8, 0.5 + 1.6 * len(means)), sharex=True, sharey="row", squeeze=False
     )
     for column, lens in zip(axes.T, LENSES, strict=True):
-        read = mean.sel(lens=lens)
-        for ax, each in zip(column, read, strict=True):
-            reading_map(each.to_numpy(), read.step.values, ax, top=read.max().item())
-        column[0].set_title(lens)
-    for ax, name in zip(axes[:, 0], mean.network.values, strict=True):
-        ax.set_ylabel(f"{name}\nlayer")
+        top = max(each.sel(lens=lens).max().item() for each in means.values())
+        for ax, each in zip(column, means.values(), strict=True):
+            reading_map(each.sel(lens=lens).to_numpy(), each.step.values, ax, top=top)
+        column[0].set_title(LENS_NAMES.get(lens, lens), fontsize="small")
+    for ax, name in zip(axes[:, 0], means, strict=True):
+        ax.set_ylabel(f"{name}\nlayer", fontsize="small")
     figure.supxlabel("training step", fontsize="medium")
     return figure
 
 
 @closed_on_error
-def decided(sides: Mapping[str, DataArray], share: float) -> Figure:
+def decided(sides: Sides, share: float, lenses: Sequence[str] = FIVE) -> Figure:
     """From which step on each layer has made up its mind, a row a side, a panel a network.
 
     Parameters
     ----------
-    sides : this run and the record; dims network, seed, lens, step, layer
     share : of where the network ends, see `made_up`
+    lenses : those to draw
     """
-    figure, axes = _panels(sides, 3.2, 0.6)
-    for row, (side, readings) in zip(axes, sides.items(), strict=True):
-        steps = readings.step.values
-        for ax, each in zip(row, readings, strict=True):
-            times(made_up(each.to_numpy(), steps, share), steps[-1], ax)
-            ax.set_title(f"{each.network.item()}, {side}")
+    figure, axes = _panels(sides, len(next(iter(sides.values()))), 2.7, 0.6)
+    for row, (side, networks) in zip(axes, sides.items(), strict=True):
+        for ax, (name, readings) in zip(row, networks.items(), strict=True):
+            steps = readings.step.values
+            when = made_up(readings.to_numpy(), steps, share)
+            times({lens: when[:, LENSES.index(lens)] for lens in lenses}, steps[-1], ax)
+            ax.set_title(f"{name},\n{side}", fontsize="small")
         row[0].set_ylabel("layer")
-    axes[-1, 1].set_xlabel("step from which on the layer has made up its mind")
-    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=len(LENSES))
+    figure.supxlabel("step from which on the layer has made up its mind", fontsize="medium")
+    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=len(lenses))
     return figure
 
 
 @closed_on_error
-def agreements(sides: Mapping[str, DataArray]) -> Figure:
-    """Rank correlation of every two lenses, a row a side, a panel a way to ask; sides as in ``decided``."""
-    figure, axes = _panels(sides, 3.9, 0.8)
-    for row, (side, readings) in zip(axes, sides.items(), strict=True):
-        agreed = {each.network.item(): agreement(each.to_numpy()) for each in readings}
+def agreements(sides: Sides) -> Figure:
+    """Rank correlation of every two of the five lenses; a row a side, a panel a way to ask."""
+    figure, axes = _panels(sides, len(WAYS), 3.9, 0.8)
+    for row, (side, networks) in zip(axes, sides.items(), strict=True):
+        agreed = {name: agreement(each.to_numpy()) for name, each in networks.items()}
         for ax, way in zip(row, WAYS, strict=True):
             pairs(agreed, way, ax)
         row[0].set_ylabel(side)
+        for ax in row[1:]:
+            ax.tick_params(labelleft=False)
     axes[-1, 1].set_xlabel("rank correlation")
     figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=len(NETWORK_LOOKS))
+    return figure
+
+
+@closed_on_error
+def obedience(networks: Mapping[str, DataArray], share: float) -> Figure:
+    """How often a network follows when a layer is moved to another class, by what the lens says of the layer.
+
+    Parameters
+    ----------
+    networks : network -> dims what ("reading", "moved", "shuffled"), seed, step, layer
+    share : of where the network ends, from which on a layer counts as decided
+    """
+    figure, axes = plt.subplots(1, len(networks), figsize=(8.8, 2.9), sharex=True, sharey=True, squeeze=False)
+    for ax, (name, each) in zip(axes[0], networks.items(), strict=True):
+        reading = each.sel(what="reading").to_numpy().ravel()
+        for what, colour, mark in (("shuffled", CONTROL_COLOUR, "x"), ("moved", NETWORK_LOOKS[name][0], "o")):
+            ax.plot(reading, each.sel(what=what).to_numpy().ravel(), mark, color=colour, markersize=3.5, alpha=0.7)
+        ax.axvline(share, color="0.5", linewidth=0.8)
+        ax.set_title(name, fontsize="small")
+    axes[0, 0].set(ylim=(-0.03, 1.03), ylabel="pictures that follow")
+    figure.supxlabel("reading of the layer (distance, flat), by that of the trained output", fontsize="medium")
+    figure.legend(
+        [Line2D([], [], color=INK, marker="o", ls=""), Line2D([], [], color=CONTROL_COLOUR, marker="x", ls="")],
+        ["moved to another class", "between shuffled classes"],
+        loc="outside lower center",
+        ncols=2,
+    )
     return figure
 
 
@@ -137,7 +187,7 @@ def reading_map(values: np.ndarray, steps: Sequence[int], ax: Axes, top: float |
     return ax
 
 
-def times(when: np.ndarray, last: float, ax: Axes) -> Axes:
+def times(when: Mapping[str, np.ndarray], last: float, ax: Axes) -> Axes:
     """When each lens says that a layer has made up its mind: one line a lens, upwards through the layers.
 
     A mark, the geometric mean over seeds, at the left edge means from the beginning on. A layer without a mark of a
@@ -145,24 +195,18 @@ def times(when: np.ndarray, last: float, ax: Axes) -> Axes:
 
     Parameters
     ----------
-    when : in steps, shape (seeds, lenses, layers), NaN for never
+    when : lens -> in steps, shape (seeds, layers), NaN for never
     last : the last step
     """
-    when = as_array(when)
-    layers = when.shape[2]
-    for lens, each in zip(LENSES, when.swapaxes(0, 1), strict=True):
-        known = ~np.isnan(each).any(0)
+    for lens, each in when.items():
+        each = as_array(each)
+        layers, known = each.shape[1], ~np.isnan(each).any(0)
         y = np.arange(1, layers + 1)
         middle = np.where(known, np.expm1(np.log1p(each).mean(0)), np.nan)
-        ax.plot(middle, y, LENS_MARKS[lens] + "-", color=LENS_COLOURS[lens], label=lens, markersize=5, linewidth=1.4)
-        ax.fill_betweenx(
-            y,
-            np.where(known, each.min(0), np.nan),
-            np.where(known, each.max(0), np.nan),
-            color=LENS_COLOURS[lens],
-            alpha=0.15,
-            linewidth=0,
-        )
+        look = {"color": LENS_COLOURS[lens], "label": lens, "markersize": 5, "linewidth": 1.4}
+        ax.plot(middle, y, LENS_MARKS[lens] + "-", **look)
+        ends = (np.where(known, end, np.nan) for end in (each.min(0), each.max(0)))
+        ax.fill_betweenx(y, *ends, color=LENS_COLOURS[lens], alpha=0.15, linewidth=0)
     ax.set_xscale("symlog", linthresh=1)
     ax.set_xlim(-0.25, last * 1.3)
     ax.xaxis.set_minor_locator(NullLocator())
@@ -179,7 +223,7 @@ def pairs(values: Mapping[str, Mapping[str, np.ndarray]], way: str, ax: Axes) ->
     values : network, one of `NETWORK_LOOKS` -> way -> shape (seeds, lenses, lenses)
     way : a key of ``agreement``
     """
-    both = [(i, j) for i in range(len(LENSES)) for j in range(i + 1, len(LENSES))]
+    both = [(LENSES.index(a), LENSES.index(b)) for a, b in combinations(FIVE, 2)]
     y = -np.arange(len(both))
     for (name, ways), shift in zip(values.items(), np.linspace(0.24, -0.24, len(values)), strict=True):
         colour, mark = NETWORK_LOOKS[name]
@@ -190,7 +234,7 @@ def pairs(values: Mapping[str, Mapping[str, np.ndarray]], way: str, ax: Axes) ->
     ax.axvline(0, color="0.5", linewidth=0.8, zorder=0)
     for line in y[1:] + 0.5:
         ax.axhline(line, color="0.92", linewidth=0.8, zorder=0)
-    ax.set_yticks(y, [f"{LENSES[i]} – {LENSES[j]}" for i, j in both])
+    ax.set_yticks(y, [" – ".join(pair).replace("flat", "distance") for pair in combinations(FIVE, 2)])
     ax.set(xlim=(-1.08, 1.08), ylim=(y[-1] - 0.5, 0.5), title=WAYS[way])
     ax.grid(axis="y", visible=False)
     return ax
@@ -200,5 +244,5 @@ def _short(step: int) -> str:
     return f"{step // 1000}k" if step >= 1000 and step % 1000 == 0 else str(step)
 
 
-def _panels(sides: Mapping[str, DataArray], height: float, around: float) -> tuple[Figure, np.ndarray]:
-    return plt.subplots(len(sides), 3, figsize=(8.8, around + height * len(sides)), sharey=True, squeeze=False)
+def _panels(sides: Sides, columns: int, height: float, around: float) -> tuple[Figure, np.ndarray]:
+    return plt.subplots(len(sides), columns, figsize=(8.8, around + height * len(sides)), squeeze=False)

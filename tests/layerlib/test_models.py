@@ -129,9 +129,7 @@ def test_taps_are_the_pre_activations_and_the_output():
 
 
 def test_taps_of_another_network_are_not_guessed():
-    with pytest.raises(
-        ValueError, match="taps are fixed for MLP, CNN, ViT, ResNet and VGG, got Sequential; give"
-    ):
+    with pytest.raises(ValueError, match="taps are fixed for MLP, CNN, ViT, ResNet and VGG, got Sequential; give"):
         taps(nn.Sequential(nn.Linear(2, 2)))
 
 

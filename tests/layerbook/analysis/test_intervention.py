@@ -27,7 +27,7 @@ def reader(classes=3, side=4):
 
 def test_a_network_follows_a_layer_that_it_reads_classes_from():
     split = banded(classes=10, side=10)
-    true, shuffled = followed(reader(10, 10), "linear1", split, split)
+    [[true, shuffled]] = followed(reader(10, 10), ["linear1"], split, split)
     assert true.all() and true.shape == (len(split),)
     assert shuffled.float().mean() < 0.3
 
@@ -36,16 +36,13 @@ def test_a_network_that_goes_by_nothing_does_not_follow():
     model = reader()
     with torch.no_grad():
         model.linear2.weight.zero_()
-    assert not followed(model, "linear1", banded(), banded()).any()
+    assert not followed(model, ["linear1"], banded(), banded()).any()
 
 
-def test_both_moves_are_of_one_length_and_the_model_is_as_before():
+def test_the_layer_is_moved_by_the_step_and_the_model_is_as_before_afterwards():
     model, split = CNN(4, 2, 3, 1), Split(banded().images.repeat(1, 1, 2, 2), banded().labels)
-    lengths = []
-    handle = model.conv2.register_forward_hook(lambda module, given, z: lengths.append(z.flatten(1)))
-    followed(model, "conv2", split, split)
-    handle.remove()
-    assert len(model.conv2._forward_hooks) == 0
+    assert followed(model, ["conv1", "conv2"], split, split).shape == (2, 2, len(split))
+    assert not model.conv1._forward_hooks and not model.conv2._forward_hooks
     x = split.images[:5]
     plain = outputs(model, "conv2", x)["conv2"]
     step = torch.randn_like(plain)
@@ -57,4 +54,4 @@ def test_both_moves_are_of_one_length_and_the_model_is_as_before():
 def test_a_class_without_a_picture_to_learn_from_is_refused():
     split = banded()
     with pytest.raises(ValueError, match="learn: expected pictures of each of 3 classes"):
-        followed(reader(), "linear1", split[split.labels < 2], split)
+        followed(reader(), ["linear1"], split[split.labels < 2], split)

@@ -25,9 +25,7 @@ def test_the_map_shows_the_first_layer_at_the_bottom(ax):
 
 
 def test_times_draw_only_layers_that_all_seeds_have_made_up(ax):
-    when = np.full((2, len(LENSES), 3), np.nan)
-    when[:, 0] = [[0, 4, 20], [0, np.nan, 30]]
-    lens_plots.times(when, 100, ax)
+    lens_plots.times({LENSES[0]: np.array([[0, 4, 20], [0, np.nan, 30]])}, 100, ax)
     line = ax.lines[0]
     assert line.get_label() == LENSES[0]
     shown = line.get_xdata()
@@ -40,33 +38,53 @@ def test_agreements_put_each_pair_in_its_row_with_every_seed(ax):
     found = agreement(readings)
     lens_plots.pairs({"MLP": found, "plain CNN": found}, "rest", ax)
     names = [tick.get_text() for tick in ax.get_yticklabels()]
-    assert len(names) == 10 and names[0] == "distance – patterns"
+    assert len(names) == 10 and names[0] == "distance – patterns" and names[-1] == "targets – filters"
     means = next(line for line in ax.lines if line.get_label() == "MLP")
-    assert means.get_xdata()[0] == pytest.approx(found["rest"][:, 0, 1].mean())
+    assert means.get_xdata()[0] == pytest.approx(found["rest"][:, 2, 3].mean())
 
 
-def readings(networks: list[str]) -> DataArray:
-    values = np.random.default_rng(0).random((len(networks), 2, len(LENSES), 3, 4))
-    axes = {"network": networks, "seed": [0, 1], "lens": list(LENSES), "step": [0, 10, 100], "layer": [1, 2, 3, 4]}
-    return DataArray(values, axes, list(axes))
+def readings(networks: list[str]) -> dict[str, DataArray]:
+    """Of networks of different depth."""
+    made, rng = {}, np.random.default_rng(0)
+    for number, name in enumerate(networks):
+        axes = {"seed": [0, 1], "lens": list(LENSES), "step": [0, 10, 100], "layer": range(1, 4 + number)}
+        made[name] = DataArray(rng.random([len(each) for each in axes.values()]), axes, list(axes))
+    return made
+
+
+NETWORKS = list(lens_plots.NETWORK_LOOKS)
 
 
 @pytest.mark.parametrize(
-    "draw",
+    ("draw", "panels"),
     [
-        lambda each: lens_plots.maps(each),
-        lambda each: lens_plots.agreements({"run": each}),
-        lambda each: lens_plots.decided({"run": each, "record": each}, 0.5),
+        (lambda each: lens_plots.maps(each), len(LENSES) * len(NETWORKS)),
+        (lambda each: lens_plots.agreements({"run": each}), 3),
+        (lambda each: lens_plots.decided({"run": each, "record": each}, 0.5), 2 * len(NETWORKS)),
+        (lambda each: lens_plots.decided({"run": each}, 0.5, ("means", "grid", "flat")), len(NETWORKS)),
     ],
 )
-def test_a_figure_has_a_panel_for_each_network_or_way(draw):
-    figure = draw(readings(list(lens_plots.NETWORK_LOOKS)))
-    assert len(figure.axes) % 3 == 0 and all(ax.has_data() for ax in figure.axes)
+def test_a_figure_has_a_panel_for_each_network_or_way(draw, panels):
+    figure = draw(readings(NETWORKS))
+    assert len(figure.axes) == panels and all(ax.has_data() for ax in figure.axes)
+    plt.close(figure)
+
+
+def test_obedience_lays_what_was_moved_over_its_control():
+    networks = {
+        name: each.isel(lens=slice(3)).rename(lens="what").assign_coords(what=["reading", "moved", "shuffled"])
+        for name, each in readings(NETWORKS).items()
+    }
+    figure = lens_plots.obedience(networks, 0.5)
+    first, each = figure.axes[0], networks["MLP"]
+    assert first.lines[1].get_xdata() == pytest.approx(each.sel(what="reading").to_numpy().ravel())
+    assert first.lines[1].get_ydata() == pytest.approx(each.sel(what="moved").to_numpy().ravel())
     plt.close(figure)
 
 
 def test_likeness_draws_a_line_a_network_beside_its_record():
-    alike = readings(list(lens_plots.NETWORK_LOOKS)).isel(lens=0, layer=0, drop=True)
+    axes = {"network": NETWORKS, "seed": [0, 1], "step": [0, 10]}
+    alike = DataArray(np.random.default_rng(0).random([len(each) for each in axes.values()]), axes, list(axes))
     figure = lens_plots.likeness({"run": alike, "record": alike})
-    assert [[line.get_label() for line in ax.lines] for ax in figure.axes] == 2 * [list(lens_plots.NETWORK_LOOKS)]
+    assert [[line.get_label() for line in ax.lines] for ax in figure.axes] == 2 * [NETWORKS]
     plt.close(figure)
