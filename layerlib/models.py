@@ -7,12 +7,12 @@ from numbers import Integral
 
 import torch
 from torch import Tensor, nn
-from torch.nn.attention import SDPBackend, sdpa_kernel
 from torchvision import models as torchvision_models
 from torchvision.models import VisionTransformer, resnet, vgg
 
 from layerlib._checks import above_zero, checked, choice, flag, share, text, whole_number
 from layerlib._torchvision import PLAIN, RESIDUAL, VGG, Normalise, ResNet
+from layerlib._torchvision import ViT as ViT
 
 ACTIVATIONS = {"relu": nn.ReLU, "sigmoid": nn.Sigmoid, "tanh": nn.Tanh}
 
@@ -125,52 +125,6 @@ class CNN(nn.Sequential):
             if isinstance(module, ResidualConv2d):
                 with torch.no_grad():
                     module.weight /= depth**0.5
-
-
-class ViT(VisionTransformer):
-    """torchvision's Vision Transformer for small pictures of any number of channels (Dosovitskiy et al. 2021).
-
-    Unlike torchvision's, the last layer starts as any linear layer does, not at zero: so that errors are carried back
-    from the first step on.
-
-    Parameters
-    ----------
-    size : pixels along each side of the pictures
-    patch : pixels along each side of a patch, by which ``size`` can be divided; each patch is a token
-    depth : blocks of attention and a fully connected network, four times as wide
-    width : of a token, a multiple of ``heads``
-    heads : of each attention
-    classes : number of outputs
-    channels : of the pictures
-
-    Raises
-    ------
-    ValueError
-        if a number is not a whole one from 1 up, or one cannot be divided by the other
-
-    Examples
-    --------
-    >>> ViT(28, patch=7, depth=4, width=64, heads=4, classes=10, channels=1)(torch.zeros(5, 1, 28, 28)).shape
-    torch.Size([5, 10])
-    """
-
-    def __init__(self, size: int, patch: int, depth: int, width: int, heads: int, classes: int, channels: int = 3):
-        numbers = {"size": size, "patch": patch, "depth": depth, "width": width, "heads": heads}
-        for argument, value in (numbers | {"classes": classes, "channels": channels}).items():
-            whole_number(argument, value)
-        for argument, whole, part in (("patch", size, patch), ("heads", width, heads)):
-            if whole % part:
-                raise ValueError(f"{argument}: expected a number that divides {whole}, got {part}")
-        super().__init__(size, patch, depth, heads, width, 4 * width, num_classes=classes)
-        if channels != 3:
-            self.conv_proj = nn.Conv2d(channels, width, kernel_size=patch, stride=patch)
-            nn.init.trunc_normal_(self.conv_proj.weight, std=(channels * patch**2) ** -0.5)
-            nn.init.zeros_(self.conv_proj.bias)
-        self.heads.head.reset_parameters()
-
-    def forward(self, x: Tensor) -> Tensor:
-        with sdpa_kernel(SDPBackend.MATH):  # the one kind of attention that runs for several networks at once
-            return super().forward(x)
 
 
 class ResidualConv2d(nn.Conv2d):

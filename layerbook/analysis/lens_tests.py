@@ -68,9 +68,9 @@ def obeyed(followed: Tensor, decided: Tensor, of: str) -> tuple[Part, Part, Part
     of : what network, in words
     """
     tests = [
-        (f"decided, {of}", above, 0.8, _per_seed(followed[..., 0, :], decided)),
-        (f"undecided, {of}", below, 0.5, _per_seed(followed[..., 0, :], ~decided)),
-        (f"shuffled, {of}", below, 0.15, _per_seed(followed[..., 1, :], torch.ones_like(decided))),
+        (f"layers decided, {of}", above, 0.8, _per_seed(followed[..., 0, :], decided)),
+        (f"layers not decided, {of}", below, 0.5, _per_seed(followed[..., 0, :], ~decided)),
+        (f"shuffled classes, {of}", below, 0.15, _per_seed(followed[..., 1, :], torch.ones_like(decided))),
     ]
     parts = []
     for text, test, threshold, shares in tests:

@@ -21,7 +21,6 @@ from layerbook.figures.common import (
     as_array,
     evenly,
     pictures,
-    spread,
 )
 from layerlib import Inspection
 
@@ -85,7 +84,7 @@ def decided(sides: Sides, share: float, lenses: Sequence[str] = FIVE) -> Figure:
             ax.set_title(f"{name},\n{side}", fontsize="small")
         row[0].set_ylabel("layer")
     figure.supxlabel("step from which on the layer has made up its mind", fontsize="medium")
-    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=len(lenses))
+    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=len(lenses))
     return figure
 
 
@@ -126,7 +125,7 @@ def obedience(networks: Mapping[str, DataArray], share: float) -> Figure:
     figure.legend(
         [Line2D([], [], color=INK, marker="o", ls=""), Line2D([], [], color=CONTROL_COLOUR, marker="x", ls="")],
         ["moved to another class", "between shuffled classes"],
-        loc="outside lower center",
+        loc="outside upper center",
         ncols=2,
     )
     return figure
@@ -152,22 +151,6 @@ def drawings(looks: Mapping[str, Sequence[Sequence[Inspection]]], steps: Sequenc
     return figure
 
 
-@closed_on_error
-def likeness(sides: Mapping[str, DataArray]) -> Figure:
-    """Similarity of the drawings with the final ones over the training; dims network, seed, step."""
-    figure, axes = plt.subplots(1, len(sides), figsize=(4.3 * len(sides), 2.8), sharey=True, squeeze=False)
-    for ax, (side, alike) in zip(axes[0], sides.items(), strict=True):
-        for each in alike:
-            name = each.network.item()
-            colour, mark = NETWORK_LOOKS[name]
-            spread(alike.step.values, each.to_numpy(), ax, label=name, color=colour, marker=mark)
-        ax.set_xscale("symlog", linthresh=1)
-        ax.set(title=side, xlabel="training step")
-    axes[0, 0].set_ylabel("similarity with\nthe final drawing")
-    axes[0, 0].legend(fontsize="small")
-    return figure
-
-
 def reading_map(values: np.ndarray, steps: Sequence[int], ax: Axes, top: float | None = None) -> Axes:
     """A lens's readings as colours, the first layer at the bottom, the moments from left to right.
 
@@ -178,7 +161,7 @@ def reading_map(values: np.ndarray, steps: Sequence[int], ax: Axes, top: float |
     """
     values = as_array(values)
     ax.imshow(values.T, origin="lower", aspect="auto", cmap="viridis_r", vmin=0, vmax=top or 1, interpolation="nearest")
-    shown = evenly(len(steps), 5)
+    shown = evenly(len(steps), 3)
     ax.set_xticks(shown, [_short(steps[i]) for i in shown])
     layers = values.shape[1]
     ax.set_yticks(range(layers), [*map(str, range(1, layers)), "out"])

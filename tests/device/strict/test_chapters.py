@@ -77,8 +77,13 @@ SMALLEST = {
         "nodes": 16,
         "width": 4,
         "seeds": [0],
+        "blocks": 1,
+        "token": 8,
         "looked_at": [0, 4, 8],
         "judged": 160,
+        "drawn_labels": 40,
+        "epochs_drawn": 2,
+        "moved": 20,
     },
     # it reads what chapters reported and computes nothing
     "scoreboard": None,

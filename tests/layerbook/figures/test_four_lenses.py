@@ -80,11 +80,3 @@ def test_obedience_lays_what_was_moved_over_its_control():
     assert first.lines[1].get_xdata() == pytest.approx(each.sel(what="reading").to_numpy().ravel())
     assert first.lines[1].get_ydata() == pytest.approx(each.sel(what="moved").to_numpy().ravel())
     plt.close(figure)
-
-
-def test_likeness_draws_a_line_a_network_beside_its_record():
-    axes = {"network": NETWORKS, "seed": [0, 1], "step": [0, 10]}
-    alike = DataArray(np.random.default_rng(0).random([len(each) for each in axes.values()]), axes, list(axes))
-    figure = lens_plots.likeness({"run": alike, "record": alike})
-    assert [[line.get_label() for line in ax.lines] for ax in figure.axes] == 2 * [NETWORKS]
-    plt.close(figure)
