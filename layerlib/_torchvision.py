@@ -5,7 +5,7 @@ from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torchvision.models import VisionTransformer, resnet, vgg
 
-from layerlib._checks import whole_number
+from layerlib._checks import checked, whole_number
 
 
 class PreactivationBottleneck(resnet.Bottleneck):
@@ -135,10 +135,16 @@ class ViT(VisionTransformer):
     torch.Size([5, 10])
     """
 
+    @checked(
+        size=whole_number,
+        patch=whole_number,
+        depth=whole_number,
+        width=whole_number,
+        heads=whole_number,
+        classes=whole_number,
+        channels=whole_number,
+    )
     def __init__(self, size: int, patch: int, depth: int, width: int, heads: int, classes: int, channels: int = 3):
-        numbers = {"size": size, "patch": patch, "depth": depth, "width": width, "heads": heads}
-        for argument, value in (numbers | {"classes": classes, "channels": channels}).items():
-            whole_number(argument, value)
         for argument, whole, part in (("patch", size, patch), ("heads", width, heads)):
             if whole % part:
                 raise ValueError(f"{argument}: expected a number that divides {whole}, got {part}")
