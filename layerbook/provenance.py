@@ -19,19 +19,10 @@ _PACKAGES = (
 )
 # What was measured does not hang on how records and trainings are read, dated and shown.
 _OF_RECORDS = {
-    "find_record",
-    "read_record",
-    "recorded_by",
-    "record_size_told",
-    "report_html",
-    "report_text",
-    "report_frame",
-    "read_registration",
-    "registered_in",
-    "marks",
-    "agreement",
-    "origin",
-    "summarised",
+    *("record.read_record", "recorded.find_record", "recorded.recorded_by", "recorded.record_size_told"),
+    *("_tables.report_html", "_tables.report_text", "_tables.report_frame", "claims.agreement"),
+    *("registration.read_registration", "registration.registered_in", "registration.marks"),
+    *("origins.origin", "origins.summarised"),
 }
 
 

@@ -32,7 +32,7 @@ def reached(notebook: str, files: Mapping[str, str], without: Collection[str] = 
     ----------
     notebook : the text of its file
     files : path from the folder that holds the packages, with ``/`` -> text
-    without : names of definitions that are not followed
+    without : definitions that are not followed, with their modules, wherever these lie: ``record.read_record``
 
     Returns
     -------
@@ -82,7 +82,7 @@ class _Code:
             for use in one.uses:
                 for target in self._targets(where, namespace, use):
                     label = target if isinstance(target, str) else target[1]
-                    if not isinstance(target, str) and label not in without:
+                    if not isinstance(target, str) and f"{target[0].rpartition('.')[2]}.{label}" not in without:
                         home = source(self._texts[target[0]])
                         waiting += self._entered(target[0], home, modules)
                         waiting.append((target[0], home, home.definitions[label]))

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from repository import ROOT, copy, git, home, seven_times
 
-from layerbook.provenance import changed_since
-from layerbook.reach import reached
+from layerbook.provenance import _OF_RECORDS, changed_since
+from layerbook.reach import files_in, reached
 from layerbook.syntax import source
 
 CHAPTERS = sorted(path.stem for path in (ROOT / "book").glob("*.ipynb"))
@@ -95,6 +95,14 @@ def test_a_change_counts_for_the_chapters_that_reach_it(repository, function, ch
     seven_times(home(repository, function), function)
     assert git(repository, "status", "--porcelain")
     assert changed(repository) == chapters
+
+
+def test_what_does_not_count_is_there_once_and_of_records():
+    files = {path: text for path, text in files_in(ROOT).items() if path.startswith("layerbook/")}
+    for each in _OF_RECORDS:
+        module, function = each.split(".")
+        homes = [path for path, text in files.items() if Path(path).stem == module and f"\ndef {function}(" in text]
+        assert len(homes) == 1 and "analysis" not in homes[0], each
 
 
 def test_prose_comments_and_the_order_of_imports_do_not_count(repository):
@@ -278,5 +286,6 @@ def test_names_in_annotations_count_as_text_too():
 
 def test_definitions_left_out_are_not_followed():
     other = BASE | {"layerlib/b.py": "def g(x):\n    return 5"}
-    assert reached(CALLS_F, BASE, {"g"}) == reached(CALLS_F, other, {"g"})
+    assert reached(CALLS_F, BASE, {"b.g"}) == reached(CALLS_F, other, {"b.g"})
+    assert reached(CALLS_F, BASE, {"c.g"}) != reached(CALLS_F, other, {"c.g"})
     assert reached(CALLS_F, BASE) != reached(CALLS_F, other)
