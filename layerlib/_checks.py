@@ -160,7 +160,7 @@ def finite(argument: str, value: object) -> Tensor:
 def beside(argument: str, value: Tensor, like: Tensor) -> Tensor:
     """The value on the device and in the precision of ``like``; ValueError, naming the argument, if it is too large."""
     cast = value.to(like.device, like.dtype)
-    if not cast.isfinite().all():
+    if value.dtype != like.dtype and not cast.isfinite().all():
         raise ValueError(f"{argument}: expected numbers that {like.dtype} holds, got larger ones")
     return cast
 

@@ -5,6 +5,7 @@ import math
 import torch
 from torch import Tensor
 
+from layerlib._bits import as_bytes, classes_of, distinct, on_counts, pack, row_numbers
 from layerlib._checks import checked, number, numbers, whole_number
 
 ROWS = 4096  # at a time, of what needs several numbers for each bit
@@ -55,7 +56,7 @@ def layer_perplexity(active: Tensor, labels: Tensor, classes: int | None = None)
     ValueError
         if ``active`` is not boolean or empty, the lengths differ, or a label is out of range
     """
-    return PatternCounts(_classes(active, labels, classes)).add(active, labels).perplexity()
+    return PatternCounts(classes_of(active, labels, classes)).add(active, labels).perplexity()
 
 
 class PatternCounts:
@@ -101,13 +102,13 @@ class PatternCounts:
         ValueError
             as ``layer_perplexity``, and if the nodes are not those of earlier batches
         """
-        _classes(active, labels, self.classes)
+        classes_of(active, labels, self.classes)
         labels = labels.to(active.device)
         shape = (*active.shape[:-2], active.shape[-1])
         if self._shape not in (None, shape):
             raise ValueError(f"active: expected (..., nodes) {self._shape} as in earlier batches, got {shape}")
         self._shape = shape
-        words = _pack(active).flatten(0, -3) if active.ndim > 2 else _pack(active)[None]
+        words = pack(active).flatten(0, -3) if active.ndim > 2 else pack(active)[None]
         groups = torch.arange(len(words), device=words.device)[:, None] * self.classes + labels
         self._patterns.append(torch.cat([words, groups[..., None]], -1).flatten(0, 1))
         self._counts.append(torch.ones_like(groups).flatten())
@@ -138,7 +139,7 @@ class PatternCounts:
         return torch.exp(sizes.log() - n_ln_n / sizes).view(*self._shape[:-1], self.classes)
 
     def _merge(self) -> None:
-        patterns, counts = _distinct(torch.cat(self._patterns), torch.cat(self._counts))
+        patterns, counts = distinct(torch.cat(self._patterns), torch.cat(self._counts))
         self._patterns, self._counts = [patterns], [counts]
 
 
@@ -161,7 +162,7 @@ def activation_share(active: Tensor, labels: Tensor, classes: int | None = None)
     ValueError
         as ``layer_perplexity``
     """
-    on, samples = _on_counts(active, labels, _classes(active, labels, classes))
+    on, samples = on_counts(active, labels, classes_of(active, labels, classes))
     return on / samples[:, None]
 
 
@@ -187,7 +188,7 @@ def hamming(active: Tensor, labels: Tensor, classes: int | None = None) -> Tenso
     ValueError
         as ``layer_perplexity``
     """
-    on, samples = _on_counts(active, labels, _classes(active, labels, classes))
+    on, samples = on_counts(active, labels, classes_of(active, labels, classes))
     off = samples[:, None] - on
     every, pairs = len(labels), samples * (samples - 1) / 2
     within = (on * off).sum((-2, -1))
@@ -202,10 +203,10 @@ def hamming_of_each(active: Tensor, labels: Tensor, classes: int) -> tuple[Tenso
     -------
     within, between : float64, shapes (2, N): the sum of its distances to the other samples, and how many these are
     """
-    on, samples = _on_counts(active, labels, classes)
+    on, samples = on_counts(active, labels, classes)
     labels, total = labels.to(active.device), on.sum(0)
     own, others = [], []
-    for bits, classed in zip(_bytes(active).split(ROWS), labels.split(ROWS), strict=True):
+    for bits, classed in zip(as_bytes(active).split(ROWS), labels.split(ROWS), strict=True):
         bits, mine = bits.double(), on[classed]
         # of a node that is off it is as far from each that is on, and the other way round
         own.append(mine.sum(1) + (bits * (samples[classed, None] - 2 * mine)).sum(1))
@@ -218,7 +219,7 @@ def hamming_of_each(active: Tensor, labels: Tensor, classes: int) -> tuple[Tenso
 def surprisals(active: Tensor, labels: Tensor, classes: int) -> Tensor:
     """-ln of the share of a sample's class that has its pattern: its mean over a class is ln P. float64, shape (N,)."""
     labels = labels.to(active.device)
-    _, group, count = torch.stack([labels, _numbers(active)]).unique(dim=1, return_inverse=True, return_counts=True)
+    _, group, count = torch.stack([labels, row_numbers(active)]).unique(dim=1, return_inverse=True, return_counts=True)
     return labels.bincount(minlength=classes)[labels].double().log() - count[group].double().log()
 
 
@@ -267,76 +268,3 @@ def crossing(perplexity: Tensor, samples: Tensor, level: float) -> Tensor:
     here, there = ends.gather(-1, last[..., None])[..., 0], ends.gather(-1, last[..., None] + 1)[..., 0]
     between = last + (here - level) / (here - there)
     return between.where(last > 0, 1.0).where(last < layers, torch.inf).where(height.isfinite().all(-1), torch.nan)
-
-
-def _on_counts(active: Tensor, labels: Tensor, classes: int) -> tuple[Tensor, Tensor]:
-    """How many samples of each class switch each node on, float64 (..., C, nodes), and how many there are, (C,)."""
-    member = torch.nn.functional.one_hot(labels.to(active.device), classes).T.float()
-    # a float32 sum of ones is exact up to 2^24 samples of one class
-    return (member @ _bytes(active).float()).double(), member.sum(1).double()
-
-
-def _bytes(active: Tensor) -> Tensor:
-    """0 or 1 for each entry: a tensor viewed as bool may hold other bytes, which count as on."""
-    return (active.view(torch.uint8) > 0).view(torch.uint8)
-
-
-def _classes(active: Tensor, labels: Tensor, classes: int | None) -> int:
-    if active.dtype != torch.bool:
-        raise ValueError(f"active: expected boolean patterns (z > 0), got {active.dtype}")
-    if active.ndim < 2 or active.numel() == 0:
-        raise ValueError(f"active: expected shape (N, nodes) or (..., N, nodes), not empty, got {tuple(active.shape)}")
-    if labels.dtype != torch.int64 or labels.shape != active.shape[-2:-1]:
-        raise ValueError(
-            f"labels: expected int64 of shape ({active.shape[-2]},), one label per row of active, "
-            f"got {labels.dtype} {tuple(labels.shape)}"
-        )
-    largest = int(labels.max())
-    classes = largest + 1 if classes is None else classes
-    if int(labels.min()) < 0 or largest >= classes:
-        raise ValueError(f"labels: expected classes 0 to {classes - 1}, got {int(labels.min())} to {largest}")
-    return classes
-
-
-def _pack(active: Tensor) -> Tensor:
-    """Patterns (..., nodes) as int64 words (..., ceil(nodes / 64)): equal words, equal patterns."""
-    nodes = active.shape[-1]
-    padded = torch.nn.functional.pad(_bytes(active), (0, -nodes % 64))
-    eights = padded.contiguous().view(torch.int64)
-    # eight bytes of 0 or 1 times this constant: their bits meet, in order, in the top byte
-    packed = ((eights * 0x0102040810204080) >> 56) & 0xFF
-    return packed.to(torch.uint8).view(torch.int64)
-
-
-def _distinct(rows: Tensor, counts: Tensor) -> tuple[Tensor, Tensor]:
-    """The distinct rows of ``rows``, int64 (N, W), and the sums of their ``counts``, int64 (N,)."""
-    hashes, order = _mix(rows).sort()
-    rows, totals = rows[order], counts[order].cumsum(0)
-    differs = (rows[1:] != rows[:-1]).any(1)
-    # two patterns of one hash could alternate in the sorted order: then group them the slow way
-    if not torch.equal(differs, hashes[1:] != hashes[:-1]):
-        distinct, group = rows.unique(dim=0, return_inverse=True)
-        return distinct, torch.zeros_like(counts[: len(distinct)]).index_add_(0, group, counts[order])
-    last = torch.cat([differs.nonzero()[:, 0], differs.new_tensor([len(rows) - 1], dtype=torch.int64)])
-    return rows[last], totals[last].diff(prepend=totals.new_zeros(1))
-
-
-def _numbers(active: Tensor) -> Tensor:
-    """A number for each row of ``active``, bool (N, nodes), the same for the same pattern: int64, shape (N,)."""
-    words = _pack(active)
-    hashes, order = _mix(words).sort()
-    rows = words[order]
-    differs = (rows[1:] != rows[:-1]).any(1)
-    if not torch.equal(differs, hashes[1:] != hashes[:-1]):  # as in _distinct
-        return words.unique(dim=0, return_inverse=True)[1]
-    numbers = torch.zeros_like(hashes)
-    numbers[1:] = differs.cumsum(0)
-    return torch.empty_like(numbers).scatter_(0, order, numbers)
-
-
-def _mix(words: Tensor) -> Tensor:
-    """A 64-bit hash of each row: multiply and add with fixed random odd numbers, wrapping around."""
-    generator = torch.Generator().manual_seed(0)
-    odd = torch.randint(-(2**63), 2**63 - 1, (words.shape[1],), generator=generator).to(words.device) | 1
-    mixed = (words ^ (words >> 29)) * odd
-    return (mixed ^ (mixed >> 32)).mul(odd.flip(0)).sum(1)

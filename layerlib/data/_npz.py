@@ -1,6 +1,7 @@
 """The reader's own pictures and labels in a ``.npz`` file of plain arrays."""
 
 import io
+import math
 import zipfile
 import zlib
 from collections.abc import Iterator, Sequence
@@ -29,6 +30,9 @@ UNREADABLE = (
 )
 
 
+MOST_CLASSES = 1_000_000  # a stray label must not ask for as many names
+
+
 def from_npz(path: Path) -> Data | Split:
     """A data set from ``x_train, y_train, x_test, y_test``, or a split from ``x, y``; see ``load``.
 
@@ -48,7 +52,10 @@ def from_npz(path: Path) -> Data | Split:
             present = sorted(file.files)
             parts = ("",) if {"x", "y"} <= {*present} else ("train", "test")
             keys = {part: _keys(part, present) for part in parts}
-            arrays = {key: file[key] for key in (*sum(keys.values(), ()), "classes") if key in present}
+            wanted = [key for key in (*sum(keys.values(), ()), "classes") if key in present]
+            for key in wanted:
+                _check_size(file.zip, key)
+            arrays = {key: file[key] for key in wanted}
     except UNREADABLE as error:
         raise ValueError(f"{path}: truncated, or not a .npz of plain arrays ({str(error) or repr(error)})") from error
     for each in keys.values():
@@ -67,7 +74,22 @@ def from_npz(path: Path) -> Data | Split:
     if len(splits) == 1:
         return splits[0]
     with _naming(path):
+        for key, split in zip(keys.values(), splits, strict=True):
+            if names is None and split.labels.ndim == 1 and (stray := int(split.labels.max())) >= MOST_CLASSES:
+                raise ValueError(f"{key[-1]}: expected class numbers below {MOST_CLASSES}, got {stray}")
         return Data(*splits, tuple(map(str, range(class_count(*splits)) if names is None else names)))  # type: ignore[arg-type, call-arg]
+
+
+def _check_size(archive: zipfile.ZipFile, key: str) -> None:
+    """ValueError where an array declares another size than it has, before room is made for it."""
+    info = archive.getinfo(f"{key}.npy")
+    with archive.open(info) as file:
+        version = np.lib.format.read_magic(file)
+        read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+        shape, _, dtype = read(file)
+        declared, there = math.prod(shape) * dtype.itemsize, info.file_size - file.tell()
+    if not dtype.hasobject and declared != there:
+        raise ValueError(f"{key}: declares {declared} bytes, and has {there}")
 
 
 @contextmanager

@@ -1,6 +1,6 @@
 """Linear classifiers on features, a sigmoid for each class: those of many layers trained side by side."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 
 import torch
 from torch import Tensor
@@ -16,6 +16,7 @@ from layerlib._checks import (
     functions,
     whole_number,
 )
+from layerlib.distributions._descent import check_finite, logits_of, one_epoch
 from layerlib.distributions._features import Features, as_features, bar
 from layerlib.distributions._labels import targets_of
 from layerlib.distributions._logistic import logistic_regression
@@ -172,12 +173,12 @@ class LinearProbes:
         for epoch in bar(range(1, epochs + 1), progress, "epoch"):
             update.param_groups[0]["lr"] = rate * 0.1 ** (5 * (epoch - 1) // (2 * epochs))
             rows = torch.randperm(len(features), generator=order)
-            losses.append(_epoch(features, targets, rows.split(batch_size), parameters, update, loss))
+            losses.append(one_epoch(features, targets, rows.split(batch_size), parameters, update, loss))
             if callbacks or losses[-1].device.type == "cpu":  # a look at each would keep a GPU waiting
-                _check_finite(losses[-1:], epoch, rate)
+                check_finite(losses[-1:], epoch, rate)
             for callback in callbacks:
                 callback(epoch, self)
-        return _check_finite(losses, 1, rate)
+        return check_finite(losses, 1, rate)
 
     def logits(self, features: Tensor | Features) -> Tensor:
         """Logits of every layer's probe.
@@ -206,7 +207,7 @@ class LinearProbes:
                 f"training, got {found[0]} with up to {found[1]}"
             )
         # piece by piece, for features that are in a file and larger than the memory of a GPU
-        pieces = [_linear(piece.to(self.weight), self.weight, self.bias) for piece in pooled.split(PIECE, 1)]  # type: ignore[arg-type]
+        pieces = [logits_of(piece.to(self.weight), self.weight, self.bias) for piece in pooled.split(PIECE, 1)]  # type: ignore[arg-type]
         logits = torch.cat(pieces, 1)
         if not logits.isfinite().all():
             raise ValueError("features: expected finite numbers, got NaN or infinity, or what the probes make of them")
@@ -238,7 +239,8 @@ class LinearProbes:
 
     def _given(self, features: Tensor | Features, targets: Tensor | None) -> tuple[Features, Tensor]:
         features = as_features(features)
-        if not all(layer.isfinite().all() for layer in features.pooled):  # layer by layer: they may be in a file
+        # layer by layer: they may be in a file
+        if not torch.stack([layer.isfinite().all() for layer in features.pooled]).all():
             raise ValueError("features: expected finite numbers, got NaN or infinity")
         targets = targets_of("targets", features.labels if targets is None else targets, len(features), self.classes)  # type: ignore[arg-type]
         return features, targets.to(features.device, features.pooled.dtype)
@@ -253,42 +255,3 @@ class LinearProbes:
         started = torch.where(torch.arange(len(drawn)) <= size, drawn.T / size.sqrt(), 0)
         started = started.to(features.device, features.pooled.dtype)
         return started[:, :, 1:].clone(), started[:, :, 0].clone()
-
-
-def _check_finite(losses: Sequence[Tensor], first: int, rate: float) -> Tensor:
-    """Losses of the epochs from the ``first`` on, on the CPU; ValueError where one is not finite."""
-    found = torch.stack(list(losses)).cpu()
-    for epoch, each in enumerate(found, start=first):
-        if not each.isfinite().all():
-            raise ValueError(
-                f"loss: not finite in epoch {epoch} ({each.tolist()}); lower rate from {rate}, or the scale of features"
-            )
-    return found
-
-
-def _epoch(
-    features: Features,
-    targets: Tensor,
-    batches: Iterable[Tensor],
-    parameters: Sequence[Tensor],
-    update: torch.optim.Optimizer,
-    loss: Callable[[Tensor, Tensor], Tensor],
-) -> Tensor:
-    """A step for each of ``batches``, the numbers of its samples; the mean loss of each probe, float64."""
-    weight, bias = parameters
-    total = torch.zeros(len(weight), dtype=torch.float64, device=weight.device)
-    for rows in batches:
-        there, here = (rows.to(x.device, non_blocking=True) for x in (features.pooled, targets))
-        logits = _linear(features.pooled.index_select(1, there).to(weight.device, non_blocking=True), weight, bias)
-        each = loss(logits, targets[here].expand_as(logits)).mean((1, 2))
-        update.zero_grad()
-        each.sum().backward()
-        update.step()
-        total += len(rows) * each.detach()
-    return total / len(features)
-
-
-def _linear(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-    """``F.linear`` of every probe: (P, n, F), (P, K, F), (P, K) -> (P, n, K)."""
-    # in this order the gradient of the weight is a product along rows: on a CPU a step is a third shorter
-    return torch.baddbmm(bias[:, :, None], weight, x.mT).mT

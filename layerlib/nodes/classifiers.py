@@ -8,7 +8,8 @@ from collections.abc import Iterable, Iterator
 import torch
 from torch import Tensor
 
-from layerlib._checks import checked, floats, kind_of, numbers, text, whole_number
+from layerlib._checks import checked, choice, floats, numbers, whole_number
+from layerlib.nodes._counting import check, check_values, counted
 from layerlib.nodes._kde import Histograms, LogDensities, TooLarge
 from layerlib.nodes._moments import Moments, is_on, row_blocks
 
@@ -98,12 +99,12 @@ class NodeClassifiers:
             shape
         """
         if classes is None:
-            classes = max(int(labels.max()) + 1, 1) if _whole_numbers(labels) and labels.numel() else 1
+            classes = max(int(labels.max()) + 1, 1) if labels.dtype == torch.int64 and labels.numel() else 1
         return cls.fit_batches([(z, labels)], classes, bandwidth, resolution)
 
     @classmethod
     @torch.no_grad()
-    @checked(classes=whole_number)
+    @checked(classes=whole_number, resolution=whole_number)
     def fit_batches(
         cls,
         batches: Iterable[tuple[Tensor, Tensor]],
@@ -136,47 +137,9 @@ class NodeClassifiers:
             raise ValueError(f"batches: expected an iterable of (z, labels), got {batches!r}")
         if isinstance(batches, Iterator):
             raise ValueError("batches: expected an iterable that can be gone through twice, got an iterator")
-        whole_number("classes", classes)
-        return cls._fit(batches, classes, bandwidth, whole_number("resolution", resolution), math.inf)
+        return cls(*counted(batches, classes, bandwidth, resolution, math.inf))
 
-    @classmethod
-    def _fit(
-        cls,
-        batches: Iterable[tuple[Tensor, Tensor]],
-        classes: int,
-        bandwidth: str | float | Tensor,
-        resolution: int,
-        memory: float,
-        dtype: torch.dtype | None = None,
-    ) -> NodeClassifiers:
-        moments = None
-        for z, labels in _checked(batches, classes, None, dtype):
-            moments = moments or Moments(z.shape[1], classes, z.device)
-            moments.update(z, labels)
-            found = z.dtype
-        if moments is None or not moments.count.sum():
-            raise ValueError("batches, z: expected at least one sample, got none")
-        if not moments.finite:
-            raise ValueError("z: expected finite values with finite squares, got NaN, infinity or larger")
-        widths = moments.bandwidth(bandwidth, found)
-        if found == torch.float32 and moments.beyond(widths, 1e15):
-            return cls._fit(batches, classes, bandwidth, resolution, memory, torch.float64)
-        if moments.beyond(widths, 1e100):
-            raise ValueError(
-                f"bandwidth: expected at most 1e100, of values not all below 1e-100, got {widths.max():.3g}"
-            )
-        histograms = Histograms(moments.low, moments.high, widths, found, resolution, memory)
-        for z, labels in _checked(batches, classes, moments.nodes, found):
-            histograms.update(z, labels)
-        seen = histograms.samples
-        if not torch.allclose(seen, moments.count, rtol=1e-5, atol=0.01):
-            raise ValueError(
-                f"batches: expected the same samples in both passes, got {moments.count.tolist()} "
-                f"a class in the first and {[round(n) for n in seen.tolist()]} in the second"
-            )
-        return cls(moments, histograms, found)
-
-    @checked(z=floats, system=text)
+    @checked(z=floats, system=choice(*SYSTEMS))
     def predict(self, z: Tensor, system: str = "combined") -> Tensor:
         """Most probable class of each sample.
 
@@ -191,7 +154,7 @@ class NodeClassifiers:
         """
         return self.log_posterior(z, system).argmax(1)
 
-    @checked(z=floats, system=text)
+    @checked(z=floats, system=choice(*SYSTEMS))
     def log_posterior(self, z: Tensor, system: str = "combined") -> Tensor:
         """Log posterior of each class given the layer's nodes (Davel et al. 2020, eq. 11).
 
@@ -209,8 +172,6 @@ class NodeClassifiers:
         ValueError
             if the system is unknown, z has another shape or type, or a value of z is NaN or infinite
         """
-        if system not in SYSTEMS:
-            raise ValueError(f"system: expected one of {SYSTEMS}, got {system!r}")
         return self._log_posteriors(z, (system,))[0]
 
     @checked(z=floats)
@@ -276,7 +237,7 @@ class NodeClassifiers:
         -------
         float64, shape (nodes,)
         """
-        z, labels = _check(self._values(z), labels, self.classes, self.nodes)
+        z, labels = check(self._values(z), labels, self.classes, self.nodes)
         total = torch.zeros(self.nodes, dtype=torch.float64, device=z.device)
         for z_block, label_block in row_blocks(z, labels, width=self.nodes):
             rows, weights = self._densities.locate(z_block)
@@ -285,7 +246,7 @@ class NodeClassifiers:
         return total / len(z)
 
     def _values(self, z: Tensor) -> Tensor:
-        z = _check_values(z, self.nodes).to(self.log_prior.device, self._dtype)
+        z = check_values(z, self.nodes).to(self.log_prior.device, self._dtype)
         if z.numel() and not bool(torch.stack(z.aminmax()).isfinite().all()):
             raise ValueError("z: expected finite values, got NaN or infinity")
         return z
@@ -298,7 +259,7 @@ def log_posteriors(fitted: Tensor, labels: Tensor, judged: Tensor, classes: int,
     The nodes are halved until the histograms of a part need no more than ``memory`` bytes.
     """
     try:
-        classifiers = NodeClassifiers._fit([(fitted, labels)], classes, "scott", 1, memory)
+        classifiers = NodeClassifiers(*counted([(fitted, labels)], classes, "scott", 1, memory))
     except TooLarge:
         half = fitted.shape[1] // 2
         one, other = (
@@ -309,39 +270,3 @@ def log_posteriors(fitted: Tensor, labels: Tensor, judged: Tensor, classes: int,
         share = labels.to(one.device).bincount(minlength=classes).double() / len(labels)
         return (one + other - share.log().where(share > 0, 0)).log_softmax(2)
     return classifiers.log_posteriors(judged)
-
-
-def _whole_numbers(labels: Tensor) -> bool:
-    return isinstance(labels, Tensor) and labels.dtype == torch.int64
-
-
-def _check_values(z: Tensor, nodes: int | None) -> Tensor:
-    if not isinstance(z, Tensor) or not z.is_floating_point():
-        got = z.dtype if isinstance(z, Tensor) else type(z).__name__
-        raise ValueError(f"z: expected a float tensor, got {got}")
-    if z.ndim != 2 or z.shape[1] == 0 or z.shape[1] != (nodes or z.shape[1]):
-        raise ValueError(f"z: expected shape (N, {nodes or 'nodes'}), got {tuple(z.shape)}")
-    return z if z.dtype == torch.float64 else z.float()
-
-
-def _check(z: Tensor, labels: Tensor, classes: int, nodes: int | None) -> tuple[Tensor, Tensor]:
-    z = _check_values(z, nodes)
-    if not _whole_numbers(labels):
-        got = labels.dtype if isinstance(labels, Tensor) else type(labels).__name__
-        raise ValueError(f"labels: expected an int64 tensor, got {got}")
-    if labels.shape != z.shape[:1]:
-        raise ValueError(f"labels: expected shape ({len(z)},), got {tuple(labels.shape)}: one label per row of z")
-    if len(labels) and not 0 <= int(labels.min()) <= int(labels.max()) < classes:
-        raise ValueError(f"labels: expected classes 0 .. {classes - 1}, got {int(labels.min())} .. {int(labels.max())}")
-    return z, labels.to(z.device)
-
-
-def _checked(
-    batches: Iterable[tuple[Tensor, Tensor]], classes: int, nodes: int | None, dtype: torch.dtype | None
-) -> Iterator[tuple[Tensor, Tensor]]:
-    for batch in batches:
-        if not isinstance(batch, (tuple, list)) or len(batch) != 2:
-            raise ValueError(f"batches: expected pairs (z, labels), got {kind_of(batch)}")
-        z, labels = _check(*batch, classes, nodes)
-        nodes = z.shape[1]
-        yield z if dtype is None else z.to(dtype), labels

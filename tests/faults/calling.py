@@ -218,12 +218,16 @@ def _plain(value: object) -> object:
     return value
 
 
-def table(found: Iterable[Outcome]) -> str:
-    """How many calls of each name became what, a line a name, and the sums."""
+def tally(found: Iterable[Outcome]) -> dict[str, Counter]:
+    """Outcome -> how many calls, for each name and for all of them together."""
     rows: dict[str, Counter] = {}
     for each in found:
         rows.setdefault(each.name, Counter())[each.kind] += 1
-    rows["all"] = sum(rows.values(), Counter())
+    return rows | {"all": sum(rows.values(), Counter())}
+
+
+def table(rows: Mapping[str, Counter]) -> str:
+    """A line a name: how many calls, and what became of them."""
     width = max(map(len, rows))
     lines = [" ".join([" " * width, "calls", *(f"{kind:>8}" for kind in OUTCOMES)])]
     lines += [

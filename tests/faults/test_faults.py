@@ -1,9 +1,11 @@
 """Bad values for every argument of the public surface, which is enumerated: no answer that is wrong, no obscure error.
 
-The printed table (``pytest -m faults -s``) says how many calls of each name became what; ``calling`` says what that is.
+The printed table, also written to ``_build/faults.json``, says how many calls of each name became what, in the words of
+``calling``.
 """
 
 import inspect
+import json
 import os
 from collections import Counter
 from fnmatch import fnmatch
@@ -16,12 +18,14 @@ import recipes_distributions
 import recipes_layers
 import surface
 import torch
-from calling import Recipe, outcome, outcomes, plan, table
+from calling import Recipe, outcome, outcomes, plan, table, tally
 from kinds import Fault
+from repository import ROOT
 
 import layerlib
 from layerlib._checks import finite
 
+WRITTEN = ROOT / "_build" / "faults.json"  # name -> outcome -> calls
 RECIPES = [*recipes_data.RECIPES, *recipes_distributions.RECIPES, *recipes_layers.RECIPES]
 # pattern of names -> why they are not called here
 EXCLUDED = {
@@ -83,9 +87,12 @@ def test_a_recipe_gives_every_argument_a_valid_value(recipe):
 @pytest.mark.faults
 def test_bad_values_are_refused_by_name_or_answered_as_documented(capfd):
     found = outcomes(RECIPES)
+    rows = tally(found)
     with capfd.disabled():
-        print(f"\n{table(found)}")
-    kinds = Counter(each.kind for each in found)
+        print(f"\n{table(rows)}")
+    WRITTEN.parent.mkdir(exist_ok=True)
+    WRITTEN.write_text(json.dumps(rows, indent=1))
+    kinds = rows["all"]
     assert kinds.total() >= 2000
     assert not [each for each in found if each.kind in ("silent", "hung", "crashed")]
     assert kinds["obscure"] <= 0.01 * kinds.total(), [each for each in found if each.kind == "obscure"]

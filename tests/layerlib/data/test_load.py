@@ -224,6 +224,14 @@ def test_the_script_makes_the_label_vectors_again(tmp_path, monkeypatch):
         (torch.zeros(2, 1, 3, 3).byte(), torch.zeros(3).long(), "labels: expected 2, one per image, got 3"),
         (torch.zeros(2, 1, 3, 3).byte(), torch.zeros(1, 4), "labels: expected 2, one per image, got 1"),
         (torch.zeros(2, 1, 3, 3).byte(), torch.tensor([0, -1]), "labels: expected class numbers from 0 up, got -1"),
+        *(
+            (
+                torch.zeros(2, 1, 3, 3).byte(),
+                torch.tensor([[0, 1], [1, value]]),
+                "labels: expected multi-hot labels, each",
+            )
+            for value in (5.0, 0.5, -1.0, float("nan"), float("inf"))
+        ),
     ],
 )
 def test_a_split_refuses_what_is_no_images_with_labels(images, labels, message):
@@ -457,8 +465,28 @@ def test_a_header_that_declares_more_than_there_is_is_refused(tmp_path):
                 buffer, {"descr": "|u1", "fortran_order": False, "shape": (10**6, 1000, 1000)}
             )
             archive.writestr(f"{key}.npy", buffer.getvalue() + array.tobytes())
-    with pytest.raises(ValueError, match="own.npz: truncated, or not a .npz of plain arrays"):
+    message = "own.npz: truncated, .*x_train: declares 1000000000000 bytes, and has 4704"
+    with pytest.raises(ValueError, match=message):
         load(path)
+
+
+@pytest.mark.parametrize("saver", [np.savez, np.savez_compressed])
+def test_no_flipped_bit_of_an_array_is_read(save, saver):
+    path = save(arrays(shape=(4, 4)), saver)
+    whole = path.read_bytes()
+    with zipfile.ZipFile(path) as archive:
+        entries = [info for info in archive.infolist() if info.filename == "x_train.npy"]
+        start, size = entries[0].header_offset, entries[0].compress_size
+    for place in range(start + size // 2, start + size, 7):
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :])
+        with pytest.raises(ValueError, match="^.*own.npz: truncated, or not a .npz of plain arrays"):
+            load(path)
+
+
+def test_a_stray_label_asks_for_no_memory(save):
+    labels = np.array([0, 1, 2, 0, 1, 10**12])
+    with pytest.raises(ValueError, match="own.npz: y_train: expected class numbers below 1000000, got 1000000000000"):
+        load(save(arrays(y_train=labels)))
 
 
 def test_missing_arrays_are_named(save):

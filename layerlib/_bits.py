@@ -1,0 +1,78 @@
+"""Rows of on and off, checked and counted; as words of 64 bits, equal words for equal rows."""
+
+import torch
+from torch import Tensor
+
+
+def classes_of(active: Tensor, labels: Tensor, classes: int | None) -> int:
+    """C, by default the largest label + 1; ValueError unless patterns are boolean, with a class for each."""
+    if active.dtype != torch.bool:
+        raise ValueError(f"active: expected boolean patterns (z > 0), got {active.dtype}")
+    if active.ndim < 2 or active.numel() == 0:
+        raise ValueError(f"active: expected shape (N, nodes) or (..., N, nodes), not empty, got {tuple(active.shape)}")
+    if labels.dtype != torch.int64 or labels.shape != active.shape[-2:-1]:
+        raise ValueError(
+            f"labels: expected int64 of shape ({active.shape[-2]},), one label per row of active, "
+            f"got {labels.dtype} {tuple(labels.shape)}"
+        )
+    largest = int(labels.max())
+    classes = largest + 1 if classes is None else classes
+    if int(labels.min()) < 0 or largest >= classes:
+        raise ValueError(f"labels: expected classes 0 to {classes - 1}, got {int(labels.min())} to {largest}")
+    return classes
+
+
+def on_counts(active: Tensor, labels: Tensor, classes: int) -> tuple[Tensor, Tensor]:
+    """How many samples of each class switch each node on, float64 (..., C, nodes), and how many there are, (C,)."""
+    member = torch.nn.functional.one_hot(labels.to(active.device), classes).T.float()
+    # a float32 sum of ones is exact up to 2^24 samples of one class
+    return (member @ as_bytes(active).float()).double(), member.sum(1).double()
+
+
+def as_bytes(active: Tensor) -> Tensor:
+    """0 or 1 for each entry: a tensor viewed as bool may hold other bytes, which count as on."""
+    return (active.view(torch.uint8) > 0).view(torch.uint8)
+
+
+def pack(active: Tensor) -> Tensor:
+    """Patterns (..., nodes) as int64 words (..., ceil(nodes / 64)): equal words, equal patterns."""
+    nodes = active.shape[-1]
+    padded = torch.nn.functional.pad(as_bytes(active), (0, -nodes % 64))
+    eights = padded.contiguous().view(torch.int64)
+    # eight bytes of 0 or 1 times this constant: their bits meet, in order, in the top byte
+    packed = ((eights * 0x0102040810204080) >> 56) & 0xFF
+    return packed.to(torch.uint8).view(torch.int64)
+
+
+def distinct(rows: Tensor, counts: Tensor) -> tuple[Tensor, Tensor]:
+    """The distinct rows of ``rows``, int64 (N, W), and the sums of their ``counts``, int64 (N,)."""
+    hashes, order = _mix(rows).sort()
+    rows, totals = rows[order], counts[order].cumsum(0)
+    differs = (rows[1:] != rows[:-1]).any(1)
+    # two patterns of one hash could alternate in the sorted order: then group them the slow way
+    if not torch.equal(differs, hashes[1:] != hashes[:-1]):
+        kinds, group = rows.unique(dim=0, return_inverse=True)
+        return kinds, torch.zeros_like(counts[: len(kinds)]).index_add_(0, group, counts[order])
+    last = torch.cat([differs.nonzero()[:, 0], differs.new_tensor([len(rows) - 1], dtype=torch.int64)])
+    return rows[last], totals[last].diff(prepend=totals.new_zeros(1))
+
+
+def row_numbers(active: Tensor) -> Tensor:
+    """A number for each row of ``active``, bool (N, nodes), the same for the same pattern: int64, shape (N,)."""
+    words = pack(active)
+    hashes, order = _mix(words).sort()
+    rows = words[order]
+    differs = (rows[1:] != rows[:-1]).any(1)
+    if not torch.equal(differs, hashes[1:] != hashes[:-1]):  # as in distinct
+        return words.unique(dim=0, return_inverse=True)[1]
+    numbers = torch.zeros_like(hashes)
+    numbers[1:] = differs.cumsum(0)
+    return torch.empty_like(numbers).scatter_(0, order, numbers)
+
+
+def _mix(words: Tensor) -> Tensor:
+    """A 64-bit hash of each row: multiply and add with fixed random odd numbers, wrapping around."""
+    generator = torch.Generator().manual_seed(0)
+    odd = torch.randint(-(2**63), 2**63 - 1, (words.shape[1],), generator=generator).to(words.device) | 1
+    mixed = (words ^ (words >> 29)) * odd
+    return (mixed ^ (mixed >> 32)).mul(odd.flip(0)).sum(1)

@@ -1,0 +1,77 @@
+"""What the batches of a layer bring to its nodes: checked, and gone through twice."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+import torch
+from torch import Tensor
+
+from layerlib._checks import floats, kind_of, numbers
+from layerlib.nodes._kde import Histograms
+from layerlib.nodes._moments import Moments
+
+
+def counted(
+    batches: Iterable[tuple[Tensor, Tensor]],
+    classes: int,
+    bandwidth: str | float | Tensor,
+    resolution: int,
+    memory: float,
+    dtype: torch.dtype | None = None,
+) -> tuple[Moments, Histograms, torch.dtype]:
+    """Moments and histograms of what two passes over the batches bring, and their precision."""
+    moments = None
+    for z, labels in as_they_must_be(batches, classes, None, dtype):
+        moments = moments or Moments(z.shape[1], classes, z.device)
+        moments.update(z, labels)
+        found = z.dtype
+    if moments is None or not moments.count.sum():
+        raise ValueError("batches, z: expected at least one sample, got none")
+    if not moments.finite:
+        raise ValueError("z: expected finite values with finite squares, got NaN, infinity or larger")
+    widths = moments.bandwidth(bandwidth, found)
+    if found == torch.float32 and moments.beyond(widths, 1e15):
+        return counted(batches, classes, bandwidth, resolution, memory, torch.float64)
+    if moments.beyond(widths, 1e100):
+        raise ValueError(f"bandwidth: expected at most 1e100, of values not all below 1e-100, got {widths.max():.3g}")
+    histograms = Histograms(moments.low, moments.high, widths, found, resolution, memory)
+    for z, labels in as_they_must_be(batches, classes, moments.nodes, found):
+        histograms.update(z, labels)
+    seen = histograms.samples
+    if not torch.allclose(seen, moments.count, rtol=1e-5, atol=0.01):
+        raise ValueError(
+            f"batches: expected the same samples in both passes, got {moments.count.tolist()} "
+            f"a class in the first and {[round(n) for n in seen.tolist()]} in the second"
+        )
+    return moments, histograms, found
+
+
+def check_values(z: Tensor, nodes: int | None) -> Tensor:
+    z = floats("z", z)
+    if z.ndim != 2 or z.shape[1] == 0 or z.shape[1] != (nodes or z.shape[1]):
+        raise ValueError(f"z: expected shape (N, {nodes or 'nodes'}), got {tuple(z.shape)}")
+    return z if z.dtype == torch.float64 else z.float()
+
+
+def check(z: Tensor, labels: Tensor, classes: int, nodes: int | None) -> tuple[Tensor, Tensor]:
+    z = check_values(z, nodes)
+    labels = numbers("labels", labels)
+    if labels.dtype != torch.int64:
+        raise ValueError(f"labels: expected an int64 tensor, got {labels.dtype}")
+    if labels.shape != z.shape[:1]:
+        raise ValueError(f"labels: expected shape ({len(z)},), got {tuple(labels.shape)}: one label per row of z")
+    if len(labels) and not 0 <= int(labels.min()) <= int(labels.max()) < classes:
+        raise ValueError(f"labels: expected classes 0 .. {classes - 1}, got {int(labels.min())} .. {int(labels.max())}")
+    return z, labels.to(z.device)
+
+
+def as_they_must_be(
+    batches: Iterable[tuple[Tensor, Tensor]], classes: int, nodes: int | None, dtype: torch.dtype | None
+) -> Iterator[tuple[Tensor, Tensor]]:
+    for batch in batches:
+        if not isinstance(batch, (tuple, list)) or len(batch) != 2:
+            raise ValueError(f"batches: expected pairs (z, labels), got {kind_of(batch)}")
+        z, labels = check(*batch, classes, nodes)
+        nodes = z.shape[1]
+        yield z if dtype is None else z.to(dtype), labels
