@@ -60,8 +60,6 @@ class Split:
                 f"labels: expected {len(self.images)}, one per image, got {len(self.labels)} "
                 f"for images {tuple(self.images.shape)}"
             )
-        if multi_hot and not ((self.labels == 0) | (self.labels == 1)).all():
-            raise ValueError("labels: expected multi-hot labels, each 0 or 1")
         if class_numbers and self.labels.min() < 0:
             raise ValueError(f"labels: expected class numbers from 0 up, got {self.labels.min().item()}")
 

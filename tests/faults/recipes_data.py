@@ -1,7 +1,7 @@
 """Valid calls of pictures of layers and of data."""
 
 import torch
-from valid import FOLDER, HOT, IMAGES, LABELS, NAMES, NO_SAMPLES, SPLIT, X, Z, affine, grey, net, npz, pictures, recipe
+from valid import FOLDER, IMAGES, LABELS, NAMES, NO_SAMPLES, SPLIT, X, Z, affine, grey, net, npz, pictures, recipe
 
 import layerlib as ll
 from layerlib.backward import direct_losses, separation, targets
@@ -98,7 +98,6 @@ RECIPES = [
         lambda: dict(images=IMAGES, labels=LABELS),
         {("labels", "far out"): "a split knows of no number of classes", ("images", "narrow"): "of any width"},
     ),
-    recipe("data.splits.Split", Split, lambda: dict(images=IMAGES, labels=HOT), {("images", "narrow"): "of any width"}),
     recipe(
         "data.splits.Split.from_numpy", Split.from_numpy, lambda: dict(images=IMAGES.numpy(), labels=LABELS.numpy())
     ),

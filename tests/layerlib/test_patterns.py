@@ -9,7 +9,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from layerlib import patterns as perplexity
+from layerlib import _bits
 from layerlib.patterns import (
     PatternCounts,
     activation_share,
@@ -102,9 +102,9 @@ def test_a_stream_holds_the_distinct_patterns_and_not_the_samples():
 @given(layer=layers(stack=(2,)))
 def test_hash_collisions_do_not_change_the_count(different_hashes, layer):
     patterns, labels, classes = layer
-    honest = perplexity._mix
+    honest = _bits._mix
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(perplexity, "_mix", lambda words: honest(words) % different_hashes)
+        patch.setattr(_bits, "_mix", lambda words: honest(words) % different_hashes)
         ours = layer_perplexity(patterns, labels, classes)
         counts = PatternCounts(classes)
         for i in range(0, len(labels), 7):
@@ -365,7 +365,7 @@ def test_parts_of_samples_make_up_hamming_and_perplexity(layer):
 def test_colliding_hashes_do_not_change_surprisals(monkeypatch):
     patterns, labels = torch.rand(60, 5) < 0.5, torch.arange(60) % 3
     expected = surprisals(patterns, labels, 3)
-    monkeypatch.setattr(perplexity, "_mix", lambda words: words.sum(1) % 2)
+    monkeypatch.setattr(_bits, "_mix", lambda words: words.sum(1) % 2)
     same(surprisals(patterns, labels, 3), expected)
 
 
