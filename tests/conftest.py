@@ -10,6 +10,11 @@ settings.register_profile("layerlib", deadline=None, max_examples=40)
 settings.load_profile("layerlib")
 
 
+def pytest_configure(config):
+    """The mark of tests that stay together, also without the plugin that goes by it."""
+    config.addinivalue_line("markers", "xdist_group(name): stays with one worker")
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
     """Where tests run side by side, those of one file stay together, with what it makes once for all of them.
