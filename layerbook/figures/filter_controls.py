@@ -3,6 +3,7 @@
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.ticker import FormatStrFormatter, LogLocator, NullLocator
 
 from layerbook.figures._drawing import closed_on_error
 from layerbook.figures.common import CONTROL_COLOUR, KIND_COLOURS
@@ -43,6 +44,9 @@ def paces(report: Report) -> Figure:
         for ax, values in zip(column, curve, strict=True):
             over_steps(curve.step.values, values, curve.layer.values, ax, learned[np.isfinite(learned)])
             ax.set_yscale("log")
+            ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+            ax.yaxis.set_major_formatter(FormatStrFormatter("%g"))
+            ax.yaxis.set_minor_locator(NullLocator())
     for column in axes[::2]:
         for ax, what in zip(column, ("move of a weight\n[learning rates]", "turn of a filter\n[degrees]"), strict=True):
             ax.set_ylabel(what)

@@ -15,6 +15,7 @@ from layerbook.report import THIS_RUN, Report
 
 NETWORKS = {"ResNet-18": "resnet18", "VGG-16": "vgg16_bn"}
 UNIFORM = "W, uniform"
+LEAST_SPAN = 0.02  # of an axis for distances that may hardly move
 
 
 @closed_on_error
@@ -137,7 +138,11 @@ def settling(report: Report) -> Figure:
                 held = pd.DataFrame(longest).ffill(axis=1).to_numpy()
                 spread(range(longest.shape[1]), held, ax, kind, marker="", color=colours[kind])
             ax.set(title=f"tap {tap}, {side}", xlabel="epochs", ylabel="W, uniform")
-            ax.legend(fontsize=8)
+            low, high = ax.get_ylim()
+            wider = max(0, LEAST_SPAN - (high - low)) / 2  # what trembles by less than the claim asks looks flat
+            ax.set_ylim(low - wider, high + wider)
+            ax.ticklabel_format(axis="y", useOffset=False)
+    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
     return figure
 
 
