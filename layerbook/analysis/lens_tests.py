@@ -13,6 +13,9 @@ from torch import Tensor
 from layerbook.analysis.agreement import LENSES, agreement, made_up, order
 from layerbook.analysis.intervals import Interval, bootstrap, over_networks, rank_correlation
 from layerbook.verdicts import Part, above, below, undecided
+from layerlib import Inspection
+
+BY_HEART = ("distance", "entropy")
 
 
 def ready_before(readings: np.ndarray, drawn: np.ndarray, steps: Sequence[int], share: float, of: str) -> Part:
@@ -38,6 +41,24 @@ def least_rise(readings: np.ndarray, drawn: np.ndarray, of: str) -> Part:
     layers = [_over_seeds(*(each[..., i] for each in growth)) for i in range(growth[0].shape[-1])]
     least = min(range(len(layers)), key=lambda i: layers[i].low)
     return above(f"growth at layer {least + 1}, {of}", layers[least].value, 0, layers[least].ends)
+
+
+def by_heart(looks: Sequence[tuple[Inspection, Inspection]], of: str, empty: str = "") -> tuple[Part, Part]:
+    """54: rank correlation with depth of the distance to the true labels, and of the patterns' entropy.
+
+    Parameters
+    ----------
+    looks : of each seed's network, an inspection of the distance, read flat, and one of the patterns
+    of : what network, in words
+    empty : why the test would say nothing, if some do not know their labels
+    """
+    parts = []
+    for each, what, test, mark in zip(zip(*looks, strict=True), BY_HEART, (above, below), (-0.5, -0.5), strict=True):
+        values = torch.stack([look.values[what][:-1].double() for look in each])
+        drawn = torch.stack([look.draws[what][:-1].double().T for look in each], 1)
+        found = with_depth(values, drawn)
+        parts.append(test(f"{what}, {of}", found.value, mark, found.ends, empty=empty))
+    return tuple(parts)
 
 
 def with_depth(values: Tensor, drawn: Tensor) -> Interval:

@@ -240,7 +240,8 @@ class LinearProbes:
     def _given(self, features: Tensor | Features, targets: Tensor | None) -> tuple[Features, Tensor]:
         features = as_features(features)
         # layer by layer: they may be in a file
-        if not torch.stack([layer.isfinite().all() for layer in features.pooled]).all():
+        finite = [layer.isfinite().all() for layer in features.pooled]
+        if finite and not torch.stack(finite).all():
             raise ValueError("features: expected finite numbers, got NaN or infinity")
         targets = targets_of("targets", features.labels if targets is None else targets, len(features), self.classes)  # type: ignore[arg-type]
         return features, targets.to(features.device, features.pooled.dtype)

@@ -1,11 +1,21 @@
 """Tests of the lenses that must be able to say no."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
 
 from layerbook.analysis.agreement import LENSES
-from layerbook.analysis.lens_tests import agree_beyond, least_rise, obeyed, ready_before, upper_first, with_depth
+from layerbook.analysis.lens_tests import (
+    agree_beyond,
+    by_heart,
+    least_rise,
+    obeyed,
+    ready_before,
+    upper_first,
+    with_depth,
+)
 
 STEPS, SEEDS, LAYERS = [0, 10, 100], 3, 5
 
@@ -45,6 +55,19 @@ def test_the_order_by_depth_is_spearmans():
     values = torch.tensor([[1.0, 2, 3, 4], [4, 3, 2, 1]])
     assert with_depth(values, values.expand(100, 2, 4)).value == 0
     assert with_depth(values[:1], values[:1].expand(100, 1, 4)) == (1, 1, 1)
+
+
+def test_of_networks_that_know_by_heart_both_orders_are_told():
+    rising, falling = torch.arange(5.0), -torch.arange(5.0)
+
+    def look(what, values):
+        return SimpleNamespace(values={what: values}, draws={what: values[:, None].expand(5, 100)})
+
+    both = [(look("distance", rising), look("entropy", falling))] * SEEDS
+    assert [part.outcome for part in by_heart(both, "a net")] == ["holds", "holds"]
+    neither = [(look("distance", falling), look("entropy", rising))] * SEEDS
+    assert [part.outcome for part in by_heart(neither, "a net")] == ["fails", "fails"]
+    assert [part.outcome for part in by_heart(both, "a net", "it knows too little")] == ["undecided"] * 2
 
 
 def test_lenses_that_share_only_what_layers_and_steps_add_do_not_agree():
