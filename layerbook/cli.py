@@ -1,4 +1,4 @@
-"""The command line: ``layerlib list``, ``run CHAPTER``, ``record CHAPTER`` and ``verify RECORD``, over papermill."""
+"""The command line: ``layerlib list``, ``run CHAPTER``, ``record CHAPTER``, ``verify RECORD`` and ``check``."""
 
 import argparse
 import logging
@@ -48,6 +48,7 @@ def _parser() -> argparse.ArgumentParser:
     verifying = commands.add_parser("verify", parents=[shared], help="compare a record's code with today's, run small")
     verifying.add_argument("record", help="a chapter's name, or the path of its record")
     verifying.add_argument("--size", choices=("small",), default="small", help="of the runs that are compared")
+    commands.add_parser("check", parents=[shared], help="see whether all is there and the instruments say the same")
     recorded = "run one chapter at full size and write what it reported to records/CHAPTER.json"
     commands.add_parser("record", parents=[running], help=recorded).set_defaults(size="full")
     return parser
@@ -179,6 +180,12 @@ def _verify(options: argparse.Namespace) -> int:
     return 1 if found.differences else 0
 
 
+def _check(options: argparse.Namespace) -> int:
+    from layerbook.check import check
+
+    return check(options.book)
+
+
 def _record(path: Path, notebook: object, parameters: dict, git: dict) -> None:
     from layerbook.provenance import provenance
     from layerbook.record import SCHEMA, write_record
@@ -218,13 +225,14 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     Returns
     -------
-    int, the exit code: 0 fine, 1 a cell failed or a record is not what today's code gives, 2 bad usage, 130 interrupted
+    int, the exit code: 0 fine, 1 a cell failed, a record is not what today's code gives or `check` found fault,
+    2 bad usage, 130 interrupted
     """
     # A run that is terminated ends as one interrupted by ctrl-C does: kernel stopped, nothing half-written.
     before = {each: signal.signal(each, _stop) for each in (signal.SIGINT, signal.SIGTERM)}
     try:
         options = _parser().parse_args(argv)
-        code = {"list": _list, "run": _run, "record": _run, "verify": _verify}[options.command](options)
+        code = _COMMANDS[options.command](options)
     except KeyboardInterrupt:
         return _say("interrupted: nothing was written", 130)
     except Interrupted as error:
@@ -237,6 +245,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         for each, handler in before.items():
             signal.signal(each, handler)
     return code or 0
+
+
+_COMMANDS = {"list": _list, "run": _run, "record": _run, "verify": _verify, "check": _check}
 
 
 def _say(text: object, code: int = 0) -> int:
