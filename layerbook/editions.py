@@ -1,0 +1,202 @@
+"""Copies of the chapters to hand out: for students, for who teaches them, and for any computer with a notebook program.
+
+All are made of one executed chapter. Between ``{solution-start}`` and ``{solution-end}`` lies what students find
+themselves. What a teacher says about an exercise is in ``book/teach/CHAPTER.yaml``, by the exercise's label.
+"""
+
+import copy
+import re
+import shutil
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import nbformat
+from nbformat import NotebookNode
+from nbformat.v4 import new_code_cell, new_markdown_cell
+
+from layerbook.pieces import Piece, pieces
+from layerbook.plain_markdown import Words, glued_in, places_in, works_of
+from layerbook.plain_yaml import from_yaml
+
+EDITIONS = ("student", "instructor", "portable")
+NOTES = {"minutes", "level", "answer", "check", "filled", "wrong", "discuss"}
+
+_INSTALL = """\
+# layerlib where it is missing. A PyTorch that is there stays as it is.
+import importlib.util, subprocess, sys
+from importlib.metadata import version
+from pathlib import Path
+
+SOURCE = max(map(str, Path().glob("layerlib-*.whl")), default="layerlib")  # or its folder, or its address
+if importlib.util.find_spec("layerbook") is None:
+    stay = [f"{name}=={version(name)}" for name in ("torch", "torchvision") if importlib.util.find_spec(name)]
+    Path("stay.txt").write_text("\\n".join(stay))
+    subprocess.run([sys.executable, "-m", "pip", "install", "-q", f"{SOURCE}[book]", "-c", "stay.txt"], check=True)
+"""
+
+
+def student(all_of: Sequence[Piece], notes: Mapping[str, Mapping]) -> list[NotebookNode]:
+    """Solutions taken out: an empty cell for each, and a cell that checks the answer where there is a check."""
+    cells, before = [], ""
+    for piece in all_of:
+        if piece.solves and piece.solves != before:
+            note = notes.get(piece.solves, {})
+            asked = note.get("answer", "").strip().replace("\n", "\n# ")
+            cells.append(new_code_cell(f"# {asked}\nanswer = ...\n" if asked else "# Your turn.\n"))
+            if "check" in note:
+                cells.append(new_code_cell(f"# Is it right? Run this.\n{note['check'].strip()}\nprint('Right.')"))
+        if not piece.solves:
+            cells.append(_without_outputs(piece.cell))
+        before = piece.solves
+    return cells
+
+
+def instructor(all_of: Sequence[Piece], notes: Mapping[str, Mapping]) -> list[NotebookNode]:
+    """Solutions with what they gave, and before each what there is to say about it."""
+    cells, before = [], ""
+    for piece in all_of:
+        if piece.solves and piece.solves != before:
+            cells.append(new_markdown_cell(_told(notes.get(piece.solves, {}))))
+        cells.append(piece.cell)
+        before = piece.solves
+    return cells
+
+
+def portable(all_of: Sequence[Piece], notes: Mapping[str, Mapping]) -> list[NotebookNode]:
+    """Everything, to be run from the top: the first cell installs what is missing."""
+    cells, before = [new_code_cell(_INSTALL)], ""
+    for piece in all_of:
+        if piece.solves and piece.solves != before:
+            cells.append(new_markdown_cell("**Solution**"))
+        cells.append(_without_outputs(piece.cell))
+        before = piece.solves
+    return cells
+
+
+def _told(note: Mapping) -> str:
+    lines = ["**Solution**"]
+    if "minutes" in note:
+        lines.append(f"*{note['minutes']} minutes, level {note['level']} of 3*")
+    lines += [f"*{what}:* {note[key].strip()}" for key, what in _TOLD.items() if key in note]
+    return "\n\n".join(lines)
+
+
+_TOLD = {"wrong": "What goes wrong", "discuss": "To discuss"}
+
+
+def _without_outputs(cell: NotebookNode) -> NotebookNode:
+    cell = copy.deepcopy(cell)
+    if cell.cell_type == "code":
+        cell.outputs, cell.execution_count = [], None
+    return cell
+
+
+def notes_of(path: Path) -> dict[str, dict]:
+    """What a teacher says about the exercises of a chapter, by label; nothing where there is no such file.
+
+    Raises
+    ------
+    ValueError
+        if it is not that
+    """
+    found = from_yaml(path.read_text(encoding="utf-8"), str(path)) if path.is_file() else {}
+    for label, note in found.items() if isinstance(found, dict) else [(path.name, None)]:
+        if not isinstance(note, dict) or set(note) - NOTES:
+            raise ValueError(f"{path}: {label}: expected some of {', '.join(sorted(NOTES))}, got {note!r:.80}")
+        if ("minutes" in note) != ("level" in note):
+            raise ValueError(f"{path}: {label}: expected minutes and level together")
+    return found
+
+
+def edition(name: str, notebook: NotebookNode, words: Words, notes: Mapping[str, Mapping]) -> NotebookNode:
+    """One edition of an executed chapter.
+
+    Parameters
+    ----------
+    name : one of `EDITIONS`
+    notebook : with outputs
+    words : what stands in place of references
+    notes : as `notes_of` reads them
+
+    Returns
+    -------
+    NotebookNode
+
+    Raises
+    ------
+    ValueError
+        as `pieces`; and for notes about an exercise that has no solution in this chapter
+    """
+    all_of = list(pieces(notebook, words))
+    if unknown := set(notes) - {piece.solves for piece in all_of}:
+        raise ValueError(f"notes: expected labels of exercises with solutions, got {', '.join(sorted(unknown))}")
+    make = {"student": student, "instructor": instructor, "portable": portable}[name]
+    cells = make(all_of, notes)
+    sources = "".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown")
+    cited = [words.works[key] for key in words.works_in(sources)]
+    if cited:
+        cells.append(new_markdown_cell("## References\n\n" + "\n".join(f"- {a} {y}: {t}." for a, y, t in cited)))
+    for place, cell in enumerate(cells):
+        cell.id = f"{name}-{place:03d}"
+    metadata = {key: notebook.metadata[key] for key in ("kernelspec", "language_info") if key in notebook.metadata}
+    return nbformat.v4.new_notebook(cells=cells, metadata=metadata)
+
+
+def write(book: Path, executed: Path, out: Path) -> list[Path]:
+    """Write every edition of every chapter that has run, with the records that they read.
+
+    Parameters
+    ----------
+    book : folder of the chapters
+    executed : folder of the executed ones
+    out : folder that gets a folder for each edition
+
+    Returns
+    -------
+    list of the notebooks written
+
+    Raises
+    ------
+    ValueError
+        beginning with the chapter's name, as `edition`; or if no chapter has run
+    """
+    titles = {path.stem: _title(path.read_text(encoding="utf-8")) for path in book.glob("*.md")}
+    sources = {path.stem: nbformat.read(path, 4) for path in sorted(book.glob("*.ipynb"))}
+    titles |= {name: _title(each.cells[0].source) for name, each in sources.items()}
+    places = {label: says for name, each in sources.items() for label, says in places_in(each, titles[name]).items()}
+    works, written = works_of(book / "references.bib"), []
+    for name in sources:
+        path = executed / f"{name}.ipynb"
+        if name == "scoreboard" or not path.is_file():  # which shows the others' outputs, and stands beside none
+            continue
+        notebook = nbformat.read(path, 4)
+        pages = {page: f"*{title}*" for page, title in titles.items()}
+        words = Words(glued_in(notebook), pages | places | places_in(notebook), works)
+        for kind in EDITIONS:
+            try:
+                made = edition(kind, notebook, words, notes_of(book / "teach" / f"{name}.yaml"))
+            except ValueError as error:
+                raise ValueError(f"{name}: {error}") from None
+            target = out / kind / path.name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            nbformat.write(made, target)
+            written.append(target)
+    if not written:
+        raise ValueError(f"{executed}: expected executed chapters, got none: make book")
+    for kind in EDITIONS:
+        shutil.copytree(book / "records", out / kind / "records", dirs_exist_ok=True)
+    return written
+
+
+def _title(source: str) -> str:
+    found = re.search(r"(?m)^# +(.+)$", source)
+    return found[1].strip() if found else "this page"
+
+
+if __name__ == "__main__":
+    try:
+        for each in write(Path("book"), Path("_build/executed"), Path("_build/editions")):
+            print(each)
+    except ValueError as error:
+        sys.exit(f"editions: {error}")
