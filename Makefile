@@ -2,6 +2,7 @@
 # make test       the same, then the tests
 # make test-all   the same, then what takes long: chapters run again, other devices, environments and faults
 # make bench      the instruments against what one would use instead
+# make editions   copies of the chapters to hand out: for students, for teachers, for any notebook program
 # make clean      forget what was built (.venv stays, and models that took hours to train)
 
 # The first Python that is new enough and can make virtual environments. Another one: make book PYTHON=/path/to/python3
@@ -30,7 +31,7 @@ export MALLOC_TRIM_THRESHOLD_ ?= 16000000000
 # Other people's packages, which only their tests import: beside .venv, so that it stays what requirements.txt says.
 FOREIGN := _build/foreign/.ready
 
-.PHONY: book test test-all bench clean look
+.PHONY: book test test-all bench editions clean look
 .DELETE_ON_ERROR:
 
 book: $(HTML)
@@ -52,8 +53,17 @@ test-all: test $(FOREIGN)
 bench: $(READY)
 	@$(PY) -m benchmarks
 
+# The portable copies have the package beside them, since no index has it. It is built from a copy: building leaves files.
+editions: $(EXECUTED)
+	@rm -rf _build/editions _build/wheel && mkdir -p _build/wheel
+	@$(PY) -m layerbook.editions
+	@cp -r layerlib layerbook pyproject.toml README.md LICENSE _build/wheel
+	@$(PY) -m pip wheel --quiet --disable-pip-version-check --no-deps --no-build-isolation \
+		--wheel-dir _build/editions/portable ./_build/wheel
+	@rm -rf _build/wheel
+
 clean:
-	rm -rf _build/executed _build/running _build/used _build/reported _build/new _build/html _build/book.log
+	rm -rf _build/editions _build/executed _build/running _build/used _build/reported _build/new _build/html _build/book.log
 
 # Whatever is half done when a step stops must not count as done later. So the stamp comes last, and
 # chapters and book are made beside their place and moved there once they are complete.

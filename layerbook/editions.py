@@ -133,8 +133,8 @@ def edition(name: str, notebook: NotebookNode, words: Words, notes: Mapping[str,
         raise ValueError(f"notes: expected labels of exercises with solutions, got {', '.join(sorted(unknown))}")
     make = {"student": student, "instructor": instructor, "portable": portable}[name]
     cells = make(all_of, notes)
-    sources = "".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown")
-    cited = [words.works[key] for key in words.works_in(sources)]
+    prose = (cell.source if cell.cell_type == "markdown" else str(cell.metadata) for cell in notebook.cells)
+    cited = [words.works[key] for key in words.works_in("".join(prose))]
     if cited:
         cells.append(new_markdown_cell("## References\n\n" + "\n".join(f"- {a} {y}: {t}." for a, y, t in cited)))
     for place, cell in enumerate(cells):

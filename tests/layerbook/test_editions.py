@@ -6,8 +6,8 @@ import sys
 
 import nbformat
 import pytest
+from glued import glued
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
-from test_plain_markdown import glued
 
 from layerbook.editions import EDITIONS, edition, notes_of, write
 from layerbook.pieces import pieces
