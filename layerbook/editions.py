@@ -23,16 +23,18 @@ EDITIONS = ("student", "instructor", "portable")
 NOTES = {"minutes", "level", "answer", "check", "filled", "wrong", "discuss"}
 
 _INSTALL = """\
-# layerlib where it is missing. A PyTorch that is there stays as it is.
+# Install layerlib where it is missing. A PyTorch that is there stays as it is.
 import importlib.util, subprocess, sys
 from importlib.metadata import version
 from pathlib import Path
 
-SOURCE = max(map(str, Path().glob("layerlib-*.whl")), default="layerlib")  # or its folder, or its address
 if importlib.util.find_spec("layerbook") is None:
+    wheels = sorted(map(str, Path().glob("layerlib-*.whl")))
+    assert wheels, "put the file layerlib-*.whl beside this notebook: it came in the same folder"
     stay = [f"{name}=={version(name)}" for name in ("torch", "torchvision") if importlib.util.find_spec(name)]
     Path("stay.txt").write_text("\\n".join(stay))
-    subprocess.run([sys.executable, "-m", "pip", "install", "-q", f"{SOURCE}[book]", "-c", "stay.txt"], check=True)
+    subprocess.run([sys.executable, "-m", "pip", "install", "-q", f"{wheels[-1]}[book]", "-c", "stay.txt"], check=True)
+    Path("stay.txt").unlink()
 """
 
 

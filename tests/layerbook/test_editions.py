@@ -1,8 +1,10 @@
 """Editions of a chapter: what students get, what teachers get, and that all of it is plain and runs."""
 
+import importlib.util
 import json
 import subprocess
 import sys
+from importlib.metadata import version
 
 import nbformat
 import pytest
@@ -172,6 +174,24 @@ def test_a_portable_copy_installs_first_and_runs_from_the_top(tmp_path):
     ran = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, check=True)
     assert ran.stdout == "9\n"
     assert list(tmp_path.iterdir()) == []  # nothing was installed where layerlib is there
+
+
+def test_where_layerlib_is_missing_the_wheel_beside_is_installed_and_torch_is_held(tmp_path, monkeypatch):
+    first = edition("portable", chapter(), WORDS, {}).cells[0].source
+    asked, real = [], importlib.util.find_spec
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "layerbook" else real(name))
+    monkeypatch.setattr(
+        subprocess, "run", lambda command, check: asked.append((command, (tmp_path / "stay.txt").read_text()))
+    )
+    with pytest.raises(AssertionError, match="beside this notebook"):  # never from an index: another's may be there
+        exec(first, {})
+    (tmp_path / "layerlib-0.1.0-py3-none-any.whl").touch()
+    exec(first, {})
+    ((command, held),) = asked
+    assert "layerlib-0.1.0-py3-none-any.whl[book]" in command
+    assert held.splitlines()[0] == f"torch=={version('torch')}"
+    assert [path.suffix for path in tmp_path.iterdir()] == [".whl"]
 
 
 @pytest.mark.parametrize("kind", EDITIONS)
