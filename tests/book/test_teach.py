@@ -1,5 +1,6 @@
 """What teachers are told fits the exercises, and the checks know a right answer from the likely mistakes."""
 
+import re
 from pathlib import Path
 
 import nbformat
@@ -7,7 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from layerbook.editions import notes_of
+from layerbook.editions import EDITIONS, edition, notes_of
+from layerbook.plain_markdown import Words, places_in, works_of
 from layerbook.plain_yaml import from_yaml
 from layerlib.distributions.distances import label_cost, label_distribution, sinkhorn, wasserstein
 from layerlib.distributions.early_exit import exit_layers
@@ -45,6 +47,35 @@ def test_every_exercise_with_a_solution_has_notes_and_none_else():
 def test_a_check_comes_with_what_is_asked_and_an_answer_that_fills_it():
     for label, note in NOTED.items():
         assert len({"answer", "check", "filled"} & set(note)) in (0, 3), label
+
+
+class Any(dict):
+    """A number for whatever name a run would give one."""
+
+    def __contains__(self, name):
+        return True
+
+    def __missing__(self, name):
+        return 0.5
+
+
+@pytest.mark.parametrize("kind", EDITIONS)
+@pytest.mark.parametrize("name", CHAPTERS)
+def test_every_chapter_has_plain_words_for_all_that_its_prose_says(kind, name):
+    sources = {path.stem: nbformat.read(path, 4) for path in BOOK.glob("*.ipynb")}
+    places = {label: says for each in sources.values() for label, says in places_in(each).items()}
+    places |= {path.stem: f"*{path.stem}*" for path in [*BOOK.glob("*.md"), *BOOK.glob("*.ipynb")]}
+    words = Words(Any(), places, works_of(BOOK / "references.bib"))
+    made = edition(kind, sources[name], words, notes_of(BOOK / "teach" / f"{name}.yaml"))
+    nbformat.validate(made)
+    prose = "\n".join(cell.source for cell in made.cells if cell.cell_type == "markdown")
+    assert re.findall(r"\{[\w:-]+\}`|```\{|^\([\w-]+\)=$", prose, re.M) == []
+    code = [cell.source for cell in sources[name].cells if cell.cell_type == "code"]
+    here = [cell.source for cell in made.cells if cell.cell_type == "code"]
+    solved = set(solutions(name).values())
+    assert [each for each in code if each not in here] == [each for each in code if f"{each}\n" in solved] * (
+        kind == "student"
+    )
 
 
 class Data:
