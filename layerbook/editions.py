@@ -8,6 +8,7 @@ import copy
 import re
 import shutil
 import sys
+import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -37,6 +38,17 @@ if importlib.util.find_spec("layerbook") is None:
     Path("stay.txt").unlink()
 """
 
+# In a function, so that it leaves the chapter's names as they are.
+_CHECK = """\
+def check(answer):
+    assert answer is not ..., "fill in the cell above first"
+{}
+    return "Right."
+
+
+check(answer)
+"""
+
 
 def student(all_of: Sequence[Piece], notes: Mapping[str, Mapping]) -> list[NotebookNode]:
     """Solutions taken out: an empty cell for each, and a cell that checks the answer where there is a check."""
@@ -47,7 +59,7 @@ def student(all_of: Sequence[Piece], notes: Mapping[str, Mapping]) -> list[Noteb
             asked = note.get("answer", "").strip().replace("\n", "\n# ")
             cells.append(new_code_cell(f"# {asked}\nanswer = ...\n" if asked else "# Your turn.\n"))
             if "check" in note:
-                cells.append(new_code_cell(f"# Is it right? Run this.\n{note['check'].strip()}\nprint('Right.')"))
+                cells.append(new_code_cell(_CHECK.format(textwrap.indent(note["check"].strip(), "    "))))
         if not piece.solves:
             cells.append(_without_outputs(piece.cell))
         before = piece.solves

@@ -50,8 +50,9 @@ toy-twice:
   level: 1
   answer: "answer: a whole number"
   check: |
+    exact = 2 * a
     assert answer != a * a, "a squared is not twice a"
-    assert answer == 2 * a, "expected 2 a"
+    assert answer == exact, "expected 2 a"
   filled: answer = twice
   wrong: They square it.
   discuss: Why is that even?
@@ -123,7 +124,7 @@ def test_students_get_no_solution_and_no_output_but_a_cell_to_fill_and_a_check(n
     assert not any(cell.get("outputs") for cell in made.cells)
     assert "# answer: a whole number\nanswer = ...\n" in sources(made)
     assert sources(made).count("# Your turn.\n") == 1
-    assert sum("Is it right?" in source for source in sources(made)) == 1
+    assert sum("def check(" in source for source in sources(made)) == 1
     assert "They square" not in text
 
 
@@ -133,7 +134,7 @@ def test_students_get_no_solution_and_no_output_but_a_cell_to_fill_and_a_check(n
         ("answer = 6", ""),
         ("answer = 9", "a squared is not twice a"),
         ("answer = 7", "expected 2 a"),
-        ("", "expected 2 a"),
+        ("", "fill in the cell above first"),
     ],
 )
 def test_a_filled_student_copy_passes_its_check_and_a_wrong_one_hears_its_mistake(notes, answer, told):
@@ -142,11 +143,12 @@ def test_a_filled_student_copy_passes_its_check_and_a_wrong_one_hears_its_mistak
     code = [source.replace("answer = ...", answer or "answer = ...") for source in code]
     namespace = {}
     try:
-        exec("\n".join(code), namespace)  # as one program
+        exec("\n".join(["exact = 'of the chapter'", *code]), namespace)  # as one program
     except AssertionError as error:
         assert told and str(error) == told
     else:
         assert told == ""
+        assert namespace["exact"] == "of the chapter"
 
 
 def test_the_solution_itself_passes_the_check(notes):
