@@ -108,9 +108,17 @@ def hu():
 def cao():
     scores = torch.rand(3, 200, 6, generator=torch.Generator().manual_seed(0)) ** 4
     truth = label_distribution((scores[0] == scores[0].max(1, keepdim=True)[0]).float())
-    return {"answered": {"ResNet-18": [label_distribution(scores)[None]][0]}, "truth": truth,
-            "classes": tuple("abcdef"), "names": ["ResNet-18"], "cost": {"uniform": label_cost(6)}, "wasserstein": wasserstein, "sinkhorn": sinkhorn,
-            "sharp": {"VGG-16": [(8 * (2 * scores - 1)).sigmoid()]}, "exit_layers": exit_layers}  # fmt: skip
+    return {
+        "answered": {"ResNet-18": label_distribution(scores)[None]},
+        "sharp": {"VGG-16": [(8 * (2 * scores - 1)).sigmoid()]},
+        "truth": truth,
+        "classes": tuple("abcdef"),
+        "names": ["ResNet-18"],
+        "cost": {"uniform": label_cost(6)},
+        "wasserstein": wasserstein,
+        "sinkhorn": sinkhorn,
+        "exit_layers": exit_layers,
+    }
 
 
 STUBS = {"davel-ex-samples": davel, "hu-ex-adam": hu, "cao-ex-cost": cao, "cao-ex-entropic": cao, "cao-ex-strict": cao}
