@@ -12,6 +12,10 @@ class Html(str):
     """Text that is markup already."""
 
 
+class Head(str):
+    """A cell that names its row."""
+
+
 def markup(cell: str) -> Html:
     """A cell as markup: text is escaped, what is markup already stays."""
     return cell if isinstance(cell, Html) else Html(html.escape(cell))
@@ -42,27 +46,48 @@ def verdict(claim: Claim | None, *notes: str) -> Html:
     return joined(head, claim.here, *map(small, notes))
 
 
-def table(heads: Sequence[str], rows: Sequence[Sequence[str | tuple[str, object]]], kind: str) -> Html:
+def table(
+    heads: Sequence[str],
+    rows: Sequence[Sequence[str | tuple[str, object]]],
+    kind: str,
+    caption: str = "",
+    groups: Sequence[tuple[str, int]] = (),
+) -> Html:
     """A table that scrolls by itself where the page is narrow.
 
     Parameters
     ----------
-    heads : one a column
-    rows : cells of text or `Html`, each alone or with the key to sort it by
+    heads : one a column; empty where the column needs none
+    rows : cells of text, `Html` or `Head`, each alone or with the key to sort it by
     kind : further classes of the table
+    caption : above the table
+    groups : a line of heads above the heads, each with how many columns it is of
     """
-    head = "".join(f'<th scope="col"{_CELL}>{markup(name)}</th>' for name in heads)
+    lines = [[_column(name) for name in heads]]
+    if groups:
+        lines.insert(0, [_column(name, columns) for name, columns in groups])
+    head = "".join(f"<tr>{''.join(line)}</tr>" for line in lines)
     body = "".join(f"<tr>{''.join(map(_cell, row))}</tr>" for row in rows)
+    said = caption and f'<caption style="caption-side: top; text-align: left">{markup(caption)}</caption>'
     # Focus lets the arrow keys scroll it. The theme shows a table of class dataframe in its own colours, and MathJax
     # would read two prices as a formula.
     return Html(
-        '<div class="layerlib-scroll" style="overflow-x: auto" tabindex="0" role="region" aria-label="Table">'
+        '<div class="layerlib-scroll" style="overflow-x: auto" tabindex="0" role="region" '
+        f'aria-label="{html.escape(caption) or "Table"}">'
         f'<table class="dataframe mathjax_ignore tex2jax_ignore {html.escape(kind)}">'
-        f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
+        f"{said}<thead>{head}</thead><tbody>{body}</tbody></table></div>"
     )
+
+
+def _column(name: str, columns: int = 1) -> str:
+    span = f' colspan="{columns}"' if columns > 1 else ""
+    if not name:
+        return f"<td{span}></td>"
+    return f'<th scope="{"colgroup" if span else "col"}"{span}{_CELL}>{markup(name)}</th>'
 
 
 def _cell(cell: str | tuple[str, object]) -> str:
     text, key = cell if isinstance(cell, tuple) else (cell, None)
     sort = "" if key is None else f' data-sort="{html.escape(str(key))}"'
-    return f"<td{sort}{_CELL}>{markup(text)}</td>"
+    tag, scope = ("th", ' scope="row"') if isinstance(text, Head) else ("td", "")
+    return f"<{tag}{scope}{sort}{_CELL}>{markup(text)}</{tag}>"
