@@ -1,20 +1,16 @@
-"""The command line: ``layerlib list``, ``run CHAPTER``, ``record CHAPTER``, ``verify RECORD`` and ``check``."""
+"""The command line: ``layerlib list``, ``run``, ``record``, ``verify`` and ``check``, and what `layerbook.sweep_cli` adds."""
 
 import argparse
-import logging
-import signal
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
-from layerbook.chapters import CellFailed, Chapter, Interrupted, chapters, reported
-from layerbook.parameters import checked, recordable
-from layerbook.places import check_writable, find_book, from_here, out_path
-from layerbook.plain_yaml import from_yaml
-
-
-class UsageError(ValueError):
-    """What was asked for cannot be done; the message says why, in one line."""
+from layerbook import sweep_cli
+from layerbook.asked import UsageError, chapter_of, fitting, full_size, given, unknown
+from layerbook.chapters import CellFailed, Interrupted, chapters, reported
+from layerbook.parameters import recordable
+from layerbook.places import check_writable, find_book, out_path
+from layerbook.stopping import stoppable
 
 
 class _Parser(argparse.ArgumentParser):
@@ -51,51 +47,8 @@ def _parser() -> argparse.ArgumentParser:
     commands.add_parser("check", parents=[shared], help="see whether all is there and the instruments say the same")
     recorded = "run one chapter at full size and write what it reported to records/CHAPTER.json"
     commands.add_parser("record", parents=[running], help=recorded).set_defaults(size="full")
+    sweep_cli.add_to(commands, shared)
     return parser
-
-
-def _unknown(what: str, name: str, names: Iterable[str]) -> UsageError:
-    from layerlib._checks import did_you_mean  # brings torch, which no other word of this file needs
-
-    names = list(names)
-    hint = did_you_mean(name, names)
-    return UsageError(f"no {what} {name!r}: {hint and f'{hint} '}there are: {', '.join(names) or 'none'}")
-
-
-def _full_size(book: Path, chapter: Chapter) -> dict[str, object]:
-    path = book / "parameters" / f"{chapter.path.stem}.yaml"
-    if not path.is_file():
-        raise UsageError(f"expected the full-size parameters in {path}, there is no such file")
-    try:
-        text = path.read_text(encoding="utf-8")
-    except UnicodeDecodeError as error:
-        raise UsageError(f"{path}: expected text in UTF-8: {error}") from None
-    values = from_yaml(text, str(path))
-    if not isinstance(values, dict):
-        raise UsageError(f"{path}: expected names with values, got {type(values).__name__}")
-    return _checked(values, chapter, f"{path}: ")
-
-
-def _checked(values: dict, chapter: Chapter, where: str) -> dict[str, object]:
-    for name, value in values.items():
-        if name not in chapter.parameters:
-            error = _unknown(f"parameter of {chapter.path.stem}", str(name), chapter.parameters)
-            raise UsageError(f"{where}{error}")
-        try:
-            values[name] = checked(value, chapter.parameters[name].kind, name)
-        except ValueError as error:
-            raise UsageError(f"{where}{error}") from None
-    return values
-
-
-def _given(pairs: Sequence[str], book: Path) -> dict[str, object]:
-    values = {}
-    for pair in pairs:
-        name, equals, text = pair.partition("=")
-        if not equals:
-            raise UsageError(f"-p: expected NAME=VALUE, got {pair!r}")
-        values[name.strip()] = from_here(from_yaml(text, name), book)
-    return values
 
 
 def _list(options: argparse.Namespace) -> None:
@@ -127,14 +80,9 @@ def _columns(rows: Sequence[tuple[str, str]], widest: int = 44) -> list[str]:
 
 def _run(options: argparse.Namespace) -> None:
     book = find_book(options.book)
-    found, broken = chapters(book)
-    if options.chapter in broken:
-        raise UsageError(broken[options.chapter])
-    if options.chapter not in found:
-        raise _unknown("chapter", options.chapter, found)
-    chapter = found[options.chapter]
-    values = _full_size(book, chapter) if options.size == "full" else {}
-    values |= _checked(_given(options.pairs, book), chapter, "")
+    chapter = chapter_of(book, options.chapter)
+    values = full_size(book, chapter) if options.size == "full" else {}
+    values |= fitting(given(options.pairs, book), chapter)
     out = out_path(options.out, options.size, book, chapter.path)
     record = book / "records" / f"{options.chapter}.json" if options.command == "record" else None
     check_writable(out, record)
@@ -164,7 +112,7 @@ def _verify(options: argparse.Namespace) -> int:
         path = book / "records" / f"{options.record}.json"
     if not path.is_file():
         names = [each.stem for each in sorted(book.glob("records/*.json")) if each.stem != "verified"]
-        raise _unknown("record", options.record, names)
+        raise unknown("record", options.record, names)
     _say(f"running {path.stem} twice, small: at its record's commit and by today's code")
     found = verify(path.resolve(), book)
     print(
@@ -206,14 +154,7 @@ def _record(path: Path, notebook: object, parameters: dict, git: dict) -> None:
     print(f"record: {path}")
 
 
-def _stop(signal_number: int, frame: object) -> None:
-    """Interrupt, once: a second ctrl-C must not disturb the stopping of the kernel."""
-    for each in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(each, signal.SIG_IGN)
-    # What is pulled down with the kernel complains, some of it only when the program ends.
-    for name in ("asyncio", "nbclient", "papermill", "traitlets"):
-        logging.getLogger(name).setLevel(logging.CRITICAL + 1)
-    raise KeyboardInterrupt
+_COMMANDS = {"list": _list, "run": _run, "record": _run, "verify": _verify, "check": _check, **sweep_cli.COMMANDS}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -225,29 +166,22 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     Returns
     -------
-    int, the exit code: 0 fine, 1 a cell failed, a record is not what today's code gives or `check` found fault,
-    2 bad usage, 130 interrupted
+    int, the exit code: 0 fine, 1 a cell or a run of a sweep failed, a record is not what today's code gives or `check`
+    found fault, 2 bad usage, 130 interrupted
     """
-    # A run that is terminated ends as one interrupted by ctrl-C does: kernel stopped, nothing half-written.
-    before = {each: signal.signal(each, _stop) for each in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        options = _parser().parse_args(argv)
-        code = _COMMANDS[options.command](options)
-    except KeyboardInterrupt:
-        return _say("interrupted: nothing was written", 130)
-    except Interrupted as error:
-        return _say(error, 130)
-    except CellFailed as error:
-        return _say(error, 1)
-    except (ValueError, OSError) as error:
-        return _say(error, 2)
-    finally:
-        for each, handler in before.items():
-            signal.signal(each, handler)
+    with stoppable():
+        try:
+            options = _parser().parse_args(argv)
+            code = _COMMANDS[options.command](options)
+        except KeyboardInterrupt:
+            return _say("interrupted: nothing was written", 130)
+        except Interrupted as error:
+            return _say(error, 130)
+        except CellFailed as error:
+            return _say(error, 1)
+        except (ValueError, OSError) as error:
+            return _say(error, 2)
     return code or 0
-
-
-_COMMANDS = {"list": _list, "run": _run, "record": _run, "verify": _verify, "check": _check}
 
 
 def _say(text: object, code: int = 0) -> int:

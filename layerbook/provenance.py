@@ -11,7 +11,8 @@ from functools import lru_cache
 from importlib import metadata
 from pathlib import Path
 
-from layerbook.reach import files_in, reached
+from layerbook.reach import PACKAGES, files_in, reached
+from layerbook.syntax import digest
 
 _PACKAGES = (
     *("layerlib", "torch", "torchvision", "numpy", "scipy", "scikit-learn", "scikit-image", "openTSNE", "POT"),
@@ -114,6 +115,18 @@ def changed_since(commit: str | None, chapter: str, records: str | os.PathLike) 
     if parameters.strip() != parameters_then.strip():
         return True
     return reached(notebook, files_in(top), _OF_RECORDS) != reached(notebook_then, then, _OF_RECORDS)
+
+
+def code_digest(chapter: Path) -> str:
+    """Digest of a chapter's code, of what that reaches in the packages that run now, and of their data sets.
+
+    Parameters
+    ----------
+    chapter : path of the notebook
+    """
+    top = Path(__file__).resolve().parents[1]
+    data = [digest(path.read_bytes().hex()) for package in PACKAGES for path in sorted((top / package).rglob("*.npz"))]
+    return digest(*data, *sorted(reached(chapter.read_text(encoding="utf-8"), files_in(top), _OF_RECORDS)))
 
 
 @lru_cache(maxsize=16)

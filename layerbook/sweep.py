@@ -1,0 +1,236 @@
+"""A chapter run for every combination of some values of its parameters, each once, side by side, whatever stops it."""
+
+import contextlib
+import itertools
+import json
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, CancelledError, Executor, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+
+from tqdm.auto import tqdm
+
+from layerbook.asked import UsageError, chapter_of, fitting, full_size
+from layerbook.chapters import Chapter, Interrupted
+from layerbook.locks import Busy, lives
+from layerbook.parameters import recordable
+from layerbook.places import check_writable, find_book, out_path
+from layerbook.provenance import code_digest, git_state
+from layerbook.swept import FAILED, Run, in_a_process, stop_processes
+from layerbook.syntax import digest
+
+STORE = "store"  # what chapters call the folder of their stored trainings
+LOOK = 0.5  # seconds between looks at what others run
+
+
+@dataclass
+class Swept:
+    """What came of a sweep: its folder, how many runs it has, how many of them had finished before, which failed."""
+
+    folder: Path
+    runs: int
+    before: int = 0
+    failed: dict[str, str] = field(default_factory=dict)
+
+
+def plan(
+    chapter: str,
+    over: Mapping[str, Sequence],
+    values: Mapping[str, object] | None = None,
+    *,
+    size: str = "small",
+    out: str | os.PathLike | None = None,
+    book: str | os.PathLike | None = None,
+) -> list[Run]:
+    """Every combination of a sweep, checked.
+
+    Parameters
+    ----------
+    chapter : name of the notebook, without ``.ipynb``
+    over : name of a parameter -> its values; the last name varies fastest
+    values : of parameters that are the same in every run
+    size : "small", or "full": what is not named has the values of ``parameters/CHAPTER.yaml``
+    out : folder of the runs; by default ``_build/sweeps/CHAPTER`` beside the book
+    book : folder of the chapters; by default ``./book``
+
+    Returns
+    -------
+    list of Run; a chapter that stores trainings shares ``networks`` in ``out`` among them, unless ``values`` name a
+    folder
+
+    Raises
+    ------
+    ValueError
+        if a name or a value is wrong, a name is in both, two combinations are one, or ``out`` takes no file
+    """
+    values = dict(values or {})
+    home = find_book(None if book is None else Path(book))
+    found = chapter_of(home, chapter)
+    if not over or any(isinstance(several, str) or not len(several) for several in over.values()):
+        raise UsageError(f"over: expected names with at least one value each, got {dict(over)}")
+    if both := sorted(set(over) & set(values)):
+        raise UsageError(f"{', '.join(both)}: either one value or several, got both")
+    fixed = (full_size(home, found) if size == "full" else {}) | fitting(values, found)
+    folder = (home.parent / "_build" / "sweeps" / chapter if out is None else Path(out)).resolve()
+    if STORE in found.parameters and not fixed.get(STORE):
+        fixed[STORE] = str(folder / "networks")
+    git, code = git_state(home), code_digest(found.path)
+    runs = {}
+    for several in itertools.product(*over.values()):
+        varied = fitting(dict(zip(over, several, strict=True)), found)
+        run = _run(found, fixed | varied, folder, git, code)
+        if run.name in runs:
+            raise UsageError(f"over: the combination {varied} is there twice")
+        runs[run.name] = run
+    first = next(iter(runs.values()))
+    check_writable(out_path(first.notebook, size, home, found.path), None)
+    return list(runs.values())
+
+
+def sweep(
+    chapter: str,
+    over: Mapping[str, Sequence],
+    values: Mapping[str, object] | None = None,
+    *,
+    size: str = "small",
+    jobs: int = 1,
+    dask: str | None = None,
+    out: str | os.PathLike | None = None,
+    book: str | os.PathLike | None = None,
+    runner: Callable[[Run], dict] | None = None,
+) -> Swept:
+    """Run a chapter for every combination of some values, but for those that have finished by the code of today.
+
+    Each is a process of its own. One that fails keeps its notebook as far as it came, and the others go on. After an
+    interruption, or a kill, the same call goes on: no more is lost than what was running. What another sweep runs in
+    the same folder is waited for.
+
+    Parameters
+    ----------
+    chapter, over, values, size, out, book : as of `plan`
+    jobs : runs side by side on this machine
+    dask : address of a scheduler of ``dask.distributed``, whose workers see the same folders: they run instead
+    runner : what runs a combination, instead of a process
+
+    Returns
+    -------
+    Swept
+
+    Raises
+    ------
+    ValueError
+        if anything is wrong with what was asked for; nothing has run then
+    Interrupted
+        if it was stopped from outside
+
+    Examples
+    --------
+    >>> from layerbook.sweep import sweep
+    >>> sweep("cooperating_classifiers", {"depth": [2, 4, 8]}, {"width": 32}, jobs=2).failed
+    {}
+    """
+    if not isinstance(jobs, int) or jobs < 1:
+        raise UsageError(f"jobs: expected a whole number of at least 1, got {jobs!r}")
+    runs = plan(chapter, over, values, size=size, out=out, book=book)
+    waiting = [run for run in runs if not run.finished()]
+    swept = Swept(Path(runs[0].folder), len(runs), len(runs) - len(waiting))
+    if runner is None:
+        threads = None if dask else max(1, (os.cpu_count() or 1) // jobs)
+        runner = partial(in_a_process, threads=threads)
+    ended = swept.before
+    with _executor(jobs, dask) as executor, _bar(swept) as bar:
+        try:
+            with contextlib.closing(_ended(waiting, runner, executor, bar)) as ends:
+                for run, error in ends:
+                    ended += 1
+                    bar.update()
+                    if error:
+                        swept.failed[run.name] = error
+        except KeyboardInterrupt:
+            raise Interrupted(
+                f"{ended} of {len(runs)} runs have ended: {swept.folder}; the same again goes on"
+            ) from None
+    return swept
+
+
+def _bar(swept: Swept) -> tqdm:
+    """How many runs have ended, and the time left, on a terminal alone."""
+    return tqdm(total=swept.runs, initial=swept.before, unit="run", disable=None)
+
+
+def _ended(runs: Sequence[Run], runner: Callable, executor: Executor, bar: tqdm) -> Iterator[tuple[Run, str]]:
+    """Each run as it ends, with its error; empty where it has finished."""
+    futures = {executor.submit(runner, run): run for run in runs}
+    elsewhere: list[Run] = []
+    try:
+        while futures or elsewhere:
+            bar.set_postfix_str(f"running {', '.join(run.changed or run.name for run in runs if run.lock.exists())}")
+            if not futures:
+                time.sleep(LOOK)
+            for future in wait(futures, LOOK, FIRST_COMPLETED).done if futures else ():
+                run = futures.pop(future)
+                try:
+                    outcome = future.result()
+                    yield run, outcome["error"] if outcome["state"] == FAILED else ""
+                except Busy:
+                    elsewhere.append(run)
+                except CancelledError:
+                    yield run, "not run: the scheduler is gone"
+                except Exception as error:  # whatever a worker's process may end with
+                    yield run, f"{type(error).__name__}: {error}"
+            for run in [each for each in elsewhere if not lives(each.lock)]:
+                elsewhere.remove(run)
+                futures[executor.submit(runner, run)] = run
+    except BaseException:
+        for future in futures:
+            future.cancel()
+        while any(future.running() for future in futures) and isinstance(executor, ThreadPoolExecutor):
+            stop_processes()
+            time.sleep(0.1)
+        raise
+
+
+@contextlib.contextmanager
+def _executor(jobs: int, dask: str | None) -> Iterator[Executor]:
+    """Threads, each of which watches a process; or the workers of a scheduler."""
+    if dask is None:
+        with ThreadPoolExecutor(jobs) as threads:
+            yield threads
+        return
+    from distributed import Client
+
+    try:
+        client = Client(dask, timeout=20, set_as_default=False)
+    except (OSError, ValueError) as error:
+        raise UsageError(f"dask: no scheduler at {dask}: {error}") from None
+    with client:
+        yield client.get_executor(pure=False)
+
+
+def _run(chapter: Chapter, values: Mapping[str, object], folder: Path, git: Mapping, code: str) -> Run:
+    defaults = {name: recordable(p.default) for name, p in chapter.parameters.items()}
+    whole = {name: recordable(value) for name, value in (defaults | dict(values)).items() if name != STORE}
+    changed = (f"{name}={_word(value)}" for name, value in whole.items() if value != defaults[name])
+    used = digest(code, json.dumps([_stamp(path) for path in _files(whole, chapter.path.parent)]))
+    return Run(str(chapter.path), dict(values), whole, ", ".join(changed), used, dict(git), str(folder))
+
+
+def _word(value: object) -> str:
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def _files(value: object, book: Path) -> Iterator[Path]:
+    """The reader's files that a value names."""
+    if isinstance(value, (list, dict)):
+        for each in value if isinstance(value, list) else value.values():
+            yield from _files(each, book)
+    elif isinstance(value, str) and Path(value).suffix and (book / value).is_file():
+        yield book / value
+
+
+def _stamp(path: Path) -> list[int]:
+    """What changes when a file is written again."""
+    return [path.stat().st_size, path.stat().st_mtime_ns]
