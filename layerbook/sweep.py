@@ -161,13 +161,20 @@ def _bar(swept: Swept) -> tqdm:
     return tqdm(total=swept.runs, initial=swept.before, unit="run", disable=None)
 
 
+def _running(runs: Sequence[Run]) -> str:
+    """What runs now, here or elsewhere."""
+    locks = {path.stem for path in Path(runs[0].folder).glob("*.lock")}
+    return f"running {'; '.join(run.changed or run.name for run in runs if run.name in locks)}"
+
+
 def _ended(runs: Sequence[Run], runner: Callable, executor: Executor, bar: tqdm) -> Iterator[tuple[Run, str]]:
     """Each run as it ends, with its error; empty where it has finished."""
     futures = {executor.submit(runner, run): run for run in runs}
     elsewhere: list[Run] = []
     try:
         while futures or elsewhere:
-            bar.set_postfix_str(f"running {', '.join(run.changed or run.name for run in runs if run.lock.exists())}")
+            if not bar.disable:
+                bar.set_postfix_str(_running(runs))
             if not futures:
                 time.sleep(LOOK)
             for future in wait(futures, LOOK, FIRST_COMPLETED).done if futures else ():

@@ -40,9 +40,10 @@ def plot(table: pd.DataFrame, x: str, y: str, hue: str | None = None) -> Figure:
     figure, ax = plt.subplots(figsize=(7, 4.2))
     colours = {"color": INK}
     if hue is not None:
-        shades = rows[hue].nunique()
         named = not pd.api.types.is_numeric_dtype(rows[hue])
-        colours = {"hue": hue, "palette": CLASS_COLOURS[:shades] if named and shades <= 10 else depth_colours(shades)}
+        shades = list(dict.fromkeys(rows[hue])) if named else sorted(set(rows[hue]))
+        palette = CLASS_COLOURS if named and len(shades) <= len(CLASS_COLOURS) else depth_colours(len(shades))
+        colours = {"hue": hue, "hue_order": shades, "palette": palette[: len(shades)], "legend": "full"}
     spread = {"estimator": "mean", "errorbar": ("pi", 100), "marker": "o"}
     sns.lineplot(rows.sort_values(x), x=x, y="value", ax=ax, **colours, **spread)
     ax.set_ylabel(y.replace("$", r"\$"))
