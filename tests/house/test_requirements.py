@@ -45,7 +45,8 @@ def not_of(distributions: set[str], modules: set[str]) -> set[str]:
 
 
 @pytest.mark.parametrize(
-    ("folder", "extras"), [("layerlib", []), ("layerbook", ["book"]), ("tests", ["test"]), ("benchmarks", ["bench"])]
+    ("folder", "extras"),
+    [("layerlib", []), ("layerbook", ["book", "sweep"]), ("tests", ["test"]), ("benchmarks", ["bench"])],
 )
 def test_a_folder_imports_only_what_its_extra_brings(folder, extras):
     allowed = {canonicalize_name(r.name) for r in asked() + (asked(*extras) if extras else [])}
@@ -56,14 +57,16 @@ def test_a_folder_imports_only_what_its_extra_brings(folder, extras):
 def test_packages_of_others_are_imported_by_their_adapters_alone():
     foreign = set(pinned("tests/foreign/requirements.txt"))
     assert imported("layerlib") & foreign == imported("layerlib/integrations") & foreign
-    assert foreign & {*pinned(), *imported("layerbook"), *imported("benchmarks")} == set()
+    sweeping = {canonicalize_name(r.name) for r in asked("sweep")} - {canonicalize_name(r.name) for r in asked("book")}
+    assert foreign & {*pinned(), *(imported("layerbook") - sweeping), *imported("benchmarks")} == set()
 
 
 def test_the_command_knows_the_extra_of_all_that_the_book_imports():
     base = {canonicalize_name(r.name) for r in asked()}
     extra = not_of(base, imported("layerbook"))
     assert extra <= set(EXTRA_OF)
-    assert all(EXTRA_OF[name] == "book" for name in extra)
+    of_sweeps = {name for name in extra if EXTRA_OF[name] != "book"}
+    assert of_sweeps == {"distributed"} and EXTRA_OF["distributed"] == "sweep"
 
 
 def test_the_instruments_bring_no_notebook_software():
