@@ -149,6 +149,7 @@ def sweep(
                     bar.update()
                     if error:
                         swept.failed[run.name] = error
+                        bar.set_description(f"{len(swept.failed)} failed")
         except KeyboardInterrupt:
             raise Interrupted(
                 f"{ended} of {len(runs)} runs have ended: {swept.folder}; the same again goes on"
@@ -234,7 +235,7 @@ def _files(value: object, book: Path) -> Iterator[Path]:
     if isinstance(value, (list, dict)):
         for each in value if isinstance(value, list) else value.values():
             yield from _files(each, book)
-    elif isinstance(value, str) and Path(value).suffix and (book / value).is_file():
+    elif isinstance(value, str) and Path(value).suffix and os.path.isfile(book / value):
         yield book / value
 
 

@@ -185,7 +185,7 @@ def in_a_process(run: Run, threads: int | None = None) -> dict:
     said = (complaints.strip().splitlines() or [""])[-1]
     if process.returncode == _BUSY:
         raise Busy(said)
-    if process.returncode == _INTERRUPTED:
+    if process.returncode in (_INTERRUPTED, -signal.SIGTERM):  # the latter where it had hardly begun
         raise Interrupted(said)
     if process.returncode < 0:
         for part in run.notebook.parent.glob(f".{run.notebook.stem}.*.part.ipynb"):  # as far as it came

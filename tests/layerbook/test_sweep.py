@@ -5,7 +5,9 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import nbformat
@@ -13,10 +15,12 @@ import pytest
 from nbformat.v4 import new_code_cell, new_notebook
 
 from layerbook import cli, sweep
+from layerbook.asked import given
 from layerbook.chapters import CellFailed
-from layerbook.locks import Busy, held
+from layerbook.locks import Busy
 from layerbook.record import MIME
 from layerbook.swept import Run, perform, read_outcome
+from layerlib.__main__ import main as command_line
 
 PARAMETERS = """\
 depth: int = 6  # layers
@@ -82,6 +86,14 @@ def swept_by(stubbed, book, depths=(2, 4), out=None, **options):
     return sweep.sweep(
         "toy", {"depth": list(depths)}, out=out or book.parent / "out", book=book, runner=stubbed, **options
     )
+
+
+def until(condition, seconds: float = 300):
+    deadline = time.monotonic() + seconds
+    while not (found := condition()):
+        assert time.monotonic() < deadline, "it did not come"
+        time.sleep(0.05)
+    return found
 
 
 @pytest.mark.parametrize(
@@ -204,26 +216,27 @@ def test_a_runner_that_breaks_takes_no_other_run_along(book):
 
 
 def test_what_another_sweep_runs_is_waited_for_and_not_run_again(book):
-    [run, _] = sweep.plan("toy", {"depth": [2, 4]}, out=book.parent / "out", book=book)
-    stubbed = Stubbed()
+    [run] = sweep.plan("toy", {"depth": [2]}, out=book.parent / "out", book=book)
+    refused, executed = threading.Event(), []
+
+    def slow(*arguments):
+        executed.append(1)
+        assert refused.wait(60)
+        return stub(*arguments)
 
     def runner(each):
-        if each.name == run.name and not stubbed.ran:
-            stubbed.ran.append(each.values)
-            raise Busy("held by another")
-        return stubbed(each)
+        try:
+            return perform(each, slow)
+        except Busy:
+            refused.set()
+            raise
 
-    before = perform(run, stub)
-    run.outcome.unlink()
-    with held(run.lock):
-        os.rename(run.lock, run.lock.with_suffix(".aside"))
-        run.outcome.write_text(json.dumps(before))
-        os.rename(run.lock.with_suffix(".aside"), run.lock)
-        with pytest.raises(Busy):
-            perform(run, stub)
-    run.outcome.unlink()
-    done = swept_by(runner, book)
-    assert done.failed == {} and done.before == 0 and run.finished()
+    with ThreadPoolExecutor(1) as other:
+        future = other.submit(runner, run)
+        until(run.lock.exists)
+        done = swept_by(runner, book, (2,))
+        assert future.result()["state"] == "finished"
+    assert (done.failed, executed) == ({}, [1])
 
 
 def test_a_run_that_finished_while_it_waited_is_not_run(book):
@@ -241,6 +254,22 @@ def test_a_thousand_runs_are_planned_and_kept_in_a_minute(book):
     assert time.process_time() - began <= 45  # which leaves 15 s to collect: test_collected.py
 
 
+def test_files_of_the_reader_are_found_from_the_book_and_brackets_hold_lists(book, monkeypatch):
+    (book.parent / "mine.npz").touch()
+    monkeypatch.chdir(book.parent)
+    values = given(["data=mine.npz,mnist-mini", "seeds=[0],[1, 2]"], book, "--over", several=True)
+    assert values == {"data": [os.path.join("..", "mine.npz"), "mnist-mini"], "seeds": [[0], [1, 2]]}
+
+
+def test_a_cluster_needs_an_extra_which_is_named_before_anything_runs(book, capsys, monkeypatch):
+    monkeypatch.setitem(sys.modules, "distributed", None)
+    out = str(book.parent / "out")
+    words = ["sweep", "toy", "--over", "depth=2", "--dask", "tcp://a:1", "--book", str(book), "--out", out]
+    assert command_line(words) == 2
+    assert capsys.readouterr().err.endswith("pip install 'layerlib[sweep]'\n")
+    assert not os.path.exists(out)
+
+
 # With real processes from here on.
 
 
@@ -248,14 +277,6 @@ def command(book: Path, *options: str) -> subprocess.Popen:
     """``layerlib sweep toy`` in a process of its own."""
     line = [sys.executable, "-c", PROGRAM, "sweep", "toy", "--out", str(book.parent / "out"), *options]
     return subprocess.Popen(line, cwd=book.parent, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-
-
-def until(condition, seconds: float = 300):
-    deadline = time.monotonic() + seconds
-    while not (found := condition()):
-        assert time.monotonic() < deadline, "it did not come"
-        time.sleep(0.05)
-    return found
 
 
 def began(book: Path) -> list[str]:
