@@ -310,6 +310,8 @@ def test_a_killed_run_has_failed_and_the_others_go_on(book):
     out, err = process.communicate(timeout=300)
     assert process.returncode == 1
     assert "its process was killed by SIGKILL (out of memory?)" in err and out.startswith("1 of 2 runs have finished: ")
+    [notebook] = (book.parent / "out").glob("toy.depth=90*.ipynb")
+    assert nbformat.read(notebook, as_version=4).cells[2].metadata.papermill.status == "running"
     (book / "go.txt").touch()
     process = command(book, "--over", "depth=90,2")
     out, err = process.communicate(timeout=300)
