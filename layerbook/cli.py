@@ -1,4 +1,4 @@
-"""The command line: ``layerlib list``, ``run``, ``record``, ``verify`` and ``check``, and what `layerbook.sweep_cli` adds."""
+"""The command line: ``list``, ``run``, ``record``, ``verify`` and ``check``, and what `layerbook.sweep_cli` adds."""
 
 import argparse
 import sys
