@@ -41,9 +41,11 @@ def _parser() -> argparse.ArgumentParser:
     running.add_argument("--out", type=Path, help="executed notebook (default: _build/runs/CHAPTER.SIZE.ipynb)")
     run = commands.add_parser("run", parents=[running], help="run one chapter")
     run.add_argument("--size", choices=("small", "full"), default="small", help="full: parameters/CHAPTER.yaml")
-    verifying = commands.add_parser("verify", parents=[shared], help="compare a record's code with today's, run small")
+    verifying = commands.add_parser("verify", parents=[shared], help="make a record's run again, and compare")
     verifying.add_argument("record", help="a chapter's name, or the path of its record")
-    verifying.add_argument("--size", choices=("small",), default="small", help="of the runs that are compared")
+    small = "small: run the chapter small by the record's code and by today's, instead of as the record was made"
+    verifying.add_argument("--size", choices=("small", "full"), default="full", help=small)
+    verifying.add_argument("--from-store", action="store_true", help="take networks that are stored; else train anew")
     commands.add_parser("check", parents=[shared], help="see whether all is there and the instruments say the same")
     recorded = "run one chapter at full size and write what it reported to records/CHAPTER.json"
     commands.add_parser("record", parents=[running], help=recorded).set_defaults(size="full")
@@ -104,8 +106,6 @@ def _run(options: argparse.Namespace) -> None:
 
 
 def _verify(options: argparse.Namespace) -> int:
-    from layerbook.verify import verify
-
     book = find_book(options.book)
     path = Path(options.record)
     if path.suffix != ".json":
@@ -113,6 +113,12 @@ def _verify(options: argparse.Namespace) -> int:
     if not path.is_file():
         names = [each.stem for each in sorted(book.glob("records/*.json")) if each.stem != "verified"]
         raise unknown("record", options.record, names)
+    if options.size == "full":
+        return _again(path.resolve(), book, options.from_store)
+    if options.from_store:
+        raise UsageError("--from-store: a small run trains anew, so it goes with --size full alone")
+    from layerbook.verify import verify
+
     _say(f"running {path.stem} twice, small: at its record's commit and by today's code")
     found = verify(path.resolve(), book)
     print(
@@ -125,6 +131,21 @@ def _verify(options: argparse.Namespace) -> int:
         print(f"kept: {found.kept}")
     elif not found.differences:
         _say("note: not kept, since there are local changes: commit them and verify again")
+    return 1 if found.differences else 0
+
+
+def _again(path: Path, book: Path, from_store: bool) -> int:
+    from layerbook.anew import anew
+
+    _say(f"running {path.stem} as its record was made, {'with stored networks' if from_store else 'training anew'}")
+    found = anew(path, book, from_store=from_store)
+    setting = f", since here is another setting ({'; '.join(found.because)})" if found.because else ""
+    print(
+        f"{found.chapter}: {found.compared} numbers, curves and verdicts compared, tolerance {found.tolerance:g}{setting}"
+    )
+    for line in found.differences:
+        print(f"  {line}")
+    print(f"executed notebook: {found.notebook}")
     return 1 if found.differences else 0
 
 

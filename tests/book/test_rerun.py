@@ -54,3 +54,8 @@ def test_the_same_in_python_finds_what_the_commands_have_run(folder, monkeypatch
     assert (names["done"].runs, names["done"].before) == (3, 3)
     assert plt.gcf().axes[0].get_ylabel() == "error_hard"
     plt.close("all")
+
+
+@pytest.mark.parametrize("line", re.findall(r"^layerlib (?!inspect ).+", PAGE, re.M))
+def test_the_command_understands_every_line_of_the_page(line):
+    assert cli._parser().parse_args(shlex.split(line)[1:])

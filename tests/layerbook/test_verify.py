@@ -76,7 +76,7 @@ def test_code_that_changed_and_gives_the_same_is_verified_until_it_changes_again
     assert "code" not in told(folder)
     change(folder, layerlib__toy_py="def deep(x):\n    return x + x\n")
     assert told(folder).endswith(", other code than today's, at a smaller size (8,000 pictures)")
-    assert cli.main(["verify", "toy", "--book", str(folder / "book")]) == 0
+    assert cli.main(["verify", "toy", "--size", "small", "--book", str(folder / "book")]) == 0
     commit, first = git(folder, "rev-parse", "HEAD"), read_record(records / "toy.json")["provenance"]["commit"]
     said = capsys.readouterr()
     assert said.out == (
@@ -113,7 +113,8 @@ def runs(monkeypatch):
 def test_what_differs_is_named_and_nothing_kept(folder, runs, capsys):
     runs.today["numbers"]["third"] = 0.33333333333333337
     runs.today["curves"]["c"] = {"values": [6.0, 0.0]}
-    assert cli.main(["verify", str(folder / "book" / "records" / "toy.json"), "--book", str(folder / "book")]) == 1
+    path = str(folder / "book" / "records" / "toy.json")
+    assert cli.main(["verify", path, "--size", "small", "--book", str(folder / "book")]) == 1
     assert capsys.readouterr().out.splitlines()[1:] == [
         "  number third: 0.3333333333333333 then, 0.33333333333333337 today",
         "  curve c: other values today",
@@ -137,7 +138,7 @@ def test_both_run_with_the_earlier_parameters(folder, runs):
 
 def test_local_changes_are_compared_but_not_kept(folder, runs, capsys):
     (folder / "layerlib" / "toy.py").write_text("def deep(x):\n    return x + x\n")
-    assert cli.main(["verify", "toy", "--book", str(folder / "book")]) == 0
+    assert cli.main(["verify", "toy", "--size", "small", "--book", str(folder / "book")]) == 0
     assert "not kept, since there are local changes" in capsys.readouterr().err
     assert not (folder / "book" / "records" / "verified.json").exists()
 
