@@ -140,9 +140,8 @@ def _again(path: Path, book: Path, from_store: bool) -> int:
     _say(f"running {path.stem} as its record was made, {'with stored networks' if from_store else 'training anew'}")
     found = anew(path, book, from_store=from_store)
     setting = f", since here is another setting ({'; '.join(found.because)})" if found.because else ""
-    print(
-        f"{found.chapter}: {found.compared} numbers, curves and verdicts compared, tolerance {found.tolerance:g}{setting}"
-    )
+    compared = f"{found.compared} numbers, curves and verdicts compared, tolerance {found.tolerance:g}"
+    print(f"{found.chapter}: {compared}{setting}")
     for line in found.differences:
         print(f"  {line}")
     print(f"executed notebook: {found.notebook}")

@@ -1,6 +1,7 @@
 """Where things are and may go, settled before a run: book, the reader's files, executed notebook, record."""
 
 import os
+import re
 import shutil
 import tempfile
 from pathlib import Path
@@ -57,6 +58,14 @@ def out_path(given: Path | None, size: str, book: Path, chapter: Path) -> Path:
         what = f"the source of {sources[0].stem}" if sources else "in the folder of the chapters' sources"
         raise ValueError(f"--out: {out} is {what}, which a run must not overwrite")
     return out
+
+
+def sweep_places(out: str | os.PathLike | None, book: Path, chapter: str) -> tuple[Path, str]:
+    """The folder of a sweep's runs, and the address to which they go beside it; empty if ``out`` is none."""
+    usual, given = book.parent / "_build" / "sweeps", "" if out is None else os.fspath(out).rstrip("/")
+    if "://" in given:
+        return (usual / re.sub(r"\W+", "_", given)).resolve(), given
+    return Path(given or usual / chapter).resolve(), ""
 
 
 def check_writable(out: Path, record: Path | None) -> None:

@@ -7,7 +7,7 @@ import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, CancelledError, Executor, ThreadPoolExecutor, wait
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
@@ -17,8 +17,9 @@ from layerbook.asked import UsageError, chapter_of, fitting, full_size
 from layerbook.chapters import Chapter, Interrupted
 from layerbook.locks import Busy, lives
 from layerbook.parameters import recordable
-from layerbook.places import check_writable, find_book, out_path
+from layerbook.places import check_writable, find_book, out_path, sweep_places
 from layerbook.provenance import code_digest, git_state
+from layerbook.remote import put
 from layerbook.swept import FAILED, Run, in_a_process, stop_processes
 from layerbook.syntax import digest
 
@@ -53,7 +54,8 @@ def plan(
     over : name of a parameter -> its values; the last name varies fastest
     values : of parameters that are the same in every run
     size : "small", or "full": what is not named has the values of ``parameters/CHAPTER.yaml``
-    out : folder of the runs; by default ``_build/sweeps/CHAPTER`` beside the book
+    out : folder of the runs; by default ``_build/sweeps/CHAPTER`` beside the book. Or an address that papermill
+        writes to, such as ``s3://bucket/depths``: the runs go there too, beside a folder here that is named after it
     book : folder of the chapters; by default ``./book``
 
     Returns
@@ -74,14 +76,14 @@ def plan(
     if both := sorted(set(over) & set(values)):
         raise UsageError(f"{', '.join(both)}: either one value or several, got both")
     fixed = (full_size(home, found) if size == "full" else {}) | fitting(values, found)
-    folder = (home.parent / "_build" / "sweeps" / chapter if out is None else Path(out)).resolve()
+    folder, remote = sweep_places(out, home, chapter)
     if STORE in found.parameters and not fixed.get(STORE):
         fixed[STORE] = str(folder / "networks")
     git, code = git_state(home), code_digest(found.path)
     runs = {}
     for several in itertools.product(*over.values()):
         varied = fitting(dict(zip(over, several, strict=True)), found)
-        run = _run(found, fixed | varied, folder, git, code)
+        run = replace(_run(found, fixed | varied, folder, git, code), remote=remote)
         if run.name in runs:
             raise UsageError(f"over: the combination {varied} is there twice")
         runs[run.name] = run
@@ -137,6 +139,8 @@ def sweep(
     runs = plan(chapter, over, values, size=size, out=out, book=book)
     waiting = [run for run in runs if not run.finished()]
     swept = Swept(Path(runs[0].folder), len(runs), len(runs) - len(waiting))
+    if remote := runs[0].remote:  # a place that takes nothing shall say so before hours are spent
+        put(json.dumps({"chapter": chapter, "runs": [run.name for run in runs]}), f"{remote}/sweep.json")
     if runner is None:
         threads = None if dask else max(1, (os.cpu_count() or 1) // jobs)
         runner = partial(in_a_process, threads=threads)

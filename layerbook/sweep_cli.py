@@ -28,7 +28,8 @@ def add_to(commands: argparse._SubParsersAction, shared: argparse.ArgumentParser
     where.add_argument(
         "--dask", metavar="ADDRESS", help="of a scheduler of dask.distributed, whose workers run instead"
     )
-    sweep.add_argument("--out", type=Path, metavar="DIR", help="folder of the runs (default: _build/sweeps/CHAPTER)")
+    out = "folder of the runs (default: _build/sweeps/CHAPTER), or an address to which they go too: s3://, gs://, …"
+    sweep.add_argument("--out", metavar="DIR", help=out)
 
     collect = commands.add_parser("collect", help="write what the runs of a sweep reported as one table")
     collect.add_argument("folder", type=Path, metavar="DIR")

@@ -20,6 +20,7 @@ from pathlib import Path
 
 from layerbook.chapters import CellFailed, Interrupted, read_chapter, reported
 from layerbook.locks import Busy, held
+from layerbook.remote import put
 from layerbook.stopping import stoppable
 from layerbook.syntax import digest
 from layerlib._files import replacing
@@ -43,6 +44,7 @@ class Run:
     code : digest of all code that the chapter uses, and of the files that its parameters name
     git : commit of the book, and whether its tree differs from it
     folder : where the run is kept
+    remote : address of a folder to which notebook and outcome go, too, once the run has ended; empty for none
     """
 
     chapter: str
@@ -52,6 +54,7 @@ class Run:
     code: str
     git: dict
     folder: str
+    remote: str = ""
 
     @property
     def name(self) -> str:
@@ -121,6 +124,8 @@ def perform(run: Run, execute: Callable | None = None) -> dict:
         if somebody else runs it now
     Interrupted
         if it was stopped from outside
+    OSError
+        if a place did not take what it gave: the run then counts as not made
     """
     with held(run.lock):
         if run.finished():
@@ -132,6 +137,8 @@ def perform(run: Run, execute: Callable | None = None) -> dict:
             report = reported(execute(read_chapter(Path(run.chapter)), run.values, run.notebook))
         except CellFailed as failed:
             error = str(failed)
+        if run.remote:
+            put(run.notebook.read_text(encoding="utf-8"), f"{run.remote}/{run.notebook.name}")
         return _keep(run, time.monotonic() - began, error, report)
 
 
@@ -149,8 +156,11 @@ def _keep(run: Run, seconds: float, error: str, report: Mapping | None) -> dict:
         "code": run.code,
         "report": report,
     }
+    text = json.dumps(outcome, ensure_ascii=False, indent=1) + "\n"
+    if run.remote:
+        put(text, f"{run.remote}/{run.outcome.name}")
     with replacing(run.outcome) as beside:
-        beside.write_text(json.dumps(outcome, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+        beside.write_text(text, encoding="utf-8")
     return outcome
 
 
