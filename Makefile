@@ -18,7 +18,7 @@ USED := $(PY) -m layerbook.used
 PACKAGE := $(shell find layerlib layerbook -name '*.py')
 CHAPTERS := $(patsubst book/%.ipynb,%,$(wildcard book/*.ipynb))
 EXECUTED := $(CHAPTERS:%=_build/executed/%.ipynb)
-PAGES := _config.yml _toc.yml $(wildcard book/*.md book/teach/*.md book/*.bib book/_ext/*.py book/_static_*/* book/records/*.json)
+PAGES := _config.yml _toc.yml $(wildcard book/*.md book/*/*.md book/*.bib book/_ext/*.py book/_static_*/* book/records/*.json)
 
 # Networks this small gain little from a second thread, and lose much where other programs want it too.
 # Chapters run side by side instead: make -j2 book

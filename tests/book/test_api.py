@@ -8,18 +8,25 @@ from surface import public_modules
 
 import layerlib
 
-PAGE = (Path(__file__).parents[2] / "book" / "api.md").read_text(encoding="utf-8")
-SHOWN = re.findall(r"\.\. automodule:: (\S+)", PAGE)
+BOOK = Path(__file__).parents[2] / "book"
+FIRST = (BOOK / "api.md").read_text(encoding="utf-8")
+PAGES = sorted((BOOK / "api").glob("*.md"))
+TEXT = "\n".join(page.read_text(encoding="utf-8") for page in PAGES)
+SHOWN = re.findall(r"\.\. automodule:: (\S+)", TEXT)
 
 
 def test_it_begins_with_every_public_name():
-    begin = PAGE.split("\n## ")[1]
+    begin = FIRST.split("\n## ")[1]
     listed = re.findall(r"~(layerlib[\w.]*)\.(\w+)", begin)
     assert {name: home for home, name in listed} == layerlib._HOME
 
 
+def test_it_leads_to_every_page_of_an_instrument():
+    assert sorted(re.findall(r"\(api/(\w+\.md)\)", FIRST)) == [page.name for page in PAGES]
+
+
 def test_every_public_name_is_described_once():
-    described = set(re.findall(r"\.\. auto(?:class|function):: (\S+)", PAGE))
+    described = set(re.findall(r"\.\. auto(?:class|function):: (\S+)", TEXT))
     hidden = {name: home for name, home in layerlib._HOME.items() if home not in SHOWN}
     assert {f"{home}.{name}" for name, home in hidden.items()} == described
 

@@ -9,9 +9,9 @@ from browser import browser_page, find_browser
 
 ROOT = Path(__file__).parents[2]
 HTML = ROOT / "_build" / "html"
-PAGES = sorted(
-    path.relative_to(HTML).as_posix() for path in HTML.rglob("*.html") if "_static" not in path.relative_to(HTML).parts
-)
+# Neither what packages bring nor the listings of source code: these hold no text of ours.
+OURS = (path.relative_to(HTML) for path in HTML.rglob("*.html"))
+PAGES = sorted(path.as_posix() for path in OURS if path.parts[0] not in ("_static", "_modules"))
 CHAPTERS = sorted(path.stem for path in (ROOT / "book").glob("*.ipynb"))
 pytestmark = pytest.mark.xdist_group("browser")
 LOCAL = ("file:", "data:", "blob:", "about:")
