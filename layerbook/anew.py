@@ -11,6 +11,7 @@ from layerbook.asked import chapter_of, fitting
 from layerbook.chapters import reported
 from layerbook.claims import FIRST_ROUND_OPEN
 from layerbook.curves import as_array
+from layerbook.needs import check_needs
 from layerbook.places import check_writable, out_path
 from layerbook.provenance import device_name, versions
 from layerbook.record import read_record, recorded_claims
@@ -72,6 +73,7 @@ def anew(record: Path, book: Path, *, from_store: bool = False) -> Again:
     chapter = chapter_of(book, name)
     gone = sorted(set(asked) - set(chapter.parameters))
     values = fitting({key: value for key, value in asked.items() if key not in gone}, chapter, f"{record}: ")
+    check_needs(chapter, values)
     if STORE in chapter.parameters and not from_store:
         values[STORE] = ""
     out = out_path(None, "again", book, chapter.path)

@@ -79,13 +79,13 @@ def fitting(values: Mapping[str, object], chapter: Chapter, where: str = "") -> 
     return kept
 
 
-def given(pairs: Sequence[str], book: Path, option: str = "-p", several: bool = False) -> dict[str, object]:
-    """The values of options ``NAME=VALUE``, written in YAML; a file of the reader's as the book's folder reaches it.
+def given(pairs: Sequence[str], book: Path | None, option: str = "-p", several: bool = False) -> dict[str, object]:
+    """The values of options ``NAME=VALUE``, written in YAML.
 
     Parameters
     ----------
     pairs : the options
-    book : folder of the chapters
+    book : folder of the chapters: a file of the reader's is named as it is reached from there; None: as it was given
     option : what the errors call it
     several : whether several values are written, with commas between them: then each name has a list of them
 
@@ -101,5 +101,6 @@ def given(pairs: Sequence[str], book: Path, option: str = "-p", several: bool = 
             raise UsageError(f"{option}: expected NAME={'VALUE,VALUE' if several else 'VALUE'}, got {pair!r}")
         if several and name.strip() in values:
             raise UsageError(f"{option}: {name.strip()} is named twice")
-        values[name.strip()] = from_here(from_yaml(f"[{text}]" if several else text, name), book)
+        value = from_yaml(f"[{text}]" if several else text, name)
+        values[name.strip()] = value if book is None else from_here(value, book)
     return values

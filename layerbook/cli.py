@@ -8,6 +8,7 @@ from pathlib import Path
 from layerbook import sweep_cli
 from layerbook.asked import UsageError, chapter_of, fitting, full_size, given, unknown
 from layerbook.chapters import CellFailed, Interrupted, chapters, reported
+from layerbook.needs import check_needs
 from layerbook.parameters import recordable
 from layerbook.places import check_writable, find_book, out_path
 from layerbook.stopping import stoppable
@@ -85,6 +86,7 @@ def _run(options: argparse.Namespace) -> None:
     chapter = chapter_of(book, options.chapter)
     values = full_size(book, chapter) if options.size == "full" else {}
     values |= fitting(given(options.pairs, book), chapter)
+    check_needs(chapter, values)
     out = out_path(options.out, options.size, book, chapter.path)
     record = book / "records" / f"{options.chapter}.json" if options.command == "record" else None
     check_writable(out, record)

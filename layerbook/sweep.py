@@ -16,8 +16,9 @@ from tqdm.auto import tqdm
 from layerbook.asked import UsageError, chapter_of, fitting, full_size
 from layerbook.chapters import Chapter, Interrupted
 from layerbook.locks import Busy, lives
+from layerbook.needs import check_needs
 from layerbook.parameters import recordable
-from layerbook.places import check_writable, find_book, out_path, sweep_places
+from layerbook.places import check_writable, find_book, from_here, out_path, sweep_places
 from layerbook.provenance import code_digest, git_state
 from layerbook.remote import put
 from layerbook.swept import FAILED, Run, in_a_process, stop_processes
@@ -51,7 +52,7 @@ def plan(
     Parameters
     ----------
     chapter : name of the notebook, without ``.ipynb``
-    over : name of a parameter -> its values; the last name varies fastest
+    over : name of a parameter -> its values; the last name varies fastest; a file is looked for where you are
     values : of parameters that are the same in every run
     size : "small", or "full": what is not named has the values of ``parameters/CHAPTER.yaml``
     out : folder of the runs; by default ``_build/sweeps/CHAPTER`` beside the book. Or an address that papermill
@@ -68,8 +69,8 @@ def plan(
     ValueError
         if a name or a value is wrong, a name is in both, two combinations are one, or ``out`` takes no file
     """
-    values = dict(values or {})
     home = find_book(None if book is None else Path(book))
+    values = {name: from_here(value, home) for name, value in (values or {}).items()}
     found = chapter_of(home, chapter)
     if not over or any(isinstance(several, str) or not len(several) for several in over.values()):
         raise UsageError(f"over: expected names with at least one value each, got {dict(over)}")
@@ -82,7 +83,8 @@ def plan(
     git, code = git_state(home), code_digest(found.path)
     runs = {}
     for several in itertools.product(*over.values()):
-        varied = fitting(dict(zip(over, several, strict=True)), found)
+        varied = fitting({name: from_here(one, home) for name, one in zip(over, several, strict=True)}, found)
+        check_needs(found, fixed | varied)
         run = replace(_run(found, fixed | varied, folder, git, code), remote=remote)
         if run.name in runs:
             raise UsageError(f"over: the combination {varied} is there twice")

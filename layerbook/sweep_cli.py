@@ -47,8 +47,8 @@ def _sweep(options: argparse.Namespace) -> int:
     book = find_book(options.book)
     done = sweep(
         options.chapter,
-        given(options.over, book, "--over", several=True),
-        given(options.pairs, book),
+        given(options.over, None, "--over", several=True),
+        given(options.pairs, None),
         size=options.size,
         jobs=options.jobs,
         dask=options.dask,

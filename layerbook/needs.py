@@ -1,0 +1,73 @@
+"""What the chapters need of their parameters together, so that a run that could not end is refused before it trains."""
+
+from collections.abc import Callable, Mapping
+
+from layerbook.chapters import Chapter
+
+Need = tuple[tuple[str, ...], Callable[..., bool], str]
+
+
+def _snapshots(images: int, batch_size: int, epochs: int, every: int) -> int:
+    """How often the filters are looked at: every so many steps."""
+    return -(-images // batch_size) * epochs // every
+
+
+# Names of parameters, whether their values go together, and what was expected of the first.
+NEEDS: dict[str, list[Need]] = {
+    "cooperating_classifiers": [
+        (("width", "widths"), lambda width, widths: width in widths, "one of widths"),
+        (("seeds",), lambda seeds: len(seeds) >= 2, "at least two, whose spread says which differences count"),
+        (
+            ("depths_compared",),
+            lambda depths: len({*depths} - {7, 15}) >= 2,
+            "at least two depths besides 7 and 15, the shallowest to compare the others with",
+        ),
+    ],
+    "forward_backward": [
+        (
+            ("iterations",),
+            lambda iterations: iterations > 10,
+            "more than 10, after which the networks are first looked at",
+        )
+    ],
+    "filter_evolution": [
+        (
+            ("images", "batch_size", "epochs", "every"),
+            lambda *values: _snapshots(*values) >= 10,
+            "enough for ten snapshots, one in so many steps, for an interval over stretches of them",
+        ),
+        (
+            ("every", "images", "batch_size"),
+            lambda every, images, batch_size: every <= -(-images // batch_size),
+            "at most the steps of an epoch",
+        ),
+    ],
+    "four_lenses": [
+        (
+            ("looked_at",),
+            lambda looked_at: len(looked_at) >= 2 and looked_at[0] == 0 and looked_at == sorted({*looked_at}),
+            "steps in order, from 0 on, to compare with the network as it starts",
+        )
+    ],
+}
+
+
+def check_needs(chapter: Chapter, values: Mapping[str, object]) -> None:
+    """Refuse values that a chapter cannot use together.
+
+    Parameters
+    ----------
+    chapter : the notebook
+    values : of some of its parameters, checked; the others have their defaults
+
+    Raises
+    ------
+    ValueError
+        naming the parameter, what was expected, and what came
+    """
+    whole = {name: p.default for name, p in chapter.parameters.items()} | dict(values)
+    for names, fit, expected in NEEDS.get(chapter.path.stem, ()):
+        if set(names) <= set(whole) and not fit(*(whole[name] for name in names)):
+            first, *others = names
+            beside = ", ".join(f"{name}={whole[name]}" for name in others)
+            raise ValueError(f"{first}: expected {expected}, got {whole[first]}{beside and f' with {beside}'}")

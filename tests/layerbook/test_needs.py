@@ -1,0 +1,83 @@
+"""What chapters need of their parameters together is said before they train."""
+
+from pathlib import Path
+
+import pytest
+
+from layerbook import cli, running
+from layerbook.asked import full_size
+from layerbook.chapters import chapters
+from layerbook.needs import NEEDS, check_needs
+from layerbook.sweep import plan
+
+BOOK = Path(__file__).parents[2] / "book"
+CHAPTERS, _ = chapters(BOOK)
+
+
+@pytest.mark.parametrize("name", sorted(NEEDS))
+def test_a_chapter_has_what_its_needs_name_and_meets_them_small_and_full(name):
+    chapter = CHAPTERS[name]
+    assert {each for names, _, _ in NEEDS[name] for each in names} <= set(chapter.parameters)
+    check_needs(chapter, {})
+    check_needs(chapter, full_size(BOOK, chapter))
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "message"),
+    [
+        ("cooperating_classifiers", {"width": 40}, "width: expected one of widths, got 40 with widths=.20, 50, 100.$"),
+        ("cooperating_classifiers", {"seeds": [3]}, "seeds: expected at least two, whose spread says"),
+        (
+            "cooperating_classifiers",
+            {"depths_compared": [4, 7]},
+            "depths_compared: expected at least two depths besides",
+        ),
+        ("forward_backward", {"iterations": 10}, "iterations: expected more than 10, .*, got 10$"),
+        (
+            "filter_evolution",
+            {"images": 640, "epochs": 1, "every": 2},
+            "images: expected enough for ten snapshots, .* every=2",
+        ),
+        (
+            "filter_evolution",
+            {"images": 640, "epochs": 40, "every": 11},
+            "every: expected at most the steps of an epoch",
+        ),
+        ("four_lenses", {"looked_at": [16, 64]}, "looked_at: expected steps in order, from 0 on"),
+        ("four_lenses", {"looked_at": [0, 64, 16]}, "looked_at: expected steps in order, from 0 on"),
+        ("four_lenses", {"looked_at": [0]}, "looked_at: expected steps in order, from 0 on"),
+    ],
+)
+def test_values_that_do_not_go_together_are_refused(name, values, message):
+    with pytest.raises(ValueError, match=message):
+        check_needs(CHAPTERS[name], values)
+
+
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [
+        ("filter_evolution", {"images": 640, "epochs": 2, "every": 2}),
+        ("filter_evolution", {"images": 641, "epochs": 40, "every": 11}),
+        ("forward_backward", {"iterations": 11}),
+    ],
+)
+def test_what_is_just_enough_is_taken(name, values):
+    check_needs(CHAPTERS[name], values)
+
+
+def test_neither_a_run_nor_a_sweep_begins(monkeypatch, tmp_path, capsys):
+    monkeypatch.setattr(running, "execute", lambda *given: pytest.fail("it ran"))
+    command = [
+        "run",
+        "cooperating_classifiers",
+        "--book",
+        str(BOOK),
+        "-p",
+        "width=40",
+        "--out",
+        str(tmp_path / "o.ipynb"),
+    ]
+    assert cli.main(command) == 2
+    assert "layerlib: width: expected one of widths, got 40" in capsys.readouterr().err
+    with pytest.raises(ValueError, match="seeds: expected at least two"):
+        plan("cooperating_classifiers", {"seeds": [[0, 1], [0]]}, out=tmp_path, book=BOOK)
