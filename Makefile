@@ -99,9 +99,12 @@ _build/executed/%.ipynb: book/%.ipynb _build/used/%.digest $(READY)
 	fi
 
 # The scoreboard reads what the other chapters reported, and every record, and tells whether their code has changed since.
-OTHERS := $(filter-out scoreboard,$(CHAPTERS))
+OTHERS := $(filter-out scoreboard robustness,$(CHAPTERS))
 _build/executed/scoreboard.ipynb: $(OTHERS:%=_build/used/%.digest) $(OTHERS:%=_build/reported/%.digest) \
 	$(wildcard book/records/*.json book/registration.md)
+
+# The map of verdicts reads every record, and the verdicts of stored runs beside them.
+_build/executed/robustness.ipynb: $(wildcard book/records/*.json book/records/sweeps/*.json)
 
 $(OTHERS:%=_build/reported/%.looked): _build/reported/%.looked: _build/executed/%.ipynb
 	@mkdir -p _build/reported

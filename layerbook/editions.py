@@ -16,6 +16,7 @@ import nbformat
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_markdown_cell
 
+from layerbook.built import OVERVIEWS
 from layerbook.pieces import Piece, pieces
 from layerbook.plain_markdown import Words, glued_in, places_in, works_of
 from layerbook.plain_yaml import from_yaml
@@ -182,7 +183,7 @@ def write(book: Path, executed: Path, out: Path) -> list[Path]:
     works, written = works_of(book / "references.bib"), []
     for name in sources:
         path = executed / f"{name}.ipynb"
-        if name == "scoreboard" or not path.is_file():  # which shows the others' outputs, and stands beside none
+        if name in OVERVIEWS or not path.is_file():  # which show what others found, and stand beside none
             continue
         notebook = nbformat.read(path, 4)
         pages = {page: f"*{title}*" for page, title in titles.items()}

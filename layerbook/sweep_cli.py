@@ -31,8 +31,10 @@ def add_to(commands: argparse._SubParsersAction, shared: argparse.ArgumentParser
     out = "folder of the runs (default: _build/sweeps/CHAPTER), or an address to which they go too: s3://, gs://, …"
     sweep.add_argument("--out", metavar="DIR", help=out)
 
-    collect = commands.add_parser("collect", help="write what the runs of a sweep reported as one table")
+    collect = commands.add_parser("collect", parents=[shared], help="write what the runs reported as one table")
     collect.add_argument("folder", type=Path, metavar="DIR")
+    keep = "keep the verdicts of the runs in the book's records, too, for its map"
+    collect.add_argument("--keep", action="store_true", help=keep)
     plot = commands.add_parser("plot", help="draw what the runs of a sweep reported")
     plot.add_argument("folder", type=Path, metavar="DIR")
     plot.add_argument("--x", required=True, help="a parameter, or an axis of a curve")
@@ -68,6 +70,11 @@ def _collect(options: argparse.Namespace) -> None:
     table = collect(options.folder)
     for path in write(table, options.folder):
         print(f"{len(table)} rows: {path}")
+    if options.keep:
+        from layerbook.robustness import keep_verdicts
+
+        for path in keep_verdicts(options.folder, find_book(options.book) / "records"):
+            print(f"verdicts: {path}")
 
 
 def _plot(options: argparse.Namespace) -> None:

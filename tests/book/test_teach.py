@@ -9,6 +9,7 @@ import pytest
 import torch
 from nbformat.v4 import new_code_cell
 
+from layerbook.built import OVERVIEWS
 from layerbook.editions import EDITIONS, edition, notes_of, student
 from layerbook.pieces import Piece
 from layerbook.plain_markdown import Words, places_in, works_of
@@ -18,7 +19,7 @@ from layerlib.distributions.early_exit import exit_layers
 from layerlib.patterns import layer_perplexity
 
 BOOK = Path(__file__).parents[2] / "book"
-CHAPTERS = sorted(path.stem for path in BOOK.glob("*.ipynb") if path.stem != "scoreboard")
+CHAPTERS = sorted(path.stem for path in BOOK.glob("*.ipynb") if path.stem not in OVERVIEWS)
 NOTED = {label: note for name in CHAPTERS for label, note in notes_of(BOOK / "teach" / f"{name}.yaml").items()}
 
 

@@ -1,0 +1,121 @@
+"""The map of verdicts: a table whose cells are coloured by the share of runs; and how numbers move as runs grow."""
+
+import math
+from collections.abc import Mapping
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from IPython.display import HTML
+from matplotlib.colors import LinearSegmentedColormap, to_hex
+from matplotlib.figure import Figure
+
+from layerbook import _html
+from layerbook.claims import COLOURS
+from layerbook.figures._drawing import closed_on_error
+from layerbook.figures.common import INK
+from layerbook.robustness import RECORD
+from layerbook.verdicts import FAILS, HOLDS, OUTCOMES
+
+# From no run to every run, by way of a grey that says neither.
+SHARES = LinearSegmentedColormap.from_list("shares", [COLOURS[FAILS], "#e8e8e8", COLOURS[HOLDS]])
+ACROSS = 4  # panels in a row
+
+# Touch, the pointer and the tab key open a cell; nothing here needs a kernel or a script.
+_STYLE = """<style>
+.layerlib-map td > span { position: relative; display: block; text-align: center; color: #000; padding: 0.2em }
+.layerlib-map td > span > span { display: none; position: absolute; z-index: 2; right: 0; top: 100%; width: 15em;
+  padding: 0.4em 0.6em; background: #fff; color: #000; border: 1px solid #666; text-align: left; font-size: 0.9em }
+.layerlib-map td > span:hover > span, .layerlib-map td > span:focus > span { display: block }
+</style>"""
+
+
+def verdict_map(shares: pd.DataFrame) -> HTML:
+    """Claims by conditions: the colour is the share of runs in which a claim holds; a touch tells the numbers.
+
+    Parameters
+    ----------
+    shares : of `layerbook.robustness.shares`
+    """
+    columns = list(dict.fromkeys(shares.condition))
+    rows = []
+    for item, told in shares.groupby("claim", sort=False):
+        cells = {row.condition: _cell(row) for row in told.itertuples()}
+        rows.append([_html.joined(item, _html.small(told.says.iloc[0])), *(cells.get(name, "") for name in columns)])
+    return HTML(_STYLE + _html.table(["claim", *columns], rows, "layerlib-map"))
+
+
+def _cell(row: object) -> _html.Html:
+    counts = dict(zip(OUTCOMES, (row.holds, row.in_part, row.fails, row.undecided), strict=True))
+    told = ", ".join(f"{word}: {count}" for word, count in counts.items() if count)
+    runs = f"{row.runs} run{'s' if row.runs > 1 else ''}"
+    more = _html.markup(f"Claim {row.claim}, {row.condition}: holds in {row.share:.0%} of {runs}. {told}")
+    style = f'style="background: {to_hex(SHARES(row.share))}"'
+    return _html.Html(f'<span tabindex="0" {style}>{row.holds}/{row.runs}<span>{more}</span></span>')
+
+
+@closed_on_error
+def trends(verdicts: pd.DataFrame, grows: str) -> Figure:
+    """How the first number of each claim moves as the run grows: a panel a claim, its threshold as a line.
+
+    Parameters
+    ----------
+    verdicts : of `layerbook.robustness.read_verdicts`
+    grows : what the runs grow by, for the axis
+
+    Returns
+    -------
+    Figure; a dot is a stored run, the line their mean, a diamond the record; where the number should lie is shaded
+
+    Raises
+    ------
+    ValueError
+        if no claim has a number
+    """
+    rows = verdicts[verdicts.value.notna() & np.isfinite(verdicts.value.astype(float))]
+    claims = list(dict.fromkeys(rows.claim))
+    if not claims:
+        raise ValueError("verdicts: expected claims with a number, got none")
+    down = math.ceil(len(claims) / ACROSS)
+    figure, axes = plt.subplots(
+        down, ACROSS, figsize=(11, 2.1 * down), sharex=True, layout="constrained", squeeze=False
+    )
+    for ax, item in zip(axes.flat, claims, strict=False):
+        own = rows[rows.claim == item]
+        _trend(ax, own[own.text == own.text.iloc[-1]])  # elsewhere the same claim may have another number
+    for ax in axes.flat[len(claims) :]:
+        ax.set_visible(False)
+    figure.supxlabel(f"{grows} of the run")
+    return figure
+
+
+def _trend(ax: plt.Axes, rows: pd.DataFrame) -> None:
+    runs, record = rows[rows.run != RECORD], rows[rows.run == RECORD]
+    ax.plot(runs["at"], runs.value, ".", color=INK, alpha=0.6)
+    mean = runs.groupby("at").value.mean()
+    ax.plot(mean.index, mean, color=INK)
+    ax.plot(record["at"], record.value, "D", color=COLOURS[HOLDS], markeredgecolor=INK)
+    ax.set_xscale("log")
+    ax.margins(x=0.1, y=0.15)
+    low, high = ax.get_ylim()
+    _shade(ax, rows.iloc[-1], low, high)
+    ax.set_title(f"{rows.claim.iloc[0]}: {_short(rows.text.iloc[-1])}", fontsize="small")
+    ax.tick_params(labelsize="small")
+
+
+def _shade(ax: plt.Axes, row: Mapping, low: float, high: float) -> None:
+    """Mark the threshold, and the side on which the test passes; both are in view."""
+    ends = np.atleast_1d(np.asarray(row.threshold, dtype=float)) if row.threshold is not None else []
+    if not len(ends) or row.relation == "":
+        return
+    room = 0.08 * (max(high, *ends) - min(low, *ends) or 1.0)
+    low, high = min(low, min(ends) - room), max(high, max(ends) + room)
+    passes = (ends[0], ends[1]) if len(ends) == 2 else (ends[0], high) if row.relation in "≥>" else (low, ends[0])
+    ax.axhspan(*passes, color=COLOURS[HOLDS], alpha=0.15, linewidth=0)
+    for end in ends:
+        ax.axhline(end, color="0.4", linewidth=1, linestyle="--")
+    ax.set_ylim(low, high)
+
+
+def _short(text: str, most: int = 34) -> str:
+    return text.replace("$", r"\$") if len(text) <= most else f"{text[: most - 1].replace('$', chr(92) + '$')}…"

@@ -1,0 +1,137 @@
+"""The map of verdicts: what is kept of a sweep's runs, and in what share of them a claim holds."""
+
+import json
+from pathlib import Path
+
+import pytest
+from records import kept_claim, old_claim, old_record, record
+
+from layerbook import cli
+from layerbook.chapters import chapters
+from layerbook.robustness import RECORD, VARIED, behind, carried, conditions, keep_verdicts, read_verdicts, shares
+from layerbook.swept import SCHEMA
+from layerbook.verdicts import above, shown
+
+BOOK = Path(__file__).parents[2] / "book"
+CHAPTER = "forward_backward"
+
+
+def claim(item, value):
+    """A claim that holds from 0.5 on, after a part without a number."""
+    part = above("reading", value, 0.5)
+    return kept_claim(item, (shown("seen", True), part), "holds" if value >= 0.5 else "holds in part")
+
+
+def outcome(folder, name, claims, state="finished", **parameters):
+    """A run of a sweep, as its folder keeps it."""
+    usual = {"iterations": 100, "seeds": [0], "learning_rate": 0.01, "easy": "mnist-mini"}
+    kept = {"schema": SCHEMA, "chapter": CHAPTER, "parameters": usual | parameters, "state": state, "error": ""}
+    kept |= {"duration_s": 1.0, "date": "2026-01-02", "host": "me", "commit": "0" * 40, "dirty": False, "code": "c"}
+    report = {"claims": claims, "numbers": {}, "curves": {}} if state == "finished" else None
+    (folder / f"{name}.json").write_text(json.dumps(kept | {"report": report}))
+
+
+@pytest.fixture
+def records(tmp_path):
+    """Three runs of two seeds and sizes, a failed one, and a record of the first round."""
+    runs, records = tmp_path / "runs", tmp_path / "book" / "records"
+    runs.mkdir()
+    records.mkdir(parents=True)
+    outcome(runs, "a", [claim("3", 0.4), claim("10", 0.9)])
+    outcome(runs, "b", [claim("3", 0.61234567), claim("10", 0.8)], iterations=1000)
+    outcome(runs, "c", [claim("3", 0.7)], seeds=[1], iterations=1000)
+    outcome(runs, "d", [], state="failed")
+    kept = old_record(old_claim("3"), old_claim("10", "not at this size"), chapter=CHAPTER)
+    (records / f"{CHAPTER}.json").write_text(json.dumps(kept | {"parameters": {"iterations": 10_000}}))
+    assert keep_verdicts(runs, records) == [records / "sweeps" / f"{CHAPTER}.json"]
+    return records
+
+
+def test_verdicts_come_back_with_the_first_number_of_each_claim_in_a_readers_order(records):
+    table = read_verdicts(CHAPTER, records)
+    assert list(table.claim) == ["3"] * 4 + ["10"] * 3
+    assert list(table.run) == [0, 1, 2, RECORD, 0, 1, RECORD]
+    assert list(table.outcome) == ["holds in part", "holds", "holds", "holds in part", "holds", "holds", "undecided"]
+    assert list(table["at"]) == [100, 1000, 1000, 10_000, 100, 1000, 10_000]
+    assert list(table.value[:3]) == [0.4, 0.612346, 0.7] and table.value[3:4].isna().all()
+    assert set(table.relation[:3]) == {"≥"} and set(table.threshold[:3]) == {0.5} and set(table.text[:3]) == {"reading"}
+
+
+def test_conditions_are_the_values_of_what_differs(records):
+    assert conditions(CHAPTER, records) == {
+        "all runs": [0, 1, 2],
+        "iterations 100": [0],
+        "iterations 1000": [1, 2],
+        "seeds [0]": [0, 1],
+        "seeds [1]": [2],
+        RECORD: [RECORD],
+    }
+
+
+def test_a_share_is_of_the_runs_that_judge_the_claim(records):
+    table = shares(read_verdicts(CHAPTER, records), conditions(CHAPTER, records)).set_index(["claim", "condition"])
+    counts = table[["runs", "holds", "in_part", "fails", "undecided"]]
+    assert list(counts.loc["3", "all runs"]) == [3, 2, 1, 0, 0] and table.share["3", "all runs"] == 2 / 3
+    assert list(counts.loc["3", "iterations 100"]) == [1, 0, 1, 0, 0]
+    assert list(counts.loc["10", "all runs"]) == [2, 2, 0, 0, 0]
+    assert list(counts.loc["10", RECORD]) == [1, 0, 0, 0, 1]
+    assert ("10", "seeds [1]") not in table.index
+
+
+def test_claims_are_sorted_by_how_far_they_carry(records):
+    assert carried(shares(read_verdicts(CHAPTER, records), conditions(CHAPTER, records))) == {
+        "every run": ["10"],
+        "no run": [],
+        "some runs": ["3"],
+        "the record says otherwise": ["10"],
+    }
+
+
+def test_what_stands_behind_it_is_said(records):
+    assert behind(CHAPTER, records) == (
+        "3 stored runs of 100, 1,000 iterations, by the code of 0000000. "
+        "The record: 10,000 iterations, at the paper's size."
+    )
+
+
+def test_a_chapter_without_runs_has_its_record_alone(tmp_path):
+    (tmp_path / "four_lenses.json").write_text(
+        json.dumps(record(chapter="four_lenses", parameters={"looked_at": [0, 16]}))
+    )
+    assert conditions("four_lenses", tmp_path) == {RECORD: [RECORD]}
+    assert list(read_verdicts("four_lenses", tmp_path)["at"]) == [16]
+    assert read_verdicts(CHAPTER, tmp_path).empty and conditions(CHAPTER, tmp_path) == {}
+
+
+@pytest.mark.parametrize("text", ["{", '{"runs": []}', '{"schema": "else", "runs": []}', '{"schema": 1, "runs": [{}]}'])
+def test_a_damaged_file_is_named(records, text):
+    path = records / "sweeps" / f"{CHAPTER}.json"
+    path.write_text(text)
+    with pytest.raises(ValueError, match=f"{CHAPTER}.json: expected "):
+        read_verdicts(CHAPTER, records)
+
+
+def test_runs_without_a_verdict_are_not_kept(tmp_path):
+    outcome(tmp_path, "d", [], state="failed")
+    with pytest.raises(ValueError, match="no run with claims has finished there"):
+        keep_verdicts(tmp_path, tmp_path)
+
+
+def test_the_command_that_collects_keeps_verdicts_when_it_is_asked_to(records, capsys):
+    path = records / "sweeps" / f"{CHAPTER}.json"
+    path.unlink()
+    runs, book = str(records.parents[1] / "runs"), str(records.parent)
+    assert cli.main(["collect", runs, "--book", book]) == 0 and not path.exists()
+    assert cli.main(["collect", runs, "--book", book, "--keep"]) == 0 and path.is_file()
+    assert f"verdicts: {path}" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", sorted(VARIED))
+def test_runs_are_told_apart_by_what_a_chapter_has(name):
+    assert set(VARIED[name]) <= set(chapters(BOOK)[0][name].parameters)
+
+
+@pytest.mark.parametrize("path", sorted(BOOK.glob("records/sweeps/*.json")), ids=lambda path: path.stem)
+def test_the_books_own_stored_runs_are_read_and_name_no_machine(path):
+    assert len(conditions(path.stem, path.parents[1])["all runs"]) > 1
+    assert '"host"' not in path.read_text(encoding="utf-8")
