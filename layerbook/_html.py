@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from layerbook.claims import COLOURS, NOT_RECORDED, Claim
 
 _CELL = ' style="text-align: left; vertical-align: top; white-space: normal; padding: 0.3em 0.6em"'
+# as wide as a phone, where the table is wider
+_CAPTION = ' style="caption-side: top; text-align: left; max-width: 85vw"'
 
 
 class Html(str):
@@ -68,7 +70,7 @@ def table(
         lines.insert(0, [_column(name, columns) for name, columns in groups])
     head = "".join(f"<tr>{''.join(line)}</tr>" for line in lines)
     body = "".join(f"<tr>{''.join(map(_cell, row))}</tr>" for row in rows)
-    said = caption and f'<caption style="caption-side: top; text-align: left">{markup(caption)}</caption>'
+    said = caption and f"<caption{_CAPTION}>{markup(caption)}</caption>"
     # Focus lets the arrow keys scroll it. The theme shows a table of class dataframe in its own colours, and MathJax
     # would read two prices as a formula.
     return Html(

@@ -120,6 +120,20 @@ def made_up(readings: np.ndarray, steps: Sequence[float], share: float = 0.5, ow
     return np.where((last == moments - 1) | ~(end > 0), np.nan, found)[..., 0, :]
 
 
+def usual_step(times: np.ndarray, last: float) -> np.ndarray:
+    """Geometric mean of 1 + step over seeds, less 1, where what is not within the training counts as its ``last`` step.
+
+    Parameters
+    ----------
+    times : shape (seeds, ...), as of ``made_up``
+
+    Returns
+    -------
+    float64, shape (...)
+    """
+    return np.expm1(np.log1p(np.nan_to_num(times, nan=last)).mean(0))
+
+
 def agreement(readings: np.ndarray) -> dict[str, np.ndarray]:
     """Rank correlation (Spearman) between every two lenses, in three ways.
 

@@ -8,9 +8,12 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from torch import nn
+import torch
+from torch import Tensor, nn
 
 from layerbook.training.fit import History
+from layerlib.data.splits import Split
+from layerlib.filters.gradients import gradient_sizes
 from layerlib.filters.tracking import FilterTracker
 
 READINGS = ("as printed", "per weight", "relative")
@@ -78,3 +81,29 @@ class FilterRun:
         """Z as it would be if the weights of a channel moved independently: (snapshots, layers)."""
         places = [self.model.get_submodule(name).weight[0, 0].numel() for name in self.names]
         return (1 - self.series(f"significant_{threshold}")) ** np.array(places)
+
+    def gradient_sizes(self, batch: Split) -> Tensor:
+        """Sizes of input, error and gradient at every convolution along the main path, see `gradient_sizes`.
+
+        Returns
+        -------
+        shape (2, 3, convolutions), on the CPU: before training and after it; shortcuts are left out
+        """
+        names = [
+            name
+            for name, module in self.model.named_modules()
+            if isinstance(module, nn.Conv2d) and "downsample" not in name
+        ]
+        found = [torch.stack(gradient_sizes(model, names, batch)) for model in (self.start, self.model)]
+        return torch.stack(found).cpu()
+
+    def filter_changes(self) -> np.ndarray:
+        """Mean D of every filter, shape (layers, filters), NaN beyond a layer's last filter."""
+        rows = [self.tracker.mean_distance(name).cpu() for name in self.tracker.names]
+        return nn.utils.rnn.pad_sequence(rows, batch_first=True, padding_value=torch.nan).numpy()
+
+    def first_layer_moves(self) -> tuple[float, float]:
+        """How far the first layer has moved by its length, and its answer to a plain grey picture by that before."""
+        old, new = (model.get_submodule(self.names[0]).weight.detach().cpu() for model in (self.start, self.model))
+        grey, grey_before = (weight.sum((1, 2, 3)).norm() for weight in (new - old, old))
+        return ((new - old).norm() / old.norm()).item(), (grey / grey_before).item()

@@ -7,6 +7,7 @@ Distances are those of each trial, tap and sample to the labels, shape (trials, 
 from collections.abc import Callable, Mapping, Sequence
 
 import torch
+from scipy.stats import kendalltau
 from torch import Tensor
 
 from layerbook.analysis.contrast import bootstrap_mean
@@ -29,6 +30,17 @@ def falls(distances: Tensor, of: str) -> tuple[Part, Part, Part]:
         below(f"{of}, last by first", depth.drop, 0.5, depth.drop_interval),
         below(f"{of}, first third varies", depth.shallow, 0.1, form=".1%"),
     )
+
+
+def orders(distances: Mapping[str, Tensor], by: str = "W, uniform") -> dict[str, float]:
+    """Kendall's correlation of the order of the taps by each measure with that ``by`` one of them.
+
+    Parameters
+    ----------
+    distances : measure -> distances, shape (trials, taps, N)
+    """
+    means = {key: each.double().mean((0, 2)).cpu() for key, each in distances.items()}
+    return {key: kendalltau(means[by], each).statistic for key, each in means.items()}
 
 
 def learned(untrained: Tensor, trained: Tensor, of: str) -> tuple[Part, Part]:
@@ -128,6 +140,28 @@ def some_confused(kinds: Tensor, of: str) -> Part:
     """
     share = (kinds == KINDS.index("confused")).double().mean()
     return above(f"confused in {of}", share, 0, strict=True, form=".1%")
+
+
+def of_kinds(kinds: Tensor, right: Tensor) -> Tensor:
+    """How many samples are of each kind, and how many of those the network gets right.
+
+    Parameters
+    ----------
+    kinds : of ``difficulty_by_thirds``, shape (trials, N)
+    right : bool, likewise
+
+    Returns
+    -------
+    float64, shape (2, kinds), the second NaN for a kind without samples
+    """
+    found = [kinds == kind for kind in range(len(KINDS))]
+    return torch.stack([torch.stack([each.double().mean(), right[each].double().mean()]) for each in found], 1)
+
+
+def middle_samples(kinds: Tensor) -> dict[str, int]:
+    """A sample of each kind that there is, the middle one in their order; ``kinds`` has the shape (N,)."""
+    found = {name: (kinds == kind).nonzero()[:, 0] for kind, name in enumerate(KINDS)}
+    return {name: int(which[len(which) // 2]) for name, which in found.items() if len(which)}
 
 
 def gains_over_best(trials: Sequence[ExitTrial], answers: Tensor, metrics: Mapping[str, str], of: str) -> list[Part]:

@@ -48,6 +48,7 @@ def numbers(
     columns: Mapping[str, str] | None = None,
     form: str | Mapping[str, str] = ".2f",
     named: str = "{row}_{column}",
+    beside: bool = True,
 ) -> Table:
     """Keep numbers in a report and show them in a table, beside the record's.
 
@@ -59,6 +60,7 @@ def numbers(
     columns : name -> what the column is; without, each row has one number, which is called as the row is
     form : of the numbers, or that of each row, ``.2f`` where none is given
     named : how a number is called by the names of its row and column
+    beside : whether to show the record's, which must mean the same
 
     Returns
     -------
@@ -81,7 +83,7 @@ def numbers(
             if not math.isnan(scalar(value)):
                 report.number(name, value, forms[row])
     wanted = [name for each in names.values() for name in each]
-    recorded = report.size != "paper" and any(report.recorded(name) is not None for name in wanted)
+    recorded = beside and report.size != "paper" and any(report.recorded(name) is not None for name in wanted)
     sides = [THIS_RUN, report.record_side] if recorded else [THIS_RUN]
 
     def cell(name: str, side: str, row: str) -> str:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy.stats import spearmanr
 
-from layerbook.analysis.agreement import LENSES, agreement, made_up, order, readings
+from layerbook.analysis.agreement import LENSES, agreement, made_up, order, readings, usual_step
 from layerlib import inspect
 from layerlib.data.splits import Split
 from layerlib.models import MLP
@@ -159,3 +159,8 @@ def test_what_merely_rises_with_depth_and_time_agrees_in_nothing_beyond():
 def test_order_is_negative_where_upper_layers_are_first_and_never_counts_as_late():
     assert order(np.array([[3.0, 2, 1], [1, 2, 3], [np.nan, 2, 1]])).tolist() == pytest.approx([-1, 1, -1])
     assert np.isnan(order(np.array([np.nan, np.nan])))
+
+
+def test_the_usual_step_is_the_geometric_mean_and_never_is_the_last_step():
+    found = usual_step(np.array([[0.0, 9, 99], [0.0, 999, np.nan]]), 9999)
+    np.testing.assert_allclose(found, [0, 99, 999])

@@ -12,6 +12,7 @@ from layerbook.analysis.turning import TurningTracker
 from layerbook.training.fit import cross_entropy, fit
 from layerbook.training.learning import Learning
 from layerlib.data.splits import Split
+from layerlib.filters.gradients import gradient_sizes
 
 NAMES = ["0", "2", "4"]
 
@@ -131,3 +132,29 @@ def test_a_difference_is_that_of_means_with_the_samples_drawn_together():
     values = torch.rand(3, 400, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
     found = filter_seeds.difference(values.mean(0) + torch.tensor([[0.1], [0.1]]), values.mean(0, keepdim=True))
     assert found == pytest.approx((0.1, 0.1, 0.1))
+
+
+def test_sizes_of_input_error_and_gradient_are_those_before_and_after(runs):
+    batch = Split(torch.randint(256, (9, 1, 8, 8), dtype=torch.uint8), torch.arange(9) % 3)
+    found = runs[0].gradient_sizes(batch)
+    assert found.shape == (2, 3, 3)
+    for model, each in zip((runs[0].start, runs[0].model), found, strict=True):
+        torch.testing.assert_close(torch.stack(gradient_sizes(model, NAMES, batch)), each)
+    assert not torch.equal(found[0], found[1])
+
+
+def test_changes_of_filters_are_filled_up_with_nan(runs):
+    found = runs[0].filter_changes()
+    assert found.shape == (3, 6)
+    np.testing.assert_array_equal(np.isnan(found).sum(1), [2, 1, 0])
+    by_filter = moved(runs[0], "2").sum((2, 3, 4)).mean(0)
+    np.testing.assert_allclose(found[1, :5], by_filter, rtol=1e-4)
+
+
+def test_the_first_layer_moves_by_its_length_and_by_what_grey_makes_of_it(runs):
+    old, new = (model[0].weight.detach() for model in (runs[0].start, runs[0].model))
+    length, grey = runs[0].first_layer_moves()
+    assert length == pytest.approx(((new - old).square().sum() / old.square().sum()).sqrt().item())
+    picture = torch.ones(1, 1, 3, 3)
+    answers = [nn.functional.conv2d(picture, weight).flatten() for weight in (new - old, old)]
+    assert grey == pytest.approx((answers[0].norm() / answers[1].norm()).item())

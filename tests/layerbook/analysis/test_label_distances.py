@@ -1,5 +1,7 @@
 """Tests of claims on label distributions, against literal loops and made cases whose outcome is known."""
 
+import math
+
 import numpy as np
 import pytest
 import torch
@@ -10,6 +12,9 @@ from layerbook.analysis.label_distances import (
     gains_over_best,
     learned,
     lost_again,
+    middle_samples,
+    of_kinds,
+    orders,
     rougher,
     roughness,
     some_confused,
@@ -154,3 +159,23 @@ def test_leaving_nowhere_else_says_nothing():
     [part] = gains_over_best(trials, answers, {"accuracy": "accuracy"}, "net")
     assert (part.outcome, part.reason) == (UNDECIDED, "every sample leaves at the best fixed tap")
     assert exact_match(trials[0].leaving, answers).float().mean() < 1
+
+
+def test_orders_are_kendalls_of_the_means_over_trials_and_samples():
+    torch.manual_seed(0)
+    rising = torch.rand(2, 5, 30) + torch.arange(5)[:, None]
+    swapped = rising[:, [1, 0, 2, 3, 4]]
+    found = orders({"W, uniform": rising, "other": swapped, "falling": -rising})
+    # one of ten pairs is the other way round
+    assert found == pytest.approx({"W, uniform": 1, "other": 0.8, "falling": -1})
+
+
+def test_kinds_are_counted_and_a_kind_without_samples_has_no_share_right():
+    kinds, right = torch.tensor([[0, 0, 1], [3, 0, 1]]), torch.tensor([[True, False, True], [False, True, True]])
+    share, found = of_kinds(kinds, right).tolist()
+    assert share == pytest.approx([1 / 2, 1 / 3, 0, 1 / 6])
+    assert found[0] == pytest.approx(2 / 3) and found[1] == 1 and math.isnan(found[2]) and found[3] == 0
+
+
+def test_the_middle_sample_of_each_kind_is_taken_and_no_other():
+    assert middle_samples(torch.tensor([1, 0, 1, 3, 1])) == {"easy": 1, "ordinary": 2, "confused": 3}

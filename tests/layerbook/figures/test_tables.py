@@ -73,3 +73,7 @@ def test_as_text_each_column_says_its_side(report):
 def test_a_row_with_too_few_numbers_is_refused(report):
     with pytest.raises(ValueError):
         numbers(report, "Short", {"dot": ("dot product", 1.0)}, COLUMNS)
+
+
+def test_a_record_that_means_something_else_is_not_shown(report):
+    assert numbers(report, "Both", ROWS, COLUMNS, beside=False).heads == ["", "before", "after"]

@@ -1,0 +1,150 @@
+"""Ways to leave a network early, judged on samples that did not choose the thresholds (Cao et al. 2022, sec. 6.6)."""
+
+from collections.abc import Iterable, Mapping, Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from layerbook.verdicts import HOLDS, Part, above
+from layerlib.distributions import early_exit
+from layerlib.distributions.bootstrap import Difference, paired_bootstrap
+from layerlib.distributions.held_out import best_rule
+from layerlib.distributions.scores import exact_match, scores
+
+Leaving = tuple[Tensor, Tensor]  # probabilities, shape (M, K), and layers, shape (M,), with which samples leave
+
+SURE = torch.linspace(0, 1, 201)  # levels of confidence that are tried
+
+
+def accuracies(probabilities: Tensor, labels: Tensor, s2: Tensor, rho: Tensor) -> Tensor:
+    """Accuracy of early exit for every pair of thresholds.
+
+    Parameters
+    ----------
+    probabilities : shape (L, N, K)
+    labels : 0 or 1, shape (N, K)
+
+    Returns
+    -------
+    float64, shape (s2, rho)
+    """
+    right = exact_match(probabilities, labels).double()
+    return early_exit.mean_at_exit(early_exit.confident_ratio(probabilities, s2), rho, right)
+
+
+def ways_to_leave(probabilities: Tensor, labels: Tensor, choose: Tensor, judge: Tensor) -> dict[str, Leaving]:
+    """How the judged samples leave, by five ways; all but the first and the last look at the choosing samples only.
+
+    *Paper's choice* takes the thresholds that are best on the judged samples, *held out* those that are best on the
+    others, *calibrated* does so after a temperature for each layer, *confidence* leaves where the whole answer is
+    probable, *oracle* where it is right.
+
+    Parameters
+    ----------
+    probabilities : shape (L, N, K)
+    labels : 0 or 1, shape (N, K)
+    choose, judge : int64, which samples
+
+    Returns
+    -------
+    way -> probabilities, shape (M, K), and layers, int64, shape (M,)
+    """
+    held, seen, known = probabilities[:, judge], probabilities[:, choose], labels[choose]
+    cool = early_exit.calibrated(probabilities, early_exit.temperatures(seen, known))
+    tried = early_exit.mean_at_exit(early_exit.confidence(seen), SURE, exact_match(seen, known).double())
+    level = SURE[len(SURE) - 1 - int(tried.flip(0).argmax())].item()  # of equal ones the highest
+    leaves = {
+        "paper's choice": (held, best_rule(held, labels[judge])(held)),
+        "held out": (held, best_rule(seen, known)(held)),
+        "calibrated": (cool[:, judge], best_rule(cool[:, choose], known)(cool[:, judge])),
+        "confidence": (held, early_exit.Confident(level)(held)),
+        "oracle": (held, exact_match(held, labels[judge])),
+    }
+    layers = {way: early_exit.first_exit(leave) for way, (_, leave) in leaves.items()}
+    return {way: (early_exit.at_exit(values, layers[way]), layers[way]) for way, (values, _) in leaves.items()}
+
+
+def gains(
+    left: Sequence[Mapping[str, Leaving]], whole: Sequence[Tensor], labels: Tensor
+) -> dict[str, list[dict[str, Difference]]]:
+    """What every way gains over the whole network, in every trial.
+
+    Parameters
+    ----------
+    left : way -> `Leaving`, of each trial
+    whole : probabilities of the whole network, shape (M, K), of each trial
+    labels : of the judged samples
+
+    Returns
+    -------
+    way -> for each trial score -> difference with its paired interval
+    """
+    return {
+        way: [paired_bootstrap(out[way][0], each, labels) for out, each in zip(left, whole, strict=True)]
+        for way in left[0]
+    }
+
+
+def gains_over_whole(
+    gained: Mapping[str, Sequence[Mapping[str, Difference]]], metrics: Mapping[str, str]
+) -> tuple[list[Part], str]:
+    """Claims 34, 34b and 34c: early exit scores better than the whole network, in points, in every trial.
+
+    Parameters
+    ----------
+    gained : network -> score -> difference, of each trial
+    metrics : what to call a score -> its name
+
+    Returns
+    -------
+    the parts, and in short for each network and metric the mean gain and in how many trials its own interval is above 0
+    """
+    parts, short = [], []
+    for name, trials in gained.items():
+        for metric, score in metrics.items():
+            found = [
+                above(f"{name} {metric}, trial {trial} [points]", *_points(each[score]), form="+.2f")
+                for trial, each in enumerate(trials)
+            ]
+            parts += found
+            mean, passed = np.mean([part.value for part in found]), sum(part.outcome == HOLDS for part in found)
+            short.append(f"{name} {metric} {mean:+.2f} points, its own interval above 0 in {passed} of {len(trials)}")
+    return parts, "; ".join(short)
+
+
+def scored(
+    left: Sequence[Mapping[str, Leaving]], whole: Sequence[Tensor], labels: Tensor, metrics: Iterable[str]
+) -> list[list[list[float]]]:
+    """Scores in percent, of each trial: of the whole network, then of every way.
+
+    Parameters
+    ----------
+    left, whole, labels : as of `gains`
+    metrics : names of scores
+    """
+    answers = [[each, *(found for found, _ in out.values())] for out, each in zip(left, whole, strict=True)]
+    found = [[scores(answer, labels) for answer in each] for each in answers]
+    return [[[100 * each[metric] for metric in metrics] for each in trial] for trial in found]
+
+
+def leaving_shares(left: Sequence[Mapping[str, Leaving]], layers: int) -> Tensor:
+    """Shares of the samples that leave at each layer, float64, shape (trials, ways, layers)."""
+    counts = [[found.bincount(minlength=layers).double() / len(found) for _, found in out.values()] for out in left]
+    return torch.stack([torch.stack(each) for each in counts])
+
+
+def label_gains(leaving: Sequence[Tensor], whole: Sequence[Tensor], labels: Tensor) -> Tensor:
+    """What early exit gains in the accuracy of each label, in points, mean of the trials; float64, shape (K,).
+
+    Parameters
+    ----------
+    leaving, whole : probabilities with which samples leave, and those of the whole network, (M, K) of each trial
+    """
+    ours, theirs = ((torch.stack(list(each)) > 0.5) == labels.bool() for each in (leaving, whole))
+    return 100 * (ours.double() - theirs.double()).mean((0, 1))
+
+
+def _points(gain: Difference) -> tuple[float, float, tuple[float, float]]:
+    """A difference in points, the threshold that it shall pass, and the ends of its interval."""
+    return 100 * gain.difference, 0, (100 * gain.low, 100 * gain.high)

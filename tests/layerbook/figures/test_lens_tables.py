@@ -1,0 +1,73 @@
+"""The small tables of the four lenses: a column a network, each number under its name."""
+
+import numpy as np
+import pytest
+import torch
+from records import record as kept_record
+
+from layerbook.analysis.agreement import LENSES
+from layerbook.figures import lens_tables as tables
+from layerbook.record import write_record
+from layerbook.report import Report
+
+NETS = list(tables.SHORT)
+
+
+@pytest.fixture
+def report(tmp_path, monkeypatch):
+    """A report without a record."""
+    monkeypatch.chdir(tmp_path)
+    return Report("toy")
+
+
+def by_network(value):
+    return dict.fromkeys(NETS, value)
+
+
+def test_errors_are_means_over_seeds(report):
+    table = tables.errors(report, by_network([10.0, 20.0]))
+    assert table.heads == ["", *NETS] and table.rows == [["named wrongly [%]", *["15.0"] * 4]]
+    assert report.numbers["wrong_residual"] == 15
+
+
+def test_an_order_is_of_the_networks_that_have_one(report):
+    when = np.full((2, len(LENSES), 4), 7.0)
+    when[:, LENSES.index("flat"), 1:] = 0  # three of four layers are ready from the beginning
+    orders = {("plain CNN", "means"): -0.9, ("plain CNN", "flat"): 0.1}
+    table = tables.read_outs(report, by_network(when), orders)
+    assert [row[1:] for row in table.rows] == [["75"] * 4, ["–", "-0.90", "–", "–"], ["–", "0.10", "–", "–"]]
+    assert report.numbers["ready_vit"] == 75 and "order_flat_mlp" not in report.numbers
+
+
+def test_the_output_is_the_last_layer_and_its_steps_are_geometric_means(report):
+    when = np.zeros((2, len(LENSES), 3))
+    when[:, LENSES.index("flat"), -1] = [9, 999]
+    when[:, LENSES.index("nodes"), -1] = [9, np.nan]  # never: as if at the last step
+    tables.outputs(report, by_network(when), 99)
+    assert report.numbers["out_flat_mlp"] == pytest.approx(99)  # 10 and 1,000
+    assert report.numbers["out_nodes_mlp"] == pytest.approx(1000**0.5 - 1)
+
+
+def test_who_follows_is_counted_at_both_ends(report):
+    follows = torch.zeros(1, 3, 2, 2, 4, dtype=torch.bool)
+    follows[:, 0, :, 0, 0] = follows[:, -1, :, 0, :3] = follows[:, -1, 0, 1, 0] = True
+    table = tables.obeyed(report, by_network(follows))
+    assert [row[1] for row in table.rows] == ["25", "75", "12"]
+    assert report.numbers["shuffled_mlp"] == 12.5
+
+
+def test_a_lens_that_never_changes_agrees_with_nothing(report):
+    both = np.full((2, len(LENSES), len(LENSES)), 0.5)
+    both[1, LENSES.index("flat"), LENSES.index("targets")] = np.nan
+    steps = np.full_like(both, 0.25)
+    tables.agreed(report, by_network({"rest": both, "steps": steps}))
+    assert report.numbers["rest_nodes_vit"] == 0.5 and report.numbers["rest_targets_vit"] == 0
+    assert report.numbers["steps_filters_plain"] == 0.25
+
+
+def test_numbers_of_the_first_edition_are_not_shown_beside(tmp_path):
+    record = {"numbers": {"wrong_mlp": 3.0}, "curves": {}}
+    for curves, sides in (({}, 1), ({"readings_mlp": {"dims": ["seed"], "axes": {"seed": [0]}, "values": [0.5]}}, 2)):
+        write_record(kept_record() | record | {"curves": curves}, tmp_path / "toy.json")
+        report = Report("toy", "smaller", record=tmp_path / "toy.json")
+        assert len(tables.errors(report, by_network([5.0])).heads) == 1 + 4 * sides
