@@ -200,7 +200,8 @@ def write(book: Path, executed: Path, out: Path) -> list[Path]:
     if not written:
         raise ValueError(f"{executed}: expected executed chapters, got none: make book")
     for kind in EDITIONS:
-        shutil.copytree(book / "records", out / kind / "records", dirs_exist_ok=True)
+        for read in ("records", "inspections"):
+            shutil.copytree(book / read, out / kind / read, dirs_exist_ok=True)
     return written
 
 

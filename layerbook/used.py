@@ -43,6 +43,8 @@ def look(book: Path, folder: Path) -> None:
         beside = [book / "records" / f"{chapter.stem}.json", book / "parameters" / f"{chapter.stem}.yaml"]
         texts = [path.read_text(encoding="utf-8") if path.is_file() else "" for path in beside]
         code = [_to_run(cell) for cell in _notebook(chapter)["cells"] if cell["cell_type"] == "code"]
+        if chapter.stem == "your_network":
+            texts += [digest(path.read_bytes().hex()) for path in sorted((book / "inspections").glob("*.npz"))]
         texts.append(json.dumps(read_verified(book / "records").get(chapter.stem)))
         uses = sorted(reached(chapter.read_text(encoding="utf-8"), files))
         _write(folder / f"{chapter.stem}.digest", digest(json.dumps(code), *texts, *data, *uses))

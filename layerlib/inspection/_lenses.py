@@ -12,7 +12,8 @@ from layerlib.backward.separation import Cloud
 from layerlib.filters.change import filter_change
 from layerlib.inspection._intervals import Estimate, Resampling
 from layerlib.layers._weights import effective, filters_first, weight_in
-from layerlib.nodes.classifiers import SYSTEMS, log_posteriors
+from layerlib.nodes._in_parts import log_posteriors
+from layerlib.nodes.classifiers import SYSTEMS
 from layerlib.patterns import active, hamming_of_each, layer_perplexity, surprisals
 
 QUANTITIES = {

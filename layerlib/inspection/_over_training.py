@@ -57,11 +57,12 @@ def figure(inspections: Mapping[int, Inspection]) -> Figure:
         for ax in axes.flat[len(maps) :]:
             ax.set_axis_off()
         shown = range(0, layers, -(-layers // NAMES))
-        axes[0, 0].set_yticks(
-            list(shown), [short(first.layers[i]) for i in shown], fontsize="xx-small", parse_math=False
-        )
+        axes[0, 0].set_yticks(list(shown), [short(first.layers[i]) for i in shown], parse_math=False)
         ticks = sorted({round(i) for i in np.linspace(0, len(steps) - 1, min(6, len(steps)))})
-        axes[0, 0].set_xticks(ticks, [steps[i] for i in ticks], fontsize="x-small")
+        axes[0, 0].set_xticks(ticks, [steps[i] for i in ticks])
+        for ax in axes.flat:  # a size of labels is each panel's own
+            ax.tick_params(axis="y", labelsize="xx-small")
+            ax.tick_params(axis="x", labelsize="x-small")
         whole.supxlabel("step", fontsize="small")
     plt.close(whole)
     return whole

@@ -47,6 +47,14 @@ def counted(
     return moments, histograms, found
 
 
+def check_batches(batches: object) -> Iterable[tuple[Tensor, Tensor]]:
+    if not isinstance(batches, Iterable) or isinstance(batches, str):
+        raise ValueError(f"batches: expected an iterable of (z, labels), got {batches!r}")
+    if isinstance(batches, Iterator):
+        raise ValueError("batches: expected an iterable that can be gone through twice, got an iterator")
+    return batches
+
+
 def check_values(z: Tensor, nodes: int | None) -> Tensor:
     z = floats("z", z)
     if z.ndim != 2 or z.shape[1] == 0 or z.shape[1] != (nodes or z.shape[1]):

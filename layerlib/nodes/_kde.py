@@ -139,68 +139,91 @@ class LogDensities:
 
     Parameters
     ----------
-    histograms : Histograms
-    dtype : of the table and of what is read from it
+    histograms, dtype : of the table and of what is read from it
+    values : shape (N, nodes); where they are given, the table has the rows around these alone
+    memory : bytes of the table
 
     Attributes
     ----------
     table : shape (rows, C), the rows of one node after those of another
+
+    Raises
+    ------
+    TooLarge
+        if several nodes together need more than ``memory``
     """
 
-    def __init__(self, histograms: Histograms, dtype: torch.dtype) -> None:
+    def __init__(
+        self, histograms: Histograms, dtype: torch.dtype, values: Tensor | None = None, memory: float = math.inf
+    ) -> None:
         (nodes, classes), bins = histograms.origin.shape, histograms.bins
+        low = histograms.origin.amin(1)
+        cell = ((histograms.origin + histograms.spacing * (bins - 1)).amax(1) - low) / CELLS
+        step = max(1, CACHED_VALUES // (classes * CELLS))
+        blocks = [slice(begin, begin + step) for begin in range(0, nodes, step)]
+        parts = torch.cat([self._divide(histograms, low[block], cell[block], block) for block in blocks])
+        rows = parts.clone()
+        rows[:, -1] += 1
+        end = rows.flatten().cumsum(0)
+        start = end - rows.flatten()
+        self._low, self._scale = low.to(dtype), cell.reciprocal().to(dtype)
+        self._start, self._parts = start.int(), parts.flatten().to(dtype)
+        self._first = torch.arange(0, nodes * CELLS, CELLS, dtype=torch.int32, device=low.device)
+        self._number: Tensor | None = None
+        if values is not None:
+            self._number = torch.zeros(int(end[-1]), dtype=torch.int32, device=low.device)
+            for (some,) in row_blocks(values, width=nodes):
+                self._number.index_fill_(0, self.locate(some, numbered=False)[0].flatten().long(), 1)
+            wanted = self._number.nonzero()[:, 0]
+            self._number.cumsum_(0).sub_(1)
+        else:
+            wanted = torch.arange(int(end[-1]), device=low.device)
+        if nodes > 1 and len(wanted) * classes * dtype.itemsize > memory:
+            raise TooLarge
+        self.table = low.new_empty(len(wanted), classes, dtype=dtype)
+        of_row = torch.searchsorted(start, wanted, right=True).sub_(1)
+        node = of_row // CELLS
+        point = pick((low[:, None] + cell[:, None] * torch.arange(CELLS, device=low.device)).flatten(), of_row)
+        point += pick((cell[:, None] / parts).flatten(), of_row) * (wanted - pick(start, of_row))
         step = max(1, CACHED_VALUES // (classes * bins))
-        tables, starts, parts = [], [], []
-        self._low = histograms.origin.amin(1)
-        extent = histograms.spacing * (bins - 1)
-        self._cell = ((histograms.origin + extent).amax(1) - self._low) / CELLS
-        for begin in range(0, nodes, step):
-            block = slice(begin, begin + step)
-            start, part, node, point = self._divide(histograms, block)
-            tables.append(
-                self._tabulate(
-                    histograms.density(block), histograms.origin[block], histograms.spacing[block], node, point
-                ).to(dtype)
-            )
-            starts.append(start + sum(map(len, tables[:-1])))
-            parts.append(part)
-        self.table = torch.cat(tables)
-        self._start, self._parts = torch.cat(starts).flatten().int(), torch.cat(parts).flatten().to(dtype)
-        self._low, self._scale = self._low.to(dtype), self._cell.reciprocal().to(dtype)
-        self._first = torch.arange(0, nodes * CELLS, CELLS, dtype=torch.int32, device=self.table.device)
+        ends = torch.searchsorted(node, torch.arange(step, nodes + step, step, device=low.device)).tolist()
+        for begin, first, last in zip(range(0, nodes, step), [0, *ends], ends, strict=False):
+            block, here = slice(begin, begin + step), slice(first, last)
+            self._tabulate(histograms, block, node[here] - begin, point[here], self.table[here])
 
-    def _divide(self, histograms: Histograms, block: slice) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """First row and number of parts of each cell; node and value of each row."""
-        low, cell = self._low[block, None], self._cell[block, None]
-        origin = histograms.origin[block]
+    @staticmethod
+    def _divide(histograms: Histograms, low: Tensor, cell: Tensor, block: slice) -> Tensor:
+        """Number of parts of each cell, (nodes, CELLS)."""
+        low, cell, origin = low[:, None], cell[:, None], histograms.origin[block]
         extent = histograms.spacing[block] * (histograms.bins - 1)
         numbers = torch.arange(CELLS, device=low.device)
         seen = (numbers >= ((origin - low) / cell).floor()[..., None]) & (
             numbers <= ((origin + extent - low) / cell)[..., None]
         )
         wanted = ROWS_PER_BANDWIDTH * histograms.resolution * cell / histograms.bandwidth[block]
-        parts = (seen * wanted[..., None]).amax(1).ceil().clamp(min=1).long()
-        rows = parts.clone()
-        rows[:, -1] += 1
-        start = (rows.flatten().cumsum(0) - rows.flatten()).view_as(rows)
-        of_row = torch.arange(rows.numel(), device=low.device).repeat_interleave(rows.flatten())
-        place = torch.arange(len(of_row), device=low.device) - pick(start.flatten(), of_row)
-        point = pick((low + cell * numbers).flatten(), of_row) + pick((cell / parts).flatten(), of_row) * place
-        node = torch.arange(len(rows), device=low.device).repeat_interleave(rows.sum(1))
-        return start, parts, node, point
+        return (seen * wanted[..., None]).amax(1).ceil().clamp(min=1).long()
 
     @staticmethod
-    def _tabulate(density: Tensor, origin: Tensor, spacing: Tensor, node: Tensor, point: Tensor) -> Tensor:
+    def _tabulate(histograms: Histograms, block: slice, node: Tensor, point: Tensor, out: Tensor) -> None:
+        density = histograms.density(block)
         classes, bins = density.shape[1:]
         highest = density.amax((1, 2), keepdim=True)
         log_density = density.clamp_(min=highest * math.exp(-FLOOR_NATS)).log_().flatten()
-        position = (point[:, None] - origin.index_select(0, node)).div_(spacing.index_select(0, node))
-        left = position.clamp_(0, bins - 1.5).long()
-        left += (node[:, None] * classes + torch.arange(classes, device=node.device)) * bins
-        return torch.lerp(pick(log_density, left), pick(log_density, left.add_(1)), position.frac_())
+        # a class at a time, whose values lie together
+        first = torch.arange(0, log_density.numel(), bins, device=node.device).view(-1, classes)
+        grids = [part.T.contiguous() for part in (histograms.origin[block], histograms.spacing[block], first)]
+        for some, value, rows in row_blocks(node, point, out, width=classes):
+            # a grid that all have in common is not copied for each
+            origin, spacing, start = grids if len(first) == 1 else (part.index_select(1, some) for part in grids)
+            position = (value - origin).div_(spacing)
+            left = position.clamp_(0, bins - 1.5).long().add_(start)
+            rows.copy_(torch.lerp(pick(log_density, left), pick(log_density, left.add_(1)), position.frac_()).T)
 
-    def locate(self, z: Tensor) -> tuple[Tensor, Tensor]:
-        """The two table rows around each value, int32, and their weights; both shape (N, 2, nodes)."""
+    def locate(self, z: Tensor, numbered: bool = True) -> tuple[Tensor, Tensor]:
+        """The two table rows around each value, int32, and their weights; both shape (N, 2, nodes).
+
+        Not ``numbered``, the rows are those of a table that has all of them.
+        """
         place = (z - self._low).mul_(self._scale).clamp_(0, CELLS - CELLS * 2**-22)
         cell = place.int().add_(self._first)
         place.frac_().mul_(pick(self._parts, cell))
@@ -209,6 +232,8 @@ class LogDensities:
         weights = z.new_empty(rows.shape)
         rows[:, 0] = row
         torch.add(row, 1, out=rows[:, 1])
+        if numbered and self._number is not None:
+            rows = pick(self._number, rows)
         weights[:, 1] = place.frac_()
         torch.sub(1, weights[:, 1], out=weights[:, 0])
         return rows, weights

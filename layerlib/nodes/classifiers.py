@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
 import torch
 from torch import Tensor
 
 from layerlib._checks import checked, choice, floats, numbers, whole_number
-from layerlib.nodes._counting import check, check_values, counted
-from layerlib.nodes._kde import Histograms, LogDensities, TooLarge
+from layerlib.nodes._counting import check, check_batches, check_values, counted
+from layerlib.nodes._kde import Histograms, LogDensities
 from layerlib.nodes._moments import Moments, is_on, row_blocks
 
 SYSTEMS = ("discrete", "continuous", "combined")
@@ -51,7 +51,9 @@ class NodeClassifiers:
     (torch.Size([1000]), torch.Size([3, 1000, 10]))
     """
 
-    def __init__(self, moments: Moments, histograms: Histograms, dtype: torch.dtype) -> None:
+    def __init__(
+        self, moments: Moments, histograms: Histograms, dtype: torch.dtype, densities: LogDensities | None = None
+    ) -> None:
         self._dtype = dtype
         self.nodes, self.classes = moments.nodes, moments.classes
         self.bandwidth = histograms.bandwidth
@@ -59,7 +61,7 @@ class NodeClassifiers:
         least = 0.5 / moments.count.clamp(min=1)
         share = torch.clamp(moments.on / moments.count.clamp(min=1), least, 1 - least)
         self.log_on, self.log_off = share.log(), (1 - share).log()
-        self._densities = LogDensities(histograms, dtype)
+        self._densities = densities or LogDensities(histograms, dtype)
 
     @classmethod
     @torch.no_grad()
@@ -133,11 +135,7 @@ class NodeClassifiers:
         ValueError
             as :meth:`fit`, and if the second pass does not bring the samples of the first
         """
-        if not isinstance(batches, Iterable) or isinstance(batches, str):
-            raise ValueError(f"batches: expected an iterable of (z, labels), got {batches!r}")
-        if isinstance(batches, Iterator):
-            raise ValueError("batches: expected an iterable that can be gone through twice, got an iterator")
-        return cls(*counted(batches, classes, bandwidth, resolution, math.inf))
+        return cls(*counted(check_batches(batches), classes, bandwidth, resolution, math.inf))
 
     @checked(z=floats, system=choice(*SYSTEMS))
     def predict(self, z: Tensor, system: str = "combined") -> Tensor:
@@ -190,6 +188,10 @@ class NodeClassifiers:
 
     @torch.no_grad()
     def _log_posteriors(self, z: Tensor, systems: tuple[str, ...]) -> Tensor:
+        return (self._scores(z, systems) + self.log_prior).log_softmax(2)
+
+    def _scores(self, z: Tensor, systems: tuple[str, ...]) -> Tensor:
+        """Log likelihoods, (systems, N, C)."""
         z = self._values(z)
         scores = self.log_prior.new_empty(len(systems), len(z), self.classes)
         for z_block, out in row_blocks(z, scores.transpose(0, 1), width=self.nodes):
@@ -204,7 +206,7 @@ class NodeClassifiers:
                     out[:, number] = self._densities.sum(rows, weights)
                 else:
                     out[:, number] = self._densities.sum(rows, weights * on[:, None]) + off @ self.log_off
-        return (scores + self.log_prior).log_softmax(2)
+        return scores
 
     @torch.no_grad()
     @checked(z=floats)
@@ -250,23 +252,3 @@ class NodeClassifiers:
         if z.numel() and not bool(torch.stack(z.aminmax()).isfinite().all()):
             raise ValueError("z: expected finite values, got NaN or infinity")
         return z
-
-
-@torch.no_grad()
-def log_posteriors(fitted: Tensor, labels: Tensor, judged: Tensor, classes: int, memory: float) -> Tensor:
-    """``NodeClassifiers.fit(fitted, labels).log_posteriors(judged)``, (3, N, C), in parts where memory is short.
-
-    The nodes are halved until the histograms of a part need no more than ``memory`` bytes.
-    """
-    try:
-        classifiers = NodeClassifiers(*counted([(fitted, labels)], classes, "scott", 1, memory))
-    except TooLarge:
-        half = fitted.shape[1] // 2
-        one, other = (
-            log_posteriors(fitted[:, part], labels, judged[:, part], classes, memory)
-            for part in (slice(half), slice(half, None))
-        )
-        # both parts count how frequent the classes are, which is to count once
-        share = labels.to(one.device).bincount(minlength=classes).double() / len(labels)
-        return (one + other - share.log().where(share > 0, 0)).log_softmax(2)
-    return classifiers.log_posteriors(judged)

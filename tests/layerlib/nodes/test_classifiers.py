@@ -9,7 +9,8 @@ from sklearn.datasets import load_digits
 from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
-from layerlib.nodes.classifiers import SYSTEMS, NodeClassifiers, log_posteriors
+from layerlib.nodes._in_parts import log_posteriors
+from layerlib.nodes.classifiers import SYSTEMS, NodeClassifiers
 
 # Near the floor, 30 nats below a node's highest density, rounding in the FFT (36 nats below) shows.
 FFT_NOISE = 0.01
