@@ -2,16 +2,21 @@
 # make test       the same, then the tests
 # make test-all   the same, then what takes long: chapters run again, other devices, environments and faults
 # make bench      the instruments against what one would use instead
+# make lab        the chapters in JupyterLab, in copies of your own
 # make editions   copies of the chapters to hand out: for students, for teachers, for any notebook program
 # make clean      forget what was built (.venv stays, and models that took hours to train)
 
-# The first Python that is new enough and can make virtual environments. Another one: make book PYTHON=/path/to/python3
-PYTHON ?= $(shell for p in python3.12 python3.11 python3 python; do \
-	$$p -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && command -v $$p && break; done)
+# The newest Python that will do and can make virtual environments. Another one: make book PYTHON=/path/to/python3
+OLDEST := (3, 11)
+NEWEST := (3, 14)
+WILL_DO = import sys, venv, ensurepip; sys.exit(not $(OLDEST) <= sys.version_info[:2] <= $(NEWEST))
+PYTHON ?= $(shell for p in python3.14 python3.13 python3.12 python3.11 python3 python; do \
+	$$p -c '$(WILL_DO)' 2>/dev/null && command -v $$p && break; done)
 
 PY := .venv/bin/python
 READY := .venv/.ready
 HTML := _build/html/index.html
+EDITIONS := _build/editions/.ready
 
 USED := $(PY) -m layerbook.used
 
@@ -31,11 +36,12 @@ export MALLOC_TRIM_THRESHOLD_ ?= 16000000000
 # Other people's packages, which only their tests import: beside .venv, so that it stays what requirements.txt says.
 FOREIGN := _build/foreign/.ready
 
-.PHONY: book test test-all bench editions clean look
+.PHONY: book test test-all bench lab editions clean look
 .DELETE_ON_ERROR:
 
 book: $(HTML)
 	@echo "The book: $(CURDIR)/$(HTML)"
+	@echo "To run its chapters yourself, in JupyterLab: make lab"
 
 # Side by side; what one test makes for many, and the browser, stay with one worker (tests/conftest.py).
 PYTEST := $(PY) -m pytest tests --numprocesses logical --maxprocesses 4 --dist loadgroup
@@ -53,14 +59,14 @@ test-all: test $(FOREIGN)
 bench: $(READY)
 	@$(PY) -m benchmarks
 
-# The portable copies have the package beside them, since no index has it. It is built from a copy: building leaves files.
-editions: $(EXECUTED)
-	@rm -rf _build/editions _build/wheel && mkdir -p _build/wheel
-	@$(PY) -m layerbook.editions
-	@cp -r layerlib layerbook pyproject.toml README.md LICENSE _build/wheel
-	@$(PY) -m pip wheel --quiet --disable-pip-version-check --no-deps --no-build-isolation \
-		--wheel-dir _build/editions/portable ./_build/wheel
-	@rm -rf _build/wheel
+# In copies that stay as they were left: what was filled in is not written over. Remove one to get it anew.
+lab: $(EDITIONS)
+	@mkdir -p lab && cp -rn _build/editions/student _build/editions/portable lab/ 2>/dev/null || true
+	@echo "Your copies of the chapters: $(CURDIR)/lab"
+	@.venv/bin/jupyter lab --ServerApp.root_dir=lab $(LAB)
+
+editions: $(EDITIONS)
+	@echo "The editions: $(CURDIR)/_build/editions"
 
 clean:
 	rm -rf _build/editions _build/executed _build/running _build/used _build/reported _build/new _build/html _build/book.log
@@ -68,7 +74,10 @@ clean:
 # Whatever is half done when a step stops must not count as done later. So the stamp comes last, and
 # chapters and book are made beside their place and moved there once they are complete.
 $(READY): requirements.txt pyproject.toml
-	@test -n "$(PYTHON)" || { echo "No Python 3.11 or newer found. Name one: make book PYTHON=/path/to/python3" >&2; exit 1; }
+	@test -n "$(PYTHON)" || { echo "No Python from 3.11 to 3.14 with venv found. Install one, or name it:" \
+		"make book PYTHON=/path/to/python3" >&2; exit 1; }
+	@"$(PYTHON)" -c '$(WILL_DO)' || { echo "$(PYTHON) will not do: the pinned packages are for Python 3.11 to 3.14," \
+		"with venv and ensurepip. Name another: make book PYTHON=/path/to/python3" >&2; exit 1; }
 	@rm -f $@
 	@$(PY) -m pip --version > /dev/null 2>&1 || { echo "Making .venv with $(PYTHON) ..."; "$(PYTHON)" -m venv --clear .venv; }
 	@echo "Installing the pinned packages into .venv (PyTorch is large: minutes, once) ..."
@@ -114,8 +123,18 @@ $(OTHERS:%=_build/reported/%.looked): _build/reported/%.looked: _build/executed/
 $(OTHERS:%=_build/reported/%.digest): %.digest: %.looked
 	+@:
 
+# The portable copies have the package beside them, since no index has it. It is built from a copy: building leaves files.
+$(EDITIONS): $(EXECUTED) $(PACKAGE) _config.yml book/references.bib $(wildcard book/teach/*.yaml book/records/*.json) $(READY)
+	@rm -rf _build/editions _build/wheel && mkdir -p _build/wheel
+	@$(PY) -m layerbook.editions > /dev/null
+	@cp -r layerlib layerbook pyproject.toml README.md LICENSE _build/wheel
+	@$(PY) -m pip wheel --quiet --disable-pip-version-check --no-deps --no-build-isolation \
+		--wheel-dir _build/editions/portable ./_build/wheel
+	@rm -rf _build/wheel
+	@touch $@
+
 # Always from nothing: it takes seconds, and Sphinx does not repeat the warnings of pages it has read before.
-$(HTML): $(EXECUTED) $(PACKAGE) $(PAGES) $(READY)
+$(HTML): $(EXECUTED) $(EDITIONS) $(PACKAGE) $(PAGES) $(READY)
 	@echo "Building the book ..."
 	@rm -rf _build/new && mkdir -p _build/new
 	@.venv/bin/jupyter-book build . --path-output _build/new -W -n --keep-going --quiet > _build/book.log 2>&1 || \

@@ -9,7 +9,9 @@ import re
 import shutil
 import sys
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
+from importlib.metadata import version
 from pathlib import Path
 
 import nbformat
@@ -22,21 +24,25 @@ from layerbook.plain_markdown import Words, glued_in, places_in, works_of
 from layerbook.plain_yaml import from_yaml
 
 EDITIONS = ("student", "instructor", "portable")
+PORTABLE = "_downloads/portable"  # where the built book has the portable ones, with the package
 NOTES = {"minutes", "level", "answer", "check", "filled", "wrong", "discuss"}
 
 _INSTALL = """\
 # Install layerlib where it is missing. A PyTorch that is there stays as it is.
-import importlib.util, subprocess, sys
+import importlib.util, subprocess, sys, types
 from importlib.metadata import version
 from pathlib import Path
 
 if importlib.util.find_spec("layerbook") is None:
-    wheels = sorted(map(str, Path().glob("layerlib-*.whl")))
-    assert wheels, "put the file layerlib-*.whl beside this notebook: it came in the same folder"
+    package = [f"{wheel}[chapters]" for wheel in sorted(Path().glob("layerlib-*.whl"))] or {elsewhere}
+    assert package, "put the file layerlib-*.whl beside this notebook: it came with it, or the same page offers it"
     stay = [f"{name}=={version(name)}" for name in ("torch", "torchvision") if importlib.util.find_spec(name)]
     Path("stay.txt").write_text("\\n".join(stay))
-    subprocess.run([sys.executable, "-m", "pip", "install", "-q", f"{wheels[-1]}[book]", "-c", "stay.txt"], check=True)
+    command = [sys.executable, "-m", "pip", "install", "-q", package[-1], "-c", "stay.txt"]
+    subprocess.run(command, check=True)
     Path("stay.txt").unlink()
+if importlib.util.find_spec("myst_nb") is None:  # it puts numbers into the book's prose, where they are already here
+    sys.modules["myst_nb"] = types.SimpleNamespace(glue=lambda *name, **how: None)
 """
 
 # In a function, so that it leaves the chapter's names as they are.
@@ -78,9 +84,10 @@ def instructor(all_of: Sequence[Piece], notes: Mapping[str, Mapping]) -> list[No
     return cells
 
 
-def portable(all_of: Sequence[Piece], notes: Mapping[str, Mapping]) -> list[NotebookNode]:
-    """Everything, to be run from the top: the first cell installs what is missing."""
-    cells, before = [new_code_cell(_INSTALL)], ""
+def portable(all_of: Sequence[Piece], notes: Mapping[str, Mapping], address: str = "") -> list[NotebookNode]:
+    """Everything, to be run from the top: the first cell installs what is missing, at need from the published book."""
+    wheel = f"layerlib[chapters] @ {address.rstrip('/')}/{PORTABLE}/layerlib-{version('layerlib')}-py3-none-any.whl"
+    cells, before = [new_code_cell(_INSTALL.replace("{elsewhere}", repr([wheel] if address else [])))], ""
     for piece in all_of:
         if piece.solves and piece.solves != before:
             cells.append(new_markdown_cell("**Solution**"))
@@ -124,7 +131,9 @@ def notes_of(path: Path) -> dict[str, dict]:
     return found
 
 
-def edition(name: str, notebook: NotebookNode, words: Words, notes: Mapping[str, Mapping]) -> NotebookNode:
+def edition(
+    name: str, notebook: NotebookNode, words: Words, notes: Mapping[str, Mapping], address: str = ""
+) -> NotebookNode:
     """One edition of an executed chapter.
 
     Parameters
@@ -133,6 +142,7 @@ def edition(name: str, notebook: NotebookNode, words: Words, notes: Mapping[str,
     notebook : with outputs
     words : what stands in place of references
     notes : as `notes_of` reads them
+    address : of the published book, where there is one
 
     Returns
     -------
@@ -146,7 +156,7 @@ def edition(name: str, notebook: NotebookNode, words: Words, notes: Mapping[str,
     all_of = list(pieces(notebook, words))
     if unknown := set(notes) - {piece.solves for piece in all_of}:
         raise ValueError(f"notes: expected labels of exercises with solutions, got {', '.join(sorted(unknown))}")
-    make = {"student": student, "instructor": instructor, "portable": portable}[name]
+    make = {"student": student, "instructor": instructor, "portable": partial(portable, address=address)}[name]
     cells = make(all_of, notes)
     prose = (cell.source if cell.cell_type == "markdown" else str(cell.metadata) for cell in notebook.cells)
     cited = [words.works[key] for key in words.works_in("".join(prose))]
@@ -158,7 +168,22 @@ def edition(name: str, notebook: NotebookNode, words: Words, notes: Mapping[str,
     return nbformat.v4.new_notebook(cells=cells, metadata=metadata)
 
 
-def write(book: Path, executed: Path, out: Path) -> list[Path]:
+def all_words(book: Path, executed: Path) -> Iterator[tuple[Path, Words]]:
+    """Every executed chapter that stands by itself, and the words for what it refers to."""
+    titles = {path.stem: _title(path.read_text(encoding="utf-8")) for path in book.glob("*.md")}
+    sources = {path.stem: nbformat.read(path, 4) for path in sorted(book.glob("*.ipynb"))}
+    titles |= {name: _title(each.cells[0].source) for name, each in sources.items()}
+    pages = {page: f"*{title}*" for page, title in titles.items()}
+    places = {label: says for name, each in sources.items() for label, says in places_in(each, titles[name]).items()}
+    works = works_of(book / "references.bib")
+    for name in sources:
+        path = executed / f"{name}.ipynb"
+        if name not in OVERVIEWS and path.is_file():  # which show what others found, and stand beside none
+            notebook = nbformat.read(path, 4)
+            yield path, Words(glued_in(notebook), pages | places | places_in(notebook), works)
+
+
+def write(book: Path, executed: Path, out: Path, address: str = "") -> list[Path]:
     """Write every edition of every chapter that has run, with the records that they read.
 
     Parameters
@@ -166,6 +191,7 @@ def write(book: Path, executed: Path, out: Path) -> list[Path]:
     book : folder of the chapters
     executed : folder of the executed ones
     out : folder that gets a folder for each edition
+    address : of the published book, where there is one
 
     Returns
     -------
@@ -176,23 +202,14 @@ def write(book: Path, executed: Path, out: Path) -> list[Path]:
     ValueError
         beginning with the chapter's name, as `edition`; or if no chapter has run
     """
-    titles = {path.stem: _title(path.read_text(encoding="utf-8")) for path in book.glob("*.md")}
-    sources = {path.stem: nbformat.read(path, 4) for path in sorted(book.glob("*.ipynb"))}
-    titles |= {name: _title(each.cells[0].source) for name, each in sources.items()}
-    places = {label: says for name, each in sources.items() for label, says in places_in(each, titles[name]).items()}
-    works, written = works_of(book / "references.bib"), []
-    for name in sources:
-        path = executed / f"{name}.ipynb"
-        if name in OVERVIEWS or not path.is_file():  # which show what others found, and stand beside none
-            continue
+    written = []
+    for path, words in all_words(book, executed):
         notebook = nbformat.read(path, 4)
-        pages = {page: f"*{title}*" for page, title in titles.items()}
-        words = Words(glued_in(notebook), pages | places | places_in(notebook), works)
         for kind in EDITIONS:
             try:
-                made = edition(kind, notebook, words, notes_of(book / "teach" / f"{name}.yaml"))
+                made = edition(kind, notebook, words, notes_of(book / "teach" / f"{path.stem}.yaml"), address)
             except ValueError as error:
-                raise ValueError(f"{name}: {error}") from None
+                raise ValueError(f"{path.stem}: {error}") from None
             target = out / kind / path.name
             target.parent.mkdir(parents=True, exist_ok=True)
             nbformat.write(made, target)
@@ -200,8 +217,8 @@ def write(book: Path, executed: Path, out: Path) -> list[Path]:
     if not written:
         raise ValueError(f"{executed}: expected executed chapters, got none: make book")
     for kind in EDITIONS:
-        for read in ("records", "inspections"):
-            shutil.copytree(book / read, out / kind / read, dirs_exist_ok=True)
+        for read in filter(Path.is_dir, (book / "records", book / "inspections")):
+            shutil.copytree(read, out / kind / read.name, dirs_exist_ok=True)
     return written
 
 
@@ -210,9 +227,17 @@ def _title(source: str) -> str:
     return found[1].strip() if found else "this page"
 
 
+def published(settings: Path) -> str:
+    """The address of the published book, ``html: {baseurl: …}`` in ``_config.yml``; empty where there is none."""
+    said = from_yaml(settings.read_text(encoding="utf-8"), str(settings))
+    return said.get("html", {}).get("baseurl", "")
+
+
 if __name__ == "__main__":
     try:
-        for each in write(Path("book"), Path("_build/executed"), Path("_build/editions")):
+        for each in write(
+            Path("book"), Path("_build/executed"), Path("_build/editions"), published(Path("_config.yml"))
+        ):
             print(each)
     except ValueError as error:
         sys.exit(f"editions: {error}")

@@ -1,18 +1,11 @@
 """The package as somebody gets it who installs it without extras, in an environment of its own."""
 
 import os
-import shutil
-import subprocess
-import sys
-import sysconfig
-import venv
-from importlib.metadata import distribution
-from pathlib import Path
 
 import pytest
+from fresh import environment, pip, run, wheel
 from requirements import asked, needed
 
-ROOT = Path(__file__).parents[2]
 OWN_NETWORK = """
 import torch
 import layerlib as ll
@@ -40,38 +33,11 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(scope="module")
 def fresh(tmp_path_factory):
-    """The interpreter of an environment with a wheel of this project and just what its base requirements bring.
-
-    They are linked from the environment of the tests instead of loaded again, which would be gigabytes.
-    """
+    """The interpreter of an environment with a wheel of this project and just what its base requirements bring."""
     folder = tmp_path_factory.mktemp("fresh")
-    venv.create(folder / "env", with_pip=False)
-    python = folder / "env" / "bin" / "python"
-    there = Path(sysconfig.get_path("purelib", vars={"base": str(folder / "env")}))
-    for name in needed(asked()):
-        of = distribution(name)
-        for top in {file.parts[0] for file in of.files if file.parts[0] not in ("..", "__pycache__")}:
-            if not (there / top).exists():
-                (there / top).symlink_to(of.locate_file(top))
-    source = folder / "source"  # building leaves files beside the sources
-    for package in ("layerlib", "layerbook"):
-        shutil.copytree(ROOT / package, source / package, ignore=shutil.ignore_patterns("__pycache__"))
-    for file in ("pyproject.toml", "README.md", "LICENSE"):
-        shutil.copy(ROOT / file, source)
-    pip("wheel", "--no-deps", "--no-build-isolation", "--no-index", "--wheel-dir", folder, source).check_returncode()
-    [wheel] = folder.glob("layerlib-*.whl")
-    pip("--python", python, "install", "--no-deps", "--no-index", wheel).check_returncode()
+    python = environment(folder / "env", needed(asked()))
+    pip("--python", python, "install", "--no-deps", "--no-index", wheel(folder)).check_returncode()
     return python
-
-
-def run(*command, folder=None):
-    """Run a command that sees no other packages than those of its environment."""
-    env = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-    return subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True)
-
-
-def pip(*arguments):
-    return run(sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check", *arguments)
 
 
 def test_nothing_that_it_requires_is_missing(fresh):

@@ -75,7 +75,7 @@ def test_the_instruments_bring_no_notebook_software():
     assert not needed(asked()) & (notebooks | drawing)
 
 
-@pytest.mark.parametrize("python", ["3.11", "3.12"])
+@pytest.mark.parametrize("python", ["3.11", "3.12", "3.13", "3.14"])
 @pytest.mark.parametrize("platform", ["linux", "darwin"])
 def test_every_package_that_the_project_needs_is_pinned_and_no_other(python, platform):
     there = {"python_version": python, "python_full_version": f"{python}.9", "sys_platform": platform}

@@ -11,7 +11,7 @@ import pytest
 from glued import glued
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
-from layerbook.editions import EDITIONS, edition, notes_of, write
+from layerbook.editions import EDITIONS, edition, notes_of, published, write
 from layerbook.pieces import pieces
 from layerbook.plain_markdown import Words
 
@@ -191,9 +191,26 @@ def test_where_layerlib_is_missing_the_wheel_beside_is_installed_and_torch_is_he
     (tmp_path / "layerlib-0.1.0-py3-none-any.whl").touch()
     exec(first, {})
     ((command, held),) = asked
-    assert "layerlib-0.1.0-py3-none-any.whl[book]" in command
+    assert "layerlib-0.1.0-py3-none-any.whl[chapters]" in command
     assert held.splitlines()[0] == f"torch=={version('torch')}"
     assert [path.suffix for path in tmp_path.iterdir()] == [".whl"]
+
+
+def test_where_the_book_is_published_the_package_comes_from_there(tmp_path, monkeypatch):
+    first = edition("portable", chapter(), WORDS, {}, "https://example.org/book/").cells[0].source
+    asked, real = [], importlib.util.find_spec
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "layerbook" else real(name))
+    monkeypatch.setattr(subprocess, "run", lambda command, check: asked.extend(command))
+    exec(first, {})
+    wheel = f"layerlib-{version('layerlib')}-py3-none-any.whl"
+    assert f"layerlib[chapters] @ https://example.org/book/_downloads/portable/{wheel}" in asked
+
+
+@pytest.mark.parametrize("text, address", [("title: x", ""), ("html: {baseurl: 'https://a.org'}", "https://a.org")])
+def test_the_address_of_the_book_is_read_from_its_settings(tmp_path, text, address):
+    (tmp_path / "_config.yml").write_text(text)
+    assert published(tmp_path / "_config.yml") == address
 
 
 @pytest.mark.parametrize("kind", EDITIONS)

@@ -2,117 +2,17 @@
 
 from pathlib import Path
 
-import numpy as np
 import pytest
 from pretend_device.cells import run_cells
+from smallest import SMALLEST, datasets, parameters
 
 BOOK = Path(__file__).parents[3] / "book"
-DATASETS = {
-    "digits": ("mnist-mini", 400, 160),
-    "clothes": ("fashion-mini", 400, 160),
-    "colours": ("cifar10-mini", 256, 60),
-}
-SMALLEST = {
-    "cooperating_classifiers": {
-        "easy": "digits",
-        "hard": "clothes",
-        "depth": 3,
-        "width": 20,
-        "depths": [2, 3],
-        "widths": [10, 20],
-        "depth_watched": 3,
-        "depth_sigmoid": 2,
-        "seeds": [0, 1],
-        "epochs": 2,
-        "after_epochs": [1, 2],
-        "after_batches": [0, 2],
-        "validation": 60,
-        "seeds_again": [0, 1],
-        "depths_settled": [2, 3],
-        "epochs_settled": 2,
-        "noises": [0.1],
-    },
-    "forward_backward": {
-        "easy": "digits",
-        "hard": "clothes",
-        "iterations": 110,
-        "looked_at": [10],
-        "seeds": [0, 1],
-        "measured": 120,
-        "shown": 60,
-        "perplexity": 5.0,
-    },
-    "layer_distributions": {
-        "resnet_width": 0.0625,
-        "vgg_width": 0.0625,
-        "pictures": 64,
-        "tested": 100,
-        "epochs": 1,
-        "batch_size": 32,
-        "probe_pictures": 100,
-        "probe_epochs": 4,
-        "watched": 40,
-        "stability_pictures": 64,
-        "stability_epochs": 2,
-        "settling_pictures": 64,
-        "settling_epochs": 2,
-        "side": 32,
-    },
-    "filter_evolution": {
-        "data": "colours",
-        "images": 256,
-        "width": 0.0625,
-        "epochs": 3,
-        "halved_after": [1],
-        "every": 1,
-        "seeds_again": [1, 2],
-        "judged": 50,
-        "judged_again": 50,
-        "draws": 2,
-        "draws_again": 2,
-    },
-    "four_lenses": {
-        "data": "digits",
-        "depth": 2,
-        "nodes": 16,
-        "width": 4,
-        "seeds": [0],
-        "blocks": 1,
-        "token": 8,
-        "looked_at": [0, 4, 8],
-        "judged": 160,
-        "drawn_labels": 40,
-        "epochs_drawn": 2,
-        "moved": 20,
-    },
-    "your_network": {
-        "arguments": {"widths": [784, 16, 10]},
-        "data": "digits",
-        "judged": 80,
-        "steps": 4,
-        "every": 2,
-    },
-    # they read what chapters reported and compute nothing
-    "robustness": None,
-    "scoreboard": None,
-}
 CHAPTERS = sorted(path.stem for path in BOOK.glob("*.ipynb"))
 
 
 @pytest.fixture(scope="module")
-def datasets(tmp_path_factory):
-    """Paths of small parts of the embedded data sets, by name."""
-    from layerlib.data.load import load
-
-    folder, paths = tmp_path_factory.mktemp("data"), {}
-    for name, (whole, *sizes) in DATASETS.items():
-        data, arrays = load(whole), {}
-        for part, count in zip(("train", "test"), sizes, strict=True):
-            split = getattr(data, part)[:count]
-            arrays |= {f"x_{part}": split.images.numpy(), f"y_{part}": split.labels.numpy()}
-        paths[name] = str(folder / f"{name}.npz")
-        np.savez(paths[name], classes=np.array(data.classes), **arrays)
-    return paths
+def paths(tmp_path_factory):
+    return datasets(tmp_path_factory.mktemp("data"))
 
 
 def test_every_chapter_has_smallest_parameters():
@@ -121,7 +21,6 @@ def test_every_chapter_has_smallest_parameters():
 
 @pytest.mark.parametrize("name", [name for name, values in SMALLEST.items() if values])
 @pytest.mark.filterwarnings("ignore")
-def test_chapter_runs_on_the_device(name, datasets, monkeypatch):
+def test_chapter_runs_on_the_device(name, paths, monkeypatch):
     monkeypatch.chdir(BOOK)
-    named = {key: datasets.get(str(value), value) for key, value in SMALLEST[name].items()}
-    run_cells(BOOK / f"{name}.ipynb", named)
+    run_cells(BOOK / f"{name}.ipynb", parameters(name, paths))

@@ -1,0 +1,96 @@
+import re
+from pathlib import Path
+
+import nbformat
+import pytest
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
+
+from layerbook.plain_markdown import Words
+from layerbook.printing import find_browser, printed
+from layerbook.slides import slides, write
+
+WIDE = "iVBORw0KGgoAAAANSUhEUgAAAAQAAAACCAIAAADwyuo0AAAAEElEQVR4nGP4DwYMEOo/AwBdyQf5dTYmFwAAAABJRU5ErkJggg=="
+TALL = "iVBORw0KGgoAAAANSUhEUgAAAAIAAAAECAIAAAArjXluAAAAEElEQVR4nGP4DwQMDEAMJAAdzwX7xBdiIwAAAABJRU5ErkJggg=="
+
+
+def figure(picture, caption):
+    shown = new_output("display_data", {"image/png": picture})
+    return new_code_cell("draw()", outputs=[shown], metadata={"mystnb": {"figure": {"caption": caption, "name": "f"}}})
+
+
+def chapter():
+    return new_notebook(
+        cells=[
+            new_markdown_cell(
+                "# A $k$-toy\n\nOne. Two. Three. Four.\n\n- *A finding.* And\n  more.\n- Another.\n\nLast."
+            ),
+            new_markdown_cell("## Looking\n\nFirst. Second.\n\nThird paragraph."),
+            figure(WIDE, "**What one sees.** How it was made. More of it."),
+            new_code_cell("no_figure()", outputs=[new_output("display_data", {"image/png": WIDE})]),
+            new_markdown_cell("### Closer"),
+            figure(TALL, "Plain words. And others."),
+            new_markdown_cell("```{admonition} A bet\nWhere does it fall?\n```"),
+            new_markdown_cell("```{exercise} Twice\n:label: toy\n\nDouble it.\n```\n\n```{solution-start} toy\n```"),
+            new_code_cell("secret = 2"),
+            new_markdown_cell("So. \n\n```{solution-end}\n```"),
+        ]
+    )
+
+
+def texts():
+    return [re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", each)).strip() for each in slides(chapter(), Words())]
+
+
+def test_a_slide_for_title_findings_section_figures_boxes_and_exercises():
+    assert texts() == [
+        r"A \(k\) -toy One. Two. Three.",
+        "In short A finding. Another.",
+        "Looking First. Second.",
+        "Looking What one sees. How it was made.",
+        "Closer Plain words. And others.",
+        "A bet Where does it fall?",
+        "Exercise Twice Double it.",
+    ]
+
+
+def test_solutions_and_pictures_without_a_caption_are_left_out():
+    made = "".join(slides(chapter(), Words()))
+    assert made.count("<img") == 2
+    assert "secret" not in made
+
+
+def test_a_tall_picture_stands_beside_its_caption():
+    assert ["beside" in each for each in slides(chapter(), Words()) if "<img" in each] == [False, True]
+
+
+@pytest.fixture
+def written(tmp_path):
+    for folder in ("book", "executed"):
+        (tmp_path / folder).mkdir()
+        nbformat.write(chapter(), tmp_path / folder / "toy.ipynb")
+    (tmp_path / "book" / "references.bib").touch()
+    return write(tmp_path / "book", tmp_path / "executed", tmp_path / "html" / "slides")
+
+
+def test_pages_to_show_and_to_print_need_no_network(written):
+    assert [path.name for path in written] == ["toy.html", "toy.print.html"]
+    for path in written:
+        page = path.read_text(encoding="utf-8")
+        named = re.findall(r'(?:src|href)="(?!data:)([^"]+)"', page)
+        assert "reveal/reset.css" in named
+        assert [name for name in named if re.match(r"\w+:|//", name)] == []
+        assert all((path.parent / name).is_file() for name in named if not name.startswith("../_static"))
+    assert "reveal/reveal.js" in written[0].read_text(encoding="utf-8")
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(find_browser() is None, reason="no Chromium found")
+def test_they_are_printed_a_page_each(written, tmp_path):
+    pdf = printed(written[1], tmp_path / "toy.pdf").read_bytes()
+    assert len(re.findall(rb"/Type\s*/Page[^s]", pdf)) == 7
+
+
+def test_without_a_browser_printing_says_what_to_install(monkeypatch, tmp_path):
+    monkeypatch.setattr("layerbook.printing.find_browser", lambda: None)
+    with pytest.raises(ValueError, match="install chromium"):
+        printed(Path("page.html"), tmp_path / "out.pdf")
