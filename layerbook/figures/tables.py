@@ -88,7 +88,7 @@ def numbers(
 
     def cell(name: str, side: str, row: str) -> str:
         value = report.numbers.get(name) if side == THIS_RUN else report.recorded(name)
-        return NOTHING if value is None else format(value, forms[row])
+        return NOTHING if value is None else _told(value, forms[row])
 
     lines = [
         [label, *(cell(name, side, row) for name in names[row] for side in sides)] for row, (label, *_) in rows.items()
@@ -96,3 +96,10 @@ def numbers(
     if columns and len(sides) > 1:
         return Table(caption, [("", 1), *((head, 2) for head in columns.values())], ["", *sides * len(columns)], lines)
     return Table(caption, [], ["", *(columns.values() if columns else sides)], lines)
+
+
+def _told(value: float, form: str) -> str:
+    """A number as text, with a minus as in print and none before zero."""
+    text = format(value, form)
+    zero = not float(text.rstrip("%").replace(",", ""))
+    return text.removeprefix("-") if zero else text.replace("-", "−")

@@ -67,6 +67,6 @@ def test_gains_over_the_best_tap_have_a_row_a_metric(report):
     gone = {name: torch.tensor([[True, False], [False, False]]) for name in BOTH}
     table = tables.over_best(report, gone, gains, ["accuracy", "mAP"])
     assert [row[:2] for row in table.rows] == [
-        ["leave before it [%]", "25.0"], ["gain in accuracy [points]", "-0.30"], ["gain in mAP [points]", "+1.20"]
+        ["leave before it [%]", "25.0"], ["gain in accuracy [points]", "−0.30"], ["gain in mAP [points]", "+1.20"]
     ]  # fmt: skip
     assert report.numbers["over_best_map_vgg16_bn"] == 1.2

@@ -26,14 +26,14 @@ def around(value):
 def test_orders_have_a_row_a_network_and_a_column_a_reading(report):
     found = dict(zip(tables.READINGS, (Stratification(v, -1, 1, 0) for v in (0.1, 0.2, -0.3)), strict=True))
     table = tables.orders(report, {"VGG-16": found, "VGG-16, SGD": found})
-    assert table.rows[1] == ["VGG-16, SGD", "+0.10", "+0.20", "-0.30"]
+    assert table.rows[1] == ["VGG-16, SGD", "+0.10", "+0.20", "−0.30"]
     assert report.numbers["order_vgg_sgd_relative"] == -0.3 and len(report.numbers) == 6
 
 
 def test_gradients_are_those_after_training(report):
     of = {"input": [0.5, 0.6], "gradient": [-0.1, -0.2]}
     table = tables.gradients(report, {"vgg": of, "resnet": {key: [0, -each[1]] for key, each in of.items()}})
-    assert table.rows == [["input", "+0.60", "-0.60"], ["gradient", "-0.20", "+0.20"]]
+    assert table.rows == [["input", "+0.60", "−0.60"], ["gradient", "−0.20", "+0.20"]]
     assert report.numbers["gradient_vgg"] == -0.2
 
 

@@ -35,7 +35,7 @@ def test_an_order_is_of_the_networks_that_have_one(report):
     when[:, LENSES.index("flat"), 1:] = 0  # three of four layers are ready from the beginning
     orders = {("plain CNN", "means"): -0.9, ("plain CNN", "flat"): 0.1}
     table = tables.read_outs(report, by_network(when), orders)
-    assert [row[1:] for row in table.rows] == [["75"] * 4, ["–", "-0.90", "–", "–"], ["–", "0.10", "–", "–"]]
+    assert [row[1:] for row in table.rows] == [["75"] * 4, ["–", "−0.90", "–", "–"], ["–", "0.10", "–", "–"]]
     assert report.numbers["ready_vit"] == 75 and "order_flat_mlp" not in report.numbers
 
 

@@ -77,3 +77,9 @@ def test_a_row_with_too_few_numbers_is_refused(report):
 
 def test_a_record_that_means_something_else_is_not_shown(report):
     assert numbers(report, "Both", ROWS, COLUMNS, beside=False).heads == ["", "before", "after"]
+
+
+def test_a_minus_is_printed_as_one_and_zero_has_none(report):
+    rows = {"low": ("low", -0.25), "zero": ("zero", -0.001), "share": ("share", -0.5)}
+    table = numbers(report, "Signs", rows, form={"low": "+.2f", "share": ".0%"})
+    assert [row[1] for row in table.rows] == ["−0.25", "0.00", "−50%"]
