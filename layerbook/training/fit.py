@@ -22,8 +22,9 @@ from layerbook.training.settings import (
     steps_per_epoch,
 )
 from layerbook.training.until import Settled, TrainAccuracy, Until
-from layerlib._checks import first_parameter, whole_number
+from layerlib._checks import whole_number
 from layerlib._forward import as_input, modes_kept, pick_device
+from layerlib._networks import first_parameter
 from layerlib.data.splits import Split
 
 __all__ = [

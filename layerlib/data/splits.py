@@ -8,17 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from layerlib._checks import (
-    any_whole_number,
-    as_tensor,
-    checked,
-    labelled,
-    numbers,
-    path,
-    place,
-    several_names,
-    whole_number,
-)
+from layerlib._checks import any_whole_number, as_tensor, checked, numbers, path, several_names, whole_number
+from layerlib._networks import labelled, place
 
 
 @dataclass(frozen=True)

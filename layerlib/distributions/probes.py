@@ -6,21 +6,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from layerlib._checks import (
-    beside,
-    checked,
-    finite,
-    first_parameter,
-    functions,
-    kind_of,
-    labelled,
-    network,
-    number,
-    pixels,
-    several_names,
-    text,
-    whole_number,
-)
+from layerlib._checks import beside, checked, finite, functions, kind_of, number, several_names, text, whole_number
+from layerlib._networks import first_parameter, labelled, network, pixels
 from layerlib._room import room
 from layerlib.data.splits import Split
 from layerlib.distributions._features import Features, bar, fill

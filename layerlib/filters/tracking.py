@@ -9,7 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from layerlib._checks import above_zero as above
-from layerlib._checks import checked, mapping, names_of, network, several_names, whole_number
+from layerlib._checks import checked, mapping, names_of, several_names, whole_number
+from layerlib._networks import network
 from layerlib.filters.change import above_zero, measure
 from layerlib.filters.zeroing import layer
 from layerlib.layers._weights import weight_of

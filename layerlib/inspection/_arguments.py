@@ -7,7 +7,8 @@ from collections.abc import Iterable, Mapping
 import torch
 from torch import Tensor, nn
 
-from layerlib._checks import did_you_mean, first_parameter, kind_of, several_names
+from layerlib._checks import did_you_mean, kind_of, several_names
+from layerlib._networks import first_parameter
 from layerlib.data._samples import Samples
 from layerlib.inspection._lenses import QUANTITIES
 from layerlib.layers._names import bare
