@@ -3,6 +3,7 @@
 import contextlib
 import hashlib
 import io
+import shutil
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,7 @@ import torch
 
 from layerbook.provenance import code_state
 from layerbook.training.origins import origin
+from layerlib._checks import in_short
 from layerlib._files import replacing
 
 MARK = b"layerlib training 1\n"  # then the digest of what follows
@@ -49,14 +51,23 @@ class Kept:
         return torch.load(io.BytesIO(memoryview(content)[HEADER:]), map_location=device, weights_only=True)
 
     def write(self, kept: dict) -> None:
-        """Keep ``kept`` instead of what was there."""
-        with replacing(self.path) as beside, beside.open("w+b") as file:
-            file.write(bytes(HEADER))
-            torch.save(kept, file)
-            file.seek(HEADER)
-            digest = hashlib.file_digest(file, "sha256").digest()
-            file.seek(0)
-            file.write(MARK + digest)
+        """Keep ``kept`` instead of what was there.
+
+        Raises
+        ------
+        OSError
+            if it cannot be written; what was there stays
+        """
+        try:
+            with replacing(self.path) as beside, beside.open("w+b") as file:
+                file.write(bytes(HEADER))
+                torch.save(kept, file)
+                file.seek(HEADER)
+                digest = hashlib.file_digest(file, "sha256").digest()
+                file.seek(0)
+                file.write(MARK + digest)
+        except (OSError, RuntimeError) as error:  # PyTorch has an error of its own for a full disk
+            raise OSError(f"store: {self.path} cannot be written ({in_short(error)})") from error
 
     def remove(self) -> None:
         """Delete the file, if it is there and can be deleted."""
@@ -110,13 +121,17 @@ class Store:
         """Where a training is kept that is not finished yet."""
         return Kept(self.folder / f"{name}.unfinished.pt")
 
-    def prepare(self) -> None:
+    def prepare(self, size: int = 0) -> None:
         """Make the folder, see whether files can be written there, and which code it is: before the training.
+
+        Parameters
+        ----------
+        size : bytes that the training is going to take
 
         Raises
         ------
         ValueError
-            if no file can be written there
+            if no file can be written there, or none as large
         """
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
@@ -126,6 +141,8 @@ class Store:
             raise ValueError(
                 f"store: expected a folder to write to, got {str(self.folder)!r}: {error.strerror}"
             ) from None
+        if size > (free := shutil.disk_usage(self.folder).free):
+            raise ValueError(f"store: expected room for {size:.2g} bytes in {str(self.folder)!r}, got {free:.2g}")
         self._code = self._code or code_state()
 
     def _finished(self, name: str) -> Kept:

@@ -175,7 +175,9 @@ def _stored(
     name = fingerprint(members, seeds, train, validation, settings)
     kept = store.read(name)
     if kept is None:
-        store.prepare()
+        # weights, their best, Adam's two moments and every snapshot, in the unfinished file and in the finished one
+        copies = 2 * (4 + len(settings.snapshots))
+        store.prepare(copies * sum(t.nbytes for t in network.stacked_state().values()))
         history = train_network(network, seeds, train, validation, settings, store.unfinished(name))
         kept = {
             "state": network.stacked_state(),

@@ -128,3 +128,17 @@ def test_the_exit_status_says_whether_all_is_fine(monkeypatch, capsys, fine, cod
 def test_a_book_that_is_named_must_be_there(capsys, tmp_path):
     assert cli.main(["check", "--book", str(tmp_path / "none")]) == 2
     assert "no book folder" in capsys.readouterr().err
+
+
+def test_twice_as_many_threads_train_the_same_network_and_every_instrument_says_the_same_to_six_digits():
+    threads = torch.get_num_threads()
+    torch.set_num_threads(2 * threads)
+    try:
+        run = small_run.Trained.on("cpu")
+        found = {
+            name: small_run.apart(small_run.measured(name, run), small_run.stored()[name])
+            for name in small_run.INSTRUMENTS
+        }
+    finally:
+        torch.set_num_threads(threads)
+    assert not [told for told in found.items() if told[1]]

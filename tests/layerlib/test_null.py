@@ -1,0 +1,137 @@
+"""A null test for each instrument: of data that has nothing to do with the labels, its number lies within its own null.
+
+The null is made by giving the samples one another's labels. The same instrument leaves it on data that has to do with
+the labels, so that a test that never leaves cannot pass.
+"""
+
+import pytest
+import torch
+from torch import nn
+
+import layerlib as ll
+from layerlib.backward.guided import alignment
+from layerlib.backward.targets import propagate
+from layerlib.distributions.scores import scores
+from layerlib.nodes.classifiers import NodeClassifiers
+from layerlib.patterns import activation_share
+
+CLASSES, SAMPLES, DRAWS = 3, 300, 40
+LEARN, ASK = slice(0, SAMPLES // 2), slice(SAMPLES // 2, None)
+COST = ll.label_cost(CLASSES)
+
+
+def hot(labels):
+    return nn.functional.one_hot(labels, CLASSES).double()
+
+
+def network():
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Linear(8, 16), nn.ReLU(), nn.Linear(16, CLASSES)).double()
+
+
+def probed(x, labels):
+    """What probes that learned on one half say of the other."""
+    probes = ll.LinearProbes(CLASSES)
+    probes.fit(x[None, LEARN], labels[LEARN])
+    return probes.predict(x[None, ASK])[0]
+
+
+def probe_trained(x, labels):
+    probes = ll.LinearProbes(CLASSES)
+    probes.train(x[None, LEARN].float(), hot(labels[LEARN]).float(), epochs=20)
+    return (probes.predict(x[None, ASK].float())[0].argmax(1) == labels[ASK]).double().mean().item()
+
+
+def node_accuracy(system):
+    def number(x, labels):
+        nodes = NodeClassifiers.fit(x[LEARN], labels[LEARN])
+        return (nodes.predict(x[ASK], system) == labels[ASK]).double().mean().item()
+
+    return number
+
+
+def node_likelihood(x, labels):
+    return NodeClassifiers.fit(x[LEARN], labels[LEARN]).log_likelihood(x[ASK], labels[ASK])
+
+
+def distance(x, labels):
+    return ll.wasserstein(x[:, :CLASSES].softmax(1), hot(labels), COST).mean().item()
+
+
+def entropic(x, labels):
+    found = ll.sinkhorn(x[:60, :CLASSES].softmax(1), hot(labels[:60]), COST, epsilon=0.1)
+    return found.cost.mean().item()
+
+
+def aligned(x, labels):
+    """How far the targets of a layer point where the layer points already."""
+    passed = propagate(network(), x, labels)["0"]
+    return alignment(-passed.target, passed.preactivation)[1].mean().item()
+
+
+def moved(x, labels):
+    """How far they would change what the layer puts out, along it."""
+    return (ll.targets(network(), x, labels)["0"] * network()[0](x)).sum(1).mean().item()
+
+
+def spread(x, labels):
+    return sum(ll.effective_rank(x[labels == i]) for i in range(CLASSES))
+
+
+def most_shared(x, labels):
+    """How far the share of samples that a node is on for differs between classes."""
+    shares = activation_share(x > 0, labels)
+    return (shares.max(-1).values - shares.min(-1).values).mean().item()
+
+
+NUMBERS = {
+    "perplexity of patterns": lambda x, labels: ll.layer_perplexity(x > 0, labels).mean().item(),
+    "shares of activations": most_shared,
+    "nodes, discrete": node_accuracy("discrete"),
+    "nodes, continuous": node_accuracy("continuous"),
+    "nodes, combined": node_accuracy("combined"),
+    "likelihood of nodes": node_likelihood,
+    "probes": lambda x, labels: (probed(x, labels).argmax(1) == labels[ASK]).double().mean().item(),
+    "probes by descent": probe_trained,
+    "scores": lambda x, labels: scores(probed(x, labels), hot(labels[ASK]))["map"].mean().item(),
+    "transport": distance,
+    "entropic transport": entropic,
+    "targets, by their angle": aligned,
+    "targets, by their product": moved,
+    "separation, neighbours": lambda x, labels: ll.separation(x, labels)[0],
+    "separation, silhouette": lambda x, labels: ll.separation(x, labels)[1],
+    "cka": lambda x, labels: ll.cka(x, hot(labels)),
+    "effective rank": spread,
+}
+
+
+def data(planted, seed=0):
+    """Samples and labels; ``planted``: each class in a place of its own, and narrow in directions of its own."""
+    random = torch.Generator().manual_seed(seed)
+    x = torch.randn(SAMPLES, 8, generator=random, dtype=torch.float64)
+    labels = torch.randint(CLASSES, (SAMPLES,), generator=random)
+    if planted:
+        narrow = torch.ones(CLASSES, 8, dtype=torch.float64)
+        narrow[:, 4:] = torch.rand(CLASSES, 4, generator=random, dtype=torch.float64) * 0.3
+        x = x * narrow[labels]
+        x[:, :CLASSES] += 2 * hot(labels)
+    return x, labels
+
+
+def with_null(number, x, labels):
+    """The number, and the range of it over samples with one another's labels."""
+    random = torch.Generator().manual_seed(1)
+    null = [number(x, labels[torch.randperm(SAMPLES, generator=random)]) for _ in range(DRAWS)]
+    return min(null), number(x, labels), max(null)
+
+
+@pytest.mark.parametrize("number", NUMBERS.values(), ids=NUMBERS)
+def test_of_labels_that_mean_nothing_a_number_lies_within_its_null(number):
+    low, here, high = with_null(number, *data(planted=False))
+    assert low <= here <= high
+
+
+@pytest.mark.parametrize("number", NUMBERS.values(), ids=NUMBERS)
+def test_of_labels_that_mean_something_it_does_not(number):
+    low, here, high = with_null(number, *data(planted=True))
+    assert not low <= here <= high
