@@ -5,7 +5,7 @@ import re
 import torch
 from torch import Tensor, nn
 
-from layerlib._networks import first_parameter
+from layerlib._tensors import first_parameter
 
 # steps as autograd names them
 MOVING = re.compile(

@@ -6,14 +6,11 @@ import inspect
 import math
 import os
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import suppress
 from numbers import Integral, Real
 from pathlib import Path
 from typing import ParamSpec, TypeVar
 
 import numpy as np
-import torch
-from torch import Tensor
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -101,54 +98,6 @@ def number(argument: str, value: object, expected: str, fits: Callable[[float], 
 def share(argument: str, value: object) -> float:
     """The value as a float; ValueError, naming the argument, unless it is a number in [0, 1]."""
     return number(argument, value, "a number in [0, 1]", lambda given: 0 <= given <= 1)
-
-
-def as_tensor(argument: str, value: object, dtype: torch.dtype | None = None) -> Tensor:
-    """A tensor as it is, a numpy array, numbers or nested lists of them as a tensor; ValueError for anything else."""
-    if isinstance(value, (Real, list, tuple)):
-        with suppress(TypeError, ValueError, RuntimeError):  # rows of unequal lengths, or no numbers
-            return torch.tensor(value, dtype=dtype)
-    if isinstance(value, np.ndarray) and value.dtype.kind in "biuf":
-        # PyTorch takes neither reversed nor read-only arrays without a word
-        value = torch.from_numpy(np.require(value, value.dtype.newbyteorder("="), ["C", "W"]))
-    if isinstance(value, Tensor) and (value.is_meta or value.layout != torch.strided):
-        raise ValueError(f"{argument}: expected a dense tensor with values, got {value.layout} on {value.device}")
-    if not isinstance(value, Tensor):
-        kind = f"an array of {value.dtype}" if isinstance(value, np.ndarray) else kind_of(value)
-        raise ValueError(f"{argument}: expected a tensor or an array of numbers, got {kind}")
-    return value if dtype is None else value.to(dtype)
-
-
-def numbers(argument: str, value: object) -> Tensor:
-    """The value as a tensor of real numbers; ValueError, naming the argument, for anything else."""
-    value = as_tensor(argument, value)
-    if value.is_complex():
-        raise ValueError(f"{argument}: expected real numbers, got {value.dtype}")
-    return value
-
-
-def floats(argument: str, value: object) -> Tensor:
-    """The value as a tensor of floating point; ValueError, naming the argument, for whole numbers and anything else."""
-    value = numbers(argument, value)
-    if not value.is_floating_point():
-        raise ValueError(f"{argument}: expected a float tensor, got {value.dtype}")
-    return value
-
-
-def finite(argument: str, value: object) -> Tensor:
-    """The value as a tensor of floating point without NaN and infinities; ValueError, naming the argument, else."""
-    value = floats(argument, value)
-    if not value.isfinite().all():
-        raise ValueError(f"{argument}: {int((~value.isfinite()).sum())} of {value.numel()} values are not finite")
-    return value
-
-
-def beside(argument: str, value: Tensor, like: Tensor) -> Tensor:
-    """The value on the device and in the precision of ``like``; ValueError, naming the argument, if it is too large."""
-    cast = value.to(like.device, like.dtype)
-    if value.dtype != like.dtype and not cast.isfinite().all():
-        raise ValueError(f"{argument}: expected numbers that {like.dtype} holds, got larger ones")
-    return cast
 
 
 def any_whole_number(argument: str, value: object) -> int:

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from layerlib._checks import in_short, kind_of
-from layerlib._networks import first_parameter
+from layerlib._tensors import first_parameter
 
 
 def pick_device(device: str | torch.device = "auto") -> torch.device:

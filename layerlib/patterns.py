@@ -6,7 +6,8 @@ import torch
 from torch import Tensor
 
 from layerlib._bits import as_bytes, classes_of, distinct, on_counts, pack, row_numbers
-from layerlib._checks import checked, number, numbers, whole_number
+from layerlib._checks import checked, number, whole_number
+from layerlib._tensors import numbers
 
 ROWS = 4096  # at a time, of what needs several numbers for each bit
 

@@ -6,7 +6,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from layerlib._checks import checked, finite, kind_of
+from layerlib._checks import checked, kind_of
+from layerlib._tensors import finite
 
 Batches = Tensor | Iterable[Tensor]
 

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from layerlib._forward import batches, evaluating
-from layerlib._networks import first_parameter
+from layerlib._tensors import first_parameter
 from layerlib.layers.capture import capture
 from layerlib.similarity import spectrum_rank
 

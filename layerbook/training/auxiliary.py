@@ -9,7 +9,7 @@ from torch.nn import functional as F
 
 from layerlib._checks import whole_number
 from layerlib._forward import evaluated
-from layerlib._networks import first_parameter
+from layerlib._tensors import first_parameter
 from layerlib.distributions._features import pooled_features
 from layerlib.layers._channels import widths_of
 from layerlib.layers.capture import capture, passes

@@ -24,7 +24,7 @@ from layerbook.training.settings import (
 from layerbook.training.until import Settled, TrainAccuracy, Until
 from layerlib._checks import whole_number
 from layerlib._forward import as_input, modes_kept, pick_device
-from layerlib._networks import first_parameter
+from layerlib._tensors import first_parameter
 from layerlib.data.splits import Split
 
 __all__ = [

@@ -13,9 +13,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from layerlib._batches import check_batch
-from layerlib._checks import beside, checked, finite, numbers
+from layerlib._checks import checked
 from layerlib._forward import differentiating, running
-from layerlib._networks import network
+from layerlib._tensors import beside, finite, network, numbers
 from layerlib.backward.targets import propagate
 from layerlib.layers._names import bare
 

@@ -10,9 +10,9 @@ from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 
 from layerlib._batches import check_batch, check_logits
-from layerlib._checks import checked, choice, flag, numbers
+from layerlib._checks import checked, choice, flag
 from layerlib._forward import differentiating, label_error, ordinary, running
-from layerlib._networks import network
+from layerlib._tensors import network, numbers
 from layerlib.backward._bending import Steps, bending_modules
 from layerlib.backward.direct_losses import alignment, decoded, direct_loss_bp, direct_loss_fp, gradient_gaps
 from layerlib.backward.targets import propagate, targets

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from layerlib._checks import checked, finite, numbers, whole_number
+from layerlib._checks import checked, whole_number
+from layerlib._tensors import finite, numbers
 
 BLOCK = 1024
 

@@ -11,9 +11,9 @@ import torch
 from torch import Tensor, nn
 
 from layerlib._batches import check_batch, check_logits
-from layerlib._checks import checked, numbers, several_names
+from layerlib._checks import checked, several_names
 from layerlib._forward import differentiating, label_error, ordinary, running
-from layerlib._networks import network
+from layerlib._tensors import network, numbers
 from layerlib.layers._calls import Call, calls_of
 from layerlib.layers._names import bare, named_layers, weighted_layers
 

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from layerlib._checks import any_whole_number, checked, whole_number
-from layerlib._networks import labelled
+from layerlib._tensors import labelled
 from layerlib.data.splits import Split
 
 CLASSES_PER_SOURCE = 10

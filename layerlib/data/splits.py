@@ -8,8 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from layerlib._checks import any_whole_number, as_tensor, checked, numbers, path, several_names, whole_number
-from layerlib._networks import labelled, place
+from layerlib._checks import any_whole_number, checked, path, several_names, whole_number
+from layerlib._tensors import as_tensor, labelled, numbers, place
 
 
 @dataclass(frozen=True)

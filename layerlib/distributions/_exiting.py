@@ -10,9 +10,9 @@ import torch
 from torch import Tensor, fx, nn
 
 from layerlib._batches import check_input
-from layerlib._checks import checked, kind_of, numbers
+from layerlib._checks import checked, kind_of
 from layerlib._forward import evaluating, running
-from layerlib._networks import network
+from layerlib._tensors import network, numbers
 from layerlib.distributions._rules import Rule
 from layerlib.layers._names import named_layers
 

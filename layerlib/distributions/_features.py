@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from tqdm.auto import tqdm
 
-from layerlib._checks import as_tensor
+from layerlib._tensors import as_tensor
 from layerlib.layers._channels import Widths, channels_second
 
 

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from layerlib._checks import as_tensor, numbers
+from layerlib._tensors import as_tensor, numbers
 
 
 def probabilities_of(value: Tensor, name: str = "probabilities", layers: bool = False) -> Tensor:

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from layerlib._checks import as_tensor
+from layerlib._tensors import as_tensor
 
 TOLERANCE = {torch.float32: 1e-4, torch.float64: 1e-6}
 

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from layerlib._checks import as_tensor, flag, number, share
+from layerlib._checks import flag, number, share
+from layerlib._tensors import as_tensor
 from layerlib.distributions._labels import probabilities_of
 
 TOLERANCE = 1e-6  # relative, so that 2/3 reaches 2/3 in float32 too; ratios of up to 1,000 labels differ by more

@@ -12,7 +12,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from layerlib._checks import above_zero, as_tensor, checked, from_zero, numbers, whole_number
+from layerlib._checks import above_zero, checked, from_zero, whole_number
+from layerlib._tensors import as_tensor, numbers
 from layerlib.distributions import _transport as transport
 from layerlib.distributions._masses import check_masses, costs_of, distributions_of
 

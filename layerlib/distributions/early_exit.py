@@ -5,7 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from layerlib._checks import as_tensor, checked, numbers
+from layerlib._checks import checked
+from layerlib._tensors import as_tensor, numbers
 from layerlib.distributions._exiting import EarlyExit
 from layerlib.distributions._labels import hot, probabilities_of
 from layerlib.distributions._rules import Confident, ConfidentRatio, confidence, confident_ratio, least

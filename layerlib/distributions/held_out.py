@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from layerlib._checks import as_tensor
+from layerlib._tensors import as_tensor
 from layerlib.distributions._labels import hot, probabilities_of
 from layerlib.distributions.bootstrap import Difference, paired_bootstrap
 from layerlib.distributions.early_exit import ConfidentRatio, at_exit, confident_ratio, first_exit, mean_at_exit

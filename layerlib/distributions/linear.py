@@ -6,16 +6,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from layerlib._checks import (
-    above_zero,
-    any_whole_number,
-    as_tensor,
-    checked,
-    from_zero,
-    function,
-    functions,
-    whole_number,
-)
+from layerlib._checks import above_zero, any_whole_number, checked, from_zero, function, functions, whole_number
+from layerlib._tensors import as_tensor
 from layerlib.distributions._descent import check_finite, logits_of, one_epoch
 from layerlib.distributions._features import Features, as_features, bar
 from layerlib.distributions._labels import targets_of

@@ -6,9 +6,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from layerlib._checks import beside, checked, finite, functions, kind_of, number, several_names, text, whole_number
-from layerlib._networks import first_parameter, labelled, network, pixels
+from layerlib._checks import checked, functions, kind_of, number, several_names, text, whole_number
 from layerlib._room import room
+from layerlib._tensors import beside, finite, first_parameter, labelled, network, pixels
 from layerlib.data.splits import Split
 from layerlib.distributions._features import Features, bar, fill
 from layerlib.distributions._labels import targets_of

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from layerlib._checks import as_tensor, whole_number
+from layerlib._checks import whole_number
+from layerlib._tensors import as_tensor
 from layerlib.distributions._labels import targets_of
 
 SAMPLES = 2000  # fitted at most: memory takes their square, the decomposition their third power

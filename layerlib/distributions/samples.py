@@ -3,7 +3,8 @@
 import torch
 from torch import Tensor
 
-from layerlib._checks import above_zero, checked, floats, from_zero, numbers
+from layerlib._checks import above_zero, checked, from_zero
+from layerlib._tensors import floats, numbers
 from layerlib.distributions._labels import probabilities_of
 from layerlib.distributions.early_exit import first_exit
 from layerlib.distributions.scores import exact_match

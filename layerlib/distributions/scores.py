@@ -4,7 +4,8 @@ import torch
 from sklearn.metrics import average_precision_score, f1_score, precision_recall_fscore_support
 from torch import Tensor
 
-from layerlib._checks import checked, numbers, share, whole_number
+from layerlib._checks import checked, share, whole_number
+from layerlib._tensors import numbers
 from layerlib.distributions._labels import hot, probabilities_of
 
 SCORES = ("accuracy", "cf1_top3", "of1_top3", "class_f1_top3", "cf1", "of1", "class_f1", "map")

@@ -7,7 +7,8 @@ import torch
 from torch import Tensor
 
 from layerlib._checks import above_zero as above
-from layerlib._checks import checked, floats
+from layerlib._checks import checked
+from layerlib._tensors import floats
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from torch.nn.utils import parametrize
 
 from layerlib._checks import any_whole_number, checked, several_names
 from layerlib._forward import batches, ordinary, running
-from layerlib._networks import first_parameter, labelled, network
+from layerlib._tensors import first_parameter, labelled, network
 from layerlib.data.splits import Split
 from layerlib.layers._calls import calls_of
 from layerlib.layers._names import bare, named_layers

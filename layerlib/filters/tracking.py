@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from layerlib._checks import above_zero as above
 from layerlib._checks import checked, mapping, names_of, several_names, whole_number
-from layerlib._networks import network
+from layerlib._tensors import network
 from layerlib.filters.change import above_zero, measure
 from layerlib.filters.zeroing import layer
 from layerlib.layers._weights import weight_of

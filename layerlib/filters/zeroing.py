@@ -6,9 +6,9 @@ from contextlib import ExitStack, contextmanager
 import torch
 from torch import Tensor, nn
 
-from layerlib._checks import checked, numbers, several_names, text, whole_number
+from layerlib._checks import checked, several_names, text, whole_number
 from layerlib._forward import alone, evaluated
-from layerlib._networks import first_parameter, labelled, network
+from layerlib._tensors import first_parameter, labelled, network, numbers
 from layerlib.data.splits import Split
 from layerlib.layers._names import bare, named_layers
 from layerlib.layers._weights import rows_zeroed, weight_of

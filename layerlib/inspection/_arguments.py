@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from layerlib._checks import did_you_mean, kind_of, several_names
-from layerlib._networks import first_parameter
+from layerlib._tensors import first_parameter
 from layerlib.data._samples import Samples
 from layerlib.inspection._lenses import QUANTITIES
 from layerlib.layers._names import bare

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from layerlib._checks import checked, several_names, whole_number
 from layerlib._forward import alone, as_written, batches, evaluating, running
-from layerlib._networks import first_parameter, network, samples
+from layerlib._tensors import first_parameter, network, samples
 from layerlib.layers._calls import Call, recording
 from layerlib.layers._names import bare, named_layers
 

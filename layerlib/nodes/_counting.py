@@ -7,7 +7,8 @@ from collections.abc import Iterable, Iterator
 import torch
 from torch import Tensor
 
-from layerlib._checks import floats, kind_of, numbers
+from layerlib._checks import kind_of
+from layerlib._tensors import floats, numbers
 from layerlib.nodes._kde import Histograms
 from layerlib.nodes._moments import Moments
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from layerlib._checks import finite
+from layerlib._tensors import finite
 from layerlib.nodes._counting import counted
 from layerlib.nodes._kde import LogDensities, TooLarge
 from layerlib.nodes.classifiers import SYSTEMS, NodeClassifiers

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from layerlib._checks import as_tensor
+from layerlib._tensors import as_tensor
 
 CACHED_VALUES = 1 << 17
 NARROWEST_OF_NODE = 1e-4

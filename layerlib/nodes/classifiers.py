@@ -8,7 +8,8 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor
 
-from layerlib._checks import checked, choice, floats, numbers, whole_number
+from layerlib._checks import checked, choice, whole_number
+from layerlib._tensors import floats, numbers
 from layerlib.nodes._counting import check, check_batches, check_values, counted
 from layerlib.nodes._kde import Histograms, LogDensities
 from layerlib.nodes._moments import Moments, is_on, row_blocks

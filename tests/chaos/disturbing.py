@@ -43,7 +43,7 @@ from layerbook.report import Report, below
 report = Report("toy", size="smaller", size_says="60 pictures")
 report.number("weights", int(digest(model)[:15], 16))
 report.curve("loss", history.loss, epoch=range(1, 151))
-report.claim("1", "It learns", "", "", below("loss", history.loss[-1], 9.0), test="below 9")
+report.claim("1", "It learns", "it does", "", below("loss", history.loss[-1], 9.0), test="below 9")
 report
 """
 COMMAND = "import sys; from layerbook.cli import main; sys.exit(main(sys.argv[1:]))"

@@ -23,7 +23,7 @@ from kinds import Fault
 from repository import ROOT
 
 import layerlib
-from layerlib._checks import finite
+from layerlib._tensors import finite
 
 WRITTEN = ROOT / "_build" / "faults.json"  # name -> outcome -> calls
 RECIPES = [*recipes_data.RECIPES, *recipes_distributions.RECIPES, *recipes_layers.RECIPES]

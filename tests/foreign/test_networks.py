@@ -13,7 +13,7 @@ from others import CASES
 from torch.nn import functional as F
 
 import layerlib as ll
-from layerlib._networks import first_parameter
+from layerlib._tensors import first_parameter
 from layerlib.data._source import gather
 from layerlib.inspection._arguments import halves
 from layerlib.inspection._outputs import logits_of, two_columns

@@ -130,6 +130,7 @@ def test_a_book_that_is_named_must_be_there(capsys, tmp_path):
     assert "no book folder" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_twice_as_many_threads_train_the_same_network_and_every_instrument_says_the_same_to_six_digits():
     threads = torch.get_num_threads()
     torch.set_num_threads(2 * threads)
