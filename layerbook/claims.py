@@ -117,6 +117,8 @@ def judged(
             raise ValueError(
                 f"parts: expected tests made by above, below, within, shown or undecided, got {part!r} (claim {item})"
             )
+    if not parts:
+        raise ValueError("parts: expected at least one test, got none")
     outcome = decided([part.outcome for part in parts])
     reason = _reasons(parts) if outcome == UNDECIDED else ""
     return Claim(item, says, paper, here or _composed(parts), outcome, size, tuple(parts), reason, test, figure)

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from layerlib._checks import checked, text
+
 if TYPE_CHECKING:
     from xarray import DataArray
 
@@ -24,18 +26,26 @@ def curve_json(name: str, values: object, axes: Mapping[str, object]) -> dict:
     ValueError
         if a value is infinite or no number, there is no dimension, or an axis does not fit
     """
-    kept = json_values(name, values)
+    try:
+        kept = json_values(name, values)
+    except ValueError as error:
+        raise ValueError(f"values: {error}") from None
     if not isinstance(kept, list):
-        raise ValueError(f"{name}: expected at least one dimension, got the number {values!r}")
+        raise ValueError(f"values: {name}: expected at least one dimension, got the number {values!r}")
     ticks = {}
     for axis, along in axes.items():
+        if isinstance(along, str) or not hasattr(along, "__iter__"):
+            raise ValueError(f"{axis}: expected what the dimension runs over, got {along!r}")
         along = along.tolist() if hasattr(along, "tolist") else list(along)
         ticks[axis] = [tick if isinstance(tick, str) else json_values(axis, tick) for tick in along]
+        if None in ticks[axis]:
+            raise ValueError(f"{axis}: expected numbers or text, got NaN")
     check_axes(name, kept, list(ticks.items()))
     # The dimensions apart, in order: a notebook file sorts the keys of its objects.
     return {"dims": list(ticks), "axes": ticks, "values": kept}
 
 
+@checked(over=text)
 def stacked(found: Mapping[tuple[str, object], np.ndarray], over: str, **inner: object) -> dict:
     """What was found in several data sets and, say, depths, as the arguments of a report's ``curve``.
 
@@ -54,6 +64,11 @@ def stacked(found: Mapping[tuple[str, object], np.ndarray], over: str, **inner: 
     --------
     >>> report.curve("error", **stacked({("easy", 2): [0.1, 0.2], ("easy", 4): [0.1, 0.1]}, "depth", seed=[0, 1]))
     """
+    pairs = isinstance(found, Mapping) and all(isinstance(key, tuple) and len(key) == 2 for key in found)
+    if not pairs or not found:
+        raise ValueError(f"found: expected (data set, {over}) -> numbers, got {found!r:.80}")
+    if not all(np.asarray(each).dtype.kind in "biuf" for each in found.values()):
+        raise ValueError(f"found: expected arrays of numbers, got {found!r:.80}")
     sets, along = list(dict.fromkeys(name for name, _ in found)), sorted({value for _, value in found})
     values = _padded([[np.asarray(found[name, value], dtype=float).tolist() for value in along] for name in sets])
     layers = {"layer": range(1, values.shape[-1] + 1)} if values.ndim == len(inner) + 3 else {}

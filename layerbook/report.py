@@ -18,6 +18,7 @@ from layerbook.recorded import find_record, record_size_told, recorded_by
 from layerbook.registration import marks, registered_in
 from layerbook.training.origins import summarised
 from layerbook.verdicts import OUTCOMES, SIZES, Part, above, below, scalar, shown, undecided, within
+from layerlib._checks import checked, number_format, path, text
 
 if TYPE_CHECKING:
     from layerbook.training.fit import Store
@@ -26,6 +27,12 @@ __all__ = ["MIME", "OUTCOMES", "Report", "above", "below", "shown", "undecided",
 
 THIS_RUN = "this run"
 _GLUED = ("full_", "claim_", "verdict_")
+
+
+def _store(argument: str, value: object) -> "Store":
+    if not hasattr(value, "used"):
+        raise ValueError(f"{argument}: expected a Store, got {type(value).__name__}")
+    return value
 
 
 class Report:
@@ -62,6 +69,7 @@ class Report:
     ...              test="P ≤ 1.5", figure="davel-f3")
     """
 
+    @checked(chapter=text, size=text, size_says=text, record=path, store=_store)
     def __init__(
         self,
         chapter: str,
@@ -82,6 +90,7 @@ class Report:
         self._glue("run_size", size_told(size, size_says))
         self._glue("full_size", NOT_RECORDED if self.record is None else record_size_told(self.record))
 
+    @checked(shown=number_format)
     def number(self, name: str, value: object, shown: str = ".3g") -> int | float:
         """Keep a number and glue it for the text, beside the record's.
 
@@ -105,7 +114,7 @@ class Report:
         self._check_name(name, self._curves)
         number = scalar(value)
         if isinstance(number, bool) or not isinstance(number, (int, float)) or not math.isfinite(number):
-            raise ValueError(f"{name}: expected a finite number, got {value!r}")
+            raise ValueError(f"value: {name}: expected a finite number, got {value!r}")
         self.numbers[name] = number
         full = self.recorded(name)
         self._glue(name, number)
@@ -130,6 +139,7 @@ class Report:
         self._check_name(name, self.numbers)
         self._curves[name] = curve_json(name, values, axes)
 
+    @checked(item=text, says=text, paper=text, here=text, test=text, figure=text)
     def claim(
         self, item: str, says: str, paper: str, here: str, *parts: Part, test: str = "", figure: str = ""
     ) -> None:
@@ -159,10 +169,12 @@ class Report:
         self._glue(f"full_claim_{item}", recorded.told if recorded else NOT_RECORDED)
         self._glue(f"verdict_{item}", f"{claim.verdict}; {agreement(claim, recorded)}")
 
+    @checked(name=text)
     def recorded(self, name: str) -> int | float | None:
         """Return a number of the record; None where there is no record yet, or nothing of that name."""
         return self.record["numbers"].get(name) if self.record else None
 
+    @checked(name=text)
     def recorded_curve(self, name: str) -> DataArray | None:
         """Return a curve of the record as numbers with named axes; None where it has none of that name."""
         kept = self.record["curves"].get(name) if self.record else None
@@ -178,22 +190,33 @@ class Report:
         """What figures call the record: "the paper's size", or "largest record" where it is smaller or our own."""
         return "the paper's size" if self.record and record_size(self.record) == "paper" else "largest record"
 
+    @checked(name=text)
     def sides(self, name: str) -> dict[str, DataArray]:
         """Return a curve as reported here and, unless this run is of the paper's size, as recorded.
 
         What a figure draws side by side: ``{"this run": curve, "largest record": curve}`` (see `record_side`).
         """
+        if name not in self._curves:
+            raise ValueError(f"name: expected a curve of this run, one of {', '.join(self._curves)}, got {name!r}")
         full = None if self.size == "paper" else self.recorded_curve(name)
         here = {THIS_RUN: as_array(name, self._curves[name])}
         return here if full is None else here | {self.record_side: full}
 
+    @checked(name=text)
     def side_number(self, name: str, side: str) -> int | float:
         """Return a number on one of the ``sides``."""
+        self._check_side(side)
+        if side == THIS_RUN and name not in self.numbers:
+            raise ValueError(f"name: expected a number of this run, got {name!r}")
         return self.numbers[name] if side == THIS_RUN else self.recorded(name)
 
+    @checked(item=text)
     def outcome(self, item: str, side: str) -> str:
         """Return the outcome of a claim on one of the ``sides``; NOT_RECORDED where the record has no such claim."""
-        claim = self.claims[item] if side == THIS_RUN else self._recorded.get(item)
+        self._check_side(side)
+        if item not in self.claims and item not in self._recorded:
+            raise ValueError(f"item: expected a claim that was reported, got {item!r}")
+        claim = self.claims.get(item) if side == THIS_RUN else self._recorded.get(item)
         return claim.outcome if claim else NOT_RECORDED
 
     def table(self) -> pd.DataFrame:
@@ -219,6 +242,10 @@ class Report:
 
     def __repr__(self) -> str:
         return _tables.report_text(self.chapter, self._rows(), self._caption())
+
+    def _check_side(self, side: str) -> None:
+        if side not in (THIS_RUN, self.record_side):
+            raise ValueError(f"side: expected {THIS_RUN!r} or {self.record_side!r}, got {side!r}")
 
     def _check_name(self, name: str, others: Mapping) -> None:
         if not isinstance(name, str) or not name.isidentifier() or name.startswith(_GLUED):

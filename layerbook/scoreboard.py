@@ -14,6 +14,7 @@ from layerbook.record import recorded_claims
 from layerbook.recorded import record_size_told, recorded_by
 from layerbook.registration import marks, registered_in
 from layerbook.verdicts import OUTCOMES, SIZES
+from layerlib._checks import checked, path
 
 SIDES = RECORD, THIS_RUN = ("record", "this run")
 VERDICTS = (*OUTCOMES, FIRST_ROUND_OPEN)
@@ -42,6 +43,7 @@ class Scoreboard:
     >>> board.counts("record").loc["Davel et al. 2020", "holds"].sum()
     """
 
+    @checked(executed=path, records=path)
     def __init__(self, executed: str | os.PathLike, records: str | os.PathLike):
         self.chapters = [read_built(chapter, executed, records) for chapter in PAPERS]
         self.records = records

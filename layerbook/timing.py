@@ -6,7 +6,10 @@ from collections.abc import Callable
 import numpy as np
 import torch
 
+from layerlib._checks import checked, function, whole_number
 
+
+@checked(call=function, times=whole_number)
 def milliseconds(call: Callable[[], object], times: int = 5) -> float:
     """Median time of a call, in milliseconds.
 

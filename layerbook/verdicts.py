@@ -4,6 +4,9 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from layerlib._checks import checked, flag, number_format
+from layerlib._checks import text as words
+
 HOLDS, IN_PART, FAILS, UNDECIDED = OUTCOMES = ("holds", "holds in part", "fails", "undecided")
 SIZES = ("paper", "smaller", "own")
 
@@ -90,6 +93,7 @@ class Part:
         return f"{told} [{low}, {high}]"
 
 
+@checked(text=words, strict=flag, empty=words, form=number_format)
 def above(
     text: str,
     value: object,
@@ -117,9 +121,10 @@ def above(
     >>> above("P/N_c of layers 1-2", 0.97, 0.95, (0.96, 0.98)).outcome
     'holds'
     """
-    return _compared(text, value, (threshold,), interval, ">" if strict else "≥", empty, form)
+    return _compared(text, value, {"threshold": threshold}, interval, ">" if strict else "≥", empty, form)
 
 
+@checked(text=words, strict=flag, empty=words, form=number_format)
 def below(
     text: str,
     value: object,
@@ -131,9 +136,10 @@ def below(
     form: str = ".3g",
 ) -> Part:
     """A test that a number stays below a threshold; parameters as for `above`, ``strict`` for ``<``."""
-    return _compared(text, value, (threshold,), interval, "<" if strict else "≤", empty, form)
+    return _compared(text, value, {"threshold": threshold}, interval, "<" if strict else "≤", empty, form)
 
 
+@checked(text=words, empty=words, form=number_format)
 def within(
     text: str,
     value: object,
@@ -145,11 +151,11 @@ def within(
     form: str = ".3g",
 ) -> Part:
     """A test that a number lies between two thresholds, or on one; other parameters as for `above`."""
-    if not low_threshold <= high_threshold:
-        raise ValueError(f"low_threshold: expected at most {high_threshold}, got {low_threshold} ({text})")
-    return _compared(text, value, (low_threshold, high_threshold), interval, "from … to", empty, form)
+    ends = {"low_threshold": low_threshold, "high_threshold": high_threshold}
+    return _compared(text, value, ends, interval, "from … to", empty, form)
 
 
+@checked(text=words, empty=words)
 def shown(text: str, passed: bool, *, empty: str = "") -> Part:
     """A test without a number, passed or not; ``empty`` as for `above`."""
     if not isinstance(scalar(passed), bool):
@@ -157,6 +163,7 @@ def shown(text: str, passed: bool, *, empty: str = "") -> Part:
     return undecided(text, empty) if empty else Part(text, HOLDS if passed else FAILS)
 
 
+@checked(text=words, reason=words)
 def undecided(text: str, reason: str) -> Part:
     """A test that could not be made, and why."""
     return Part(text, UNDECIDED, reason)
@@ -174,8 +181,9 @@ def decided(outcomes: Sequence[str]) -> str:
     str: "holds" if all do; "holds in part" if at least half hold and one fails; "fails" if fewer than half hold or
     still could; "undecided" where undecided parts could make it one or the other
     """
-    if not outcomes:
-        raise ValueError("parts: expected at least one test, got none")
+    known = (HOLDS, FAILS, UNDECIDED)
+    if not isinstance(outcomes, Sequence) or not outcomes or not all(each in known for each in outcomes):
+        raise ValueError(f"outcomes: expected at least one of {', '.join(known)}, got {outcomes!r}")
     hold, fail = outcomes.count(HOLDS), outcomes.count(FAILS)
     if hold == len(outcomes):
         return HOLDS
@@ -196,16 +204,36 @@ def _number(name: str, value: object, text: str) -> float:
     return number
 
 
+def _ends(interval: Sequence | None, text: str) -> list[float]:
+    """Both ends of an interval; none where there is no interval."""
+    if interval is None:
+        return []
+    given = list(interval) if hasattr(interval, "__iter__") and not isinstance(interval, str) else []
+    ends = [_number("interval", end, text) for end in given]
+    if len(ends) != 2 or ends[0] > ends[1]:
+        raise ValueError(f"interval: expected (low, high), got {interval!r} ({text})")
+    return ends
+
+
 def _compared(
-    text: str, value: object, thresholds: tuple, interval: Sequence | None, relation: str, empty: str, form: str
+    text: str,
+    value: object,
+    named: Mapping[str, object],
+    interval: Sequence | None,
+    relation: str,
+    empty: str,
+    form: str,
 ) -> Part:
     value = _number("value", value, text)
-    ends = [_number("interval", end, text) for end in interval] if interval is not None else []
-    if len(ends) not in (0, 2) or (ends and ends[0] > ends[1]):
-        raise ValueError(f"interval: expected (low, high), got {interval!r} ({text})")
-    thresholds = tuple(_number("threshold", each, text) for each in thresholds)
-    if not all(map(math.isfinite, thresholds)):
-        raise ValueError(f"threshold: expected a finite number, got {thresholds} ({text})")
+    ends = _ends(interval, text)
+    thresholds = tuple(_number(name, each, text) for name, each in named.items())
+    for name, each in zip(named, thresholds, strict=True):
+        if not math.isfinite(each):
+            raise ValueError(f"{name}: expected a finite number, got {each} ({text})")
+    if thresholds[0] > thresholds[-1]:
+        raise ValueError(
+            f"low_threshold: expected at most high_threshold, {thresholds[1]}, got {thresholds[0]} ({text})"
+        )
     low, high = (end if math.isfinite(end) else None for end in ends or (math.nan, math.nan))
     numbers = {
         "value": value if math.isfinite(value) else None,

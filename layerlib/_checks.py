@@ -6,6 +6,7 @@ import inspect
 import math
 import os
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from numbers import Integral, Real
 from pathlib import Path
 from typing import ParamSpec, TypeVar
@@ -184,3 +185,18 @@ def functions(argument: str, value: object) -> tuple[Callable, ...]:
     if not isinstance(value, Iterable):
         raise ValueError(f"{argument}: expected functions, got {kind_of(value)}")
     return tuple(function(argument, each) for each in value)
+
+
+def number_format(argument: str, value: object) -> str:
+    """The value, what ``format`` takes for numbers; ValueError, naming the argument, for anything else."""
+    with suppress(TypeError, ValueError):
+        format(1, value)  # type: ignore[arg-type]
+        return value  # type: ignore[return-value]
+    raise ValueError(f"{argument}: expected the format of a number, such as .3g, got {value!r}")
+
+
+def whole_numbers(argument: str, value: object) -> list[int]:
+    """The values as ints, which may be negative; ValueError, naming the argument, for anything else."""
+    if isinstance(value, str) or not isinstance(value, Iterable):
+        raise ValueError(f"{argument}: expected whole numbers, got {value!r}")
+    return [any_whole_number(argument, each) for each in value]

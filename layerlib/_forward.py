@@ -11,12 +11,14 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from layerlib._checks import in_short, kind_of
-from layerlib._tensors import first_parameter
+from layerlib._tensors import first_parameter, place
 
 
 def pick_device(device: str | torch.device = "auto") -> torch.device:
     """``"auto"`` is CUDA where there is one, else the CPU."""
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else torch.device(device)
+    if isinstance(device, str) and device == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    return place("device", device)
 
 
 def as_input(images: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:

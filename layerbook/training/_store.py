@@ -12,7 +12,7 @@ import torch
 
 from layerbook.provenance import code_state
 from layerbook.training.origins import origin
-from layerlib._checks import in_short
+from layerlib._checks import checked, in_short, path
 from layerlib._files import replacing
 
 MARK = b"layerlib training 1\n"  # then the digest of what follows
@@ -95,6 +95,7 @@ class Store:
     ['NVIDIA H100']
     """
 
+    @checked(folder=path)
     def __init__(self, folder: str | Path):
         self.folder = Path(folder)
         self.used: dict[str, dict] = {}

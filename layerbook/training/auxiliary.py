@@ -7,14 +7,15 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from layerlib._checks import whole_number
+from layerlib._checks import checked, flag, text, whole_number
 from layerlib._forward import evaluated
-from layerlib._tensors import first_parameter
+from layerlib._tensors import first_parameter, network, pixels, samples
 from layerlib.distributions._features import pooled_features
 from layerlib.layers._channels import widths_of
 from layerlib.layers.capture import capture, passes
 
 
+@checked(images=pixels, every=whole_number, batch_size=whole_number)
 class OutputWatch:
     """Callback of ``fit``: what the network makes of some pictures every so many steps, in evaluation mode.
 
@@ -59,6 +60,15 @@ class OutputWatch:
         self.steps, self.logits = list(state["steps"]), [logits.cpu() for logits in state["logits"]]
 
 
+@checked(
+    model=network,
+    name=text,
+    classes=whole_number,
+    example=samples,
+    auxiliary=flag,
+    pool=whole_number,
+    teacher=network,
+)
 class WithClassifier(nn.Module):
     """A network with one internal classifier that trains along with it (Cao et al. 2022, secs. 4.2 and 7.2).
 

@@ -22,9 +22,9 @@ from layerbook.training.settings import (
     steps_per_epoch,
 )
 from layerbook.training.until import Settled, TrainAccuracy, Until
-from layerlib._checks import whole_number
+from layerlib._checks import any_whole_number, checked, function, path, whole_number, whole_numbers
 from layerlib._forward import as_input, modes_kept, pick_device
-from layerlib._tensors import first_parameter
+from layerlib._tensors import first_parameter, labelled, network
 from layerlib.data.splits import Split
 
 __all__ = [
@@ -62,6 +62,21 @@ class Trained:
         return unstack(self.models, self.history.snapshots[step])
 
 
+def _trainable(argument: str, value: object) -> nn.Module:
+    if any(parameter.is_inference() for parameter in network(argument, value).parameters()):
+        raise ValueError(f"{argument}: made under torch.inference_mode, which keeps it from learning: make it outside")
+    return value
+
+
+def _data(argument: str, value: object) -> Split | Callable[[int], Split]:
+    return value if callable(value) else labelled(argument, value)
+
+
+def _folder(argument: str, value: object) -> Store | Path:
+    return value if isinstance(value, Store) else path(argument, value)
+
+
+@checked(model=_trainable, train=_data, validation=labelled, seed=any_whole_number, store=_folder)
 def fit(
     model: nn.Module,
     train: Split | Callable[[int], Split],
@@ -119,6 +134,7 @@ def fit(
     return History(history.loss[0], history.validation_error[0], history.best_epoch[0], kept, history.seconds, *until)
 
 
+@checked(make_model=function, seeds=whole_numbers, train=_data, validation=labelled, store=_folder)
 def fit_ensemble(
     make_model: Callable[[], nn.Module],
     seeds: Sequence[int],
@@ -149,6 +165,7 @@ def fit_ensemble(
         return Trained(unstack(members, state), history)
 
 
+@checked(model=network, split=labelled, batch_size=whole_number)
 @torch.no_grad()
 def error_rate(model: nn.Module, split: Split, batch_size: int = 2000) -> float:
     """Share of samples answered wrongly in evaluation mode, see `layerlib._forward.wrong`."""
@@ -166,7 +183,6 @@ def _stored(
     settings: Settings,
 ) -> tuple[State, History]:
     """Train, or read a finished run back; the weights and what was reported."""
-    seeds = [whole_number("seeds", seed, None) for seed in seeds]
     validation = validation and validation.to(network.parameters[0].device)
     if store is None:
         history = train_network(network, seeds, train, validation, settings)

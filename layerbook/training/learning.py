@@ -7,7 +7,9 @@ import torch
 from torch import Tensor, nn
 
 from layerbook.training.settings import cross_entropy
+from layerlib._checks import checked, from_zero, whole_number
 from layerlib._forward import evaluated
+from layerlib._tensors import labelled, network
 from layerlib.data.splits import Split
 
 
@@ -15,6 +17,13 @@ class _Stateful(Protocol):
     def state_dict(self) -> dict[str, Any]: ...
 
 
+def _stateful(argument: str, value: object) -> _Stateful:
+    if not hasattr(value, "state_dict"):
+        raise ValueError(f"{argument}: expected a callback with state_dict(), got {type(value).__name__}")
+    return value
+
+
+@checked(model=network, train=labelled, per_epoch=whole_number, tracker=_stateful, known=from_zero)
 class Learning:
     """Callback of `layerbook.training.fit.fit` that keeps a network as it is when it has learned its samples.
 

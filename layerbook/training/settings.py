@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from layerlib._checks import closest, whole_number
+from layerlib._checks import checked, closest, function, functions, number, text, whole_number, whole_numbers
+from layerlib._tensors import labelled
 from layerlib.data.splits import Split
 
 ADAM = partial(torch.optim.Adam, lr=1e-3, fused=True)
@@ -50,8 +51,8 @@ class OneCycle:
     rise: float = 0.2
 
     def __post_init__(self):
-        if self.steps < 1 or not 0 <= self.rise < 1:
-            raise ValueError(f"steps, rise: expected at least 1 and a share from 0 to below 1, got {self}")
+        whole_number("steps", self.steps)
+        number("rise", self.rise, "a share from 0 to below 1", lambda given: 0 <= given < 1)
 
     def __call__(self, step: int) -> float:
         peak = self.rise * self.steps
@@ -87,15 +88,21 @@ class Settings:
         if (self.epochs is None) == (self.steps is None):
             raise ValueError(f"epochs, steps: expected one of the two, got {self.epochs} and {self.steps}")
         for name in ("epochs", "steps", "batch_size"):
-            if getattr(self, name) is not None:
+            if getattr(self, name) is not None or name == "batch_size":
                 self._set(name, whole_number(name, getattr(self, name)))
         if isinstance(self.noise, bool) or not isinstance(self.noise, Real) or not 0 <= self.noise < math.inf:
             raise ValueError(f"noise: expected a number from 0 up, got {self.noise!r}")
         self._set("noise", float(self.noise))
+        for name in ("loss", "optimizer", "schedule"):
+            if name != "schedule" or self.schedule is not None:
+                function(name, getattr(self, name))
+        if self.progress is not None:
+            text("progress", self.progress)
         if self.until is not None and not (is_dataclass(self.until) and hasattr(self.until, "follow")):
             raise ValueError(f"until: expected a rule such as TrainAccuracy(0.999), got {self.until!r}")
-        self._set("snapshots", tuple(sorted({whole_number("snapshots", step, 0) for step in self.snapshots})))
-        self._set("callbacks", tuple(self.callbacks))
+        steps = whole_numbers("snapshots", self.snapshots)
+        self._set("snapshots", tuple(sorted({whole_number("snapshots", step, 0) for step in steps})))
+        self._set("callbacks", functions("callbacks", self.callbacks))
 
     def _set(self, name: str, value: object) -> None:
         object.__setattr__(self, name, value)
@@ -118,6 +125,7 @@ class Settings:
         return cls(**settings)
 
 
+@checked(split=labelled, batch_size=whole_number)
 def steps_per_epoch(split: Split, batch_size: int = 128) -> int:
     """Steps in which all samples of a split are seen once."""
     return -(-len(split) // batch_size)

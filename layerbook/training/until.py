@@ -10,7 +10,7 @@ from torch import Tensor
 
 from layerbook.training._ensemble import Single, Stacked, State
 from layerbook.training._loop import errors
-from layerlib._checks import whole_number
+from layerlib._checks import number, whole_number
 from layerlib._forward import as_input
 from layerlib.data.splits import Split
 
@@ -55,8 +55,7 @@ class TrainAccuracy(Until):
     share: float
 
     def __post_init__(self):
-        if not 0 < self.share <= 1:
-            raise ValueError(f"share: expected a number above 0, at most 1, got {self.share!r}")
+        number("share", self.share, "a number above 0, at most 1", lambda given: 0 < given <= 1)
 
     def measure(self, network: Single | Stacked, train: Split, validation: Split | None, loss: Loss) -> Tensor:
         # counted, since 1 minus a share of errors may miss a share like 0.999 by rounding
@@ -89,8 +88,7 @@ class Settled(Until):
 
     def __post_init__(self):
         whole_number("patience", self.patience)
-        if not 0 <= self.tolerance < math.inf:
-            raise ValueError(f"tolerance: expected a number from 0 up, got {self.tolerance!r}")
+        number("tolerance", self.tolerance, "a number from 0 up", lambda given: 0 <= given < math.inf)
 
     def measure(self, network: Single | Stacked, train: Split, validation: Split | None, loss: Loss) -> Tensor:
         if validation is None:

@@ -5,8 +5,8 @@ from calling import Recipe
 from records import record
 from valid import FOLDER, IMAGES, SPLIT, X, net
 
-from layerbook import chapters, curves, timing, verdicts
-from layerbook.record import read_record, write_record
+from layerbook import curves, timing, verdicts
+from layerbook.record import write_record
 from layerbook.report import Report, below
 from layerbook.scoreboard import Scoreboard
 from layerbook.training import auxiliary, learning, schedules, settings, until
@@ -17,7 +17,7 @@ from layerlib.models import MLP
 
 ANY_WORDS = "words, shown as they are"
 BY_NAME = {"settings": "each by its own name"}
-MADE = {("store", "not there"): "its folder is made", ("folder", "not there"): "it is made"}
+MADE = "it is made"
 TEACHER = net(3)
 
 
@@ -64,13 +64,15 @@ def asked():
 
 
 FIT = {
-    **MADE,
+    ("store", "not there"): MADE,
+    **{(argument, "none"): "the default" for argument in ("schedule", "until", "progress")},
     ("progress", "another"): ANY_WORDS,
     ("progress", "nothing in it"): ANY_WORDS,
     ("snapshots", "empty"): "no step, no copy",
-    ("seed", "negative"): "a seed",
-    ("store", "as text"): "the folder by its name",
 }
+
+SEEDS = {("seeds", "negative"): "a seed"}
+NEW = {("folder", "not there"): MADE}
 
 
 def report():
@@ -79,6 +81,10 @@ def report():
     found.curve("perplexity", [[1.0, 2.0]], seed=[0], layer=[1, 2])
     found.claim("3", "s", "p", "", below("P", 1.0, 2.0))
     return found
+
+
+def claimed(item, says, paper, here, **more):
+    return report().claim(item, says, paper, here, below("P", 1.0, 2.0), **more)
 
 
 def kept():
@@ -117,44 +123,44 @@ def a_test(**more):
     return dict(text="P", value=0.5, threshold=1.0, interval=(0.4, 0.6), strict=False, empty="", form=".3g") | more
 
 
-def watch():
-    made = auxiliary.OutputWatch(IMAGES, 2)
-    made(0, net())
-    return made
-
-
-def learner():
-    model = net()
-    return learning.Learning(model, SPLIT, 2, FilterTracker(model, ["conv"], 1))
-
-
+WORDY = {
+    ("text", "another"): ANY_WORDS,
+    ("empty", "another"): ANY_WORDS,
+    ("empty", "nothing in it"): "the default",
+}
 TEST = {
-    **{(argument, fault): ANY_WORDS for argument in ("text", "empty") for fault in ("another", "nothing in it")},
+    **WORDY,
+    ("form", "nothing in it"): "Python's own format",
     ("value", "NaN"): "nothing was measured: undecided",
     ("value", "infinite"): "beyond all numbers: undecided",
     ("value", "negative"): "a number",
     ("threshold", "negative"): "a number",
     ("interval", "NaN"): "nothing was measured: undecided",
     ("interval", "infinite"): "an open end",
-    ("low_threshold", "negative"): "a number",
 }
+NOT_THERE = {("name", fault): "the record has none of that name" for fault in ("another", "nothing in it")}
 WORDS = ("says", "paper", "here", "test", "figure")
 RECIPES = [
     of_book("training.fit.fit", trained, lambda: dict(model=seeded(), seed=3, **asked()), FIT, BY_NAME),
     of_book(
-        "training.fit.fit_ensemble", side_by_side, lambda: dict(make_model=mlp, seeds=[0, 1], **asked()), FIT, BY_NAME
+        "training.fit.fit_ensemble",
+        side_by_side,
+        lambda: dict(make_model=mlp, seeds=[0, 1], **asked()),
+        FIT | SEEDS,
+        BY_NAME,
     ),
     of_book("training.fit.error_rate", error_rate, lambda: dict(model=net(), split=SPLIT, batch_size=5)),
-    of_book("training._store.Store", lambda folder: Store(folder).prepare(), lambda: dict(folder=FOLDER / "s"), MADE),
+    of_book(
+        "training._store.Store",
+        lambda folder: Store(folder).prepare(),
+        lambda: dict(folder=FOLDER / "s"),
+        NEW,
+    ),
     of_book(
         "training.auxiliary.OutputWatch",
         lambda **given: auxiliary.OutputWatch(**given)(0, net()),
         lambda: dict(images=IMAGES, every=2, batch_size=5),
-    ),
-    of_book(
-        "training.auxiliary.OutputWatch.load_state_dict",
-        lambda state: watch().load_state_dict(state),
-        lambda: dict(state=watch().state_dict()),
+        {("images", "empty"): "nothing to watch"},
     ),
     of_book(
         "training.auxiliary.WithClassifier",
@@ -167,12 +173,6 @@ RECIPES = [
         "training.learning.Learning",
         lambda **given: learning.Learning(**given)(2),
         lambda: dict(model=(m := net()), train=SPLIT, per_epoch=2, tracker=FilterTracker(m, ["conv"], 1), known=0.1),
-    ),
-    of_book("training.learning.Learning.now", lambda step: learner().now(step)["step"], lambda: dict(step=4)),
-    of_book(
-        "training.learning.Learning.load_state_dict",
-        lambda state: learner().load_state_dict(state),
-        lambda: dict(state=learner().state_dict()),
     ),
     of_book("training.schedules.Decay", lambda every: schedules.Decay(every)(7), lambda: dict(every=5)),
     of_book(
@@ -196,25 +196,25 @@ RECIPES = [
     of_book(
         "report.Report",
         lambda **given: Report(**given).payload()["size_says"],
-        lambda: dict(chapter="toy", size="smaller", size_says="60 pictures", record=kept(), store=FOLDER / "store"),
-        {**MADE, **{("size_says", fault): ANY_WORDS for fault in ("another", "nothing in it")}},
+        lambda: dict(chapter="toy", size="smaller", size_says="60 pictures", record=kept(), store=Store(FOLDER)),
+        {("size_says", fault): ANY_WORDS for fault in ("another", "nothing in it")},
     ),
     of_book(
         "report.Report.number",
         lambda **given: reported("number", **given),
         lambda: dict(name="loss", value=0.5, shown=".3g"),
-        {("value", "negative"): "a number"},
+        {("value", "negative"): "a number", ("shown", "nothing in it"): "Python's own format"},
     ),
     of_book(
         "report.Report.curve",
-        lambda name, values: reported("curve", name=name, values=values, layer=[1, 2, 3]),
-        lambda: dict(name="loss", values=torch.rand(3)),
-        {("values", "NaN"): "a gap"},
+        lambda **given: reported("curve", **given),
+        lambda: dict(name="loss", values=torch.arange(3) / 4, layer=[1, 2, 3]),
+        {("values", "NaN"): "a gap", ("layer", "of text"): "names", ("layer", "negative"): "numbers"},
         {"axes": "each by its name"},
     ),
     of_book(
         "report.Report.claim",
-        lambda **given: reported("claim", **given),
+        lambda **given: claimed(**given),
         lambda: dict(item="4", says="s", paper="p", here="h", test="t", figure="f"),
         {(word, fault): ANY_WORDS for word in ("item", *WORDS) for fault in ("another", "nothing in it")},
         {"parts": "tests, one after the other"},
@@ -222,11 +222,14 @@ RECIPES = [
     of_book(
         "report.Report.outcome", lambda **given: reported("outcome", **given), lambda: dict(item="3", side="this run")
     ),
-    of_book("report.Report.recorded", lambda name: reported("recorded", name=name), lambda: dict(name="error")),
+    of_book(
+        "report.Report.recorded", lambda name: reported("recorded", name=name), lambda: dict(name="error"), NOT_THERE
+    ),
     of_book(
         "report.Report.recorded_curve",
-        lambda name: report().recorded_curve(name).values,
+        lambda name: str(report().recorded_curve(name)),
         lambda: dict(name="perplexity"),
+        NOT_THERE,
     ),
     of_book(
         "report.Report.side_number",
@@ -242,6 +245,7 @@ RECIPES = [
         "scoreboard.Scoreboard",
         lambda **given: len(Scoreboard(**given).rows()),
         lambda: dict(executed=book(), records=book() / "records"),
+        {(folder, "not there"): "nothing is there yet" for folder in ("executed", "records")},
     ),
     of_book(
         "scoreboard.Scoreboard.counts",
@@ -256,24 +260,15 @@ RECIPES = [
         lambda: dict(
             text="P", value=0.5, low_threshold=0.1, high_threshold=1.0, interval=(0.4, 0.6), empty="", form=".3g"
         ),
-        TEST,
+        {key: why for key, why in TEST.items() if key[0] != "threshold"} | {("low_threshold", "negative"): "a number"},
     ),
-    of_book("verdicts.shown", tried(verdicts.shown), lambda: dict(text="P", passed=True, empty=""), TEST),
+    of_book("verdicts.shown", tried(verdicts.shown), lambda: dict(text="P", passed=True, empty=""), WORDY),
     of_book(
         "verdicts.undecided",
         tried(verdicts.undecided),
         lambda: dict(text="P", reason="too few"),
-        {("reason", "another"): ANY_WORDS, **TEST},
+        {(argument, "another"): ANY_WORDS for argument in ("text", "reason")},
     ),
     of_book("verdicts.decided", verdicts.decided, lambda: dict(outcomes=["holds", "fails"])),
-    of_book("chapters.read_chapter", chapters.read_chapter, lambda: dict(path=book() / "toy.ipynb")),
-    of_book("chapters.chapters", chapters.chapters, lambda: dict(book=book())),
-    of_book("record.read_record", read_record, lambda: dict(path=kept())),
-    of_book(
-        "record.write_record",
-        lambda **given: write_record(**given),
-        lambda: dict(record=record(), path=FOLDER / "records" / "other.json"),
-        {("path", "not there"): "its folder is made"},
-    ),
     Recipe("layerlib._forward.pick_device", pick_device, lambda: dict(device="cpu")),
 ]

@@ -13,6 +13,7 @@ from types import FunctionType
 
 import numpy as np
 import pytest
+import recipes_book
 import recipes_data
 import recipes_distributions
 import recipes_layers
@@ -26,7 +27,7 @@ import layerlib
 from layerlib._tensors import finite
 
 WRITTEN = ROOT / "_build" / "faults.json"  # name -> outcome -> calls
-RECIPES = [*recipes_data.RECIPES, *recipes_distributions.RECIPES, *recipes_layers.RECIPES]
+RECIPES = [*recipes_book.RECIPES, *recipes_data.RECIPES, *recipes_distributions.RECIPES, *recipes_layers.RECIPES]
 # pattern of names -> why they are not called here
 EXCLUDED = {
     "layerlib.data.folders.voc2007": "needs the original tree, which it would download: tests/layerlib/data",
@@ -34,6 +35,16 @@ EXCLUDED = {
     "layerlib.data.folders.imagenet_folder": "needs a tree of train and val: tests/layerlib/data",
     "layerlib.palette.*": "draws on axes that figures made",
     "layerlib.models.ResidualConv2d*": "a torch.nn.Conv2d, with its arguments and errors",
+    "layerbook.analysis.*": "statistics of one chapter's claims, judged by tests/layerbook/analysis",
+    "layerbook.figures.*": "draw on axes that figures made: tests/layerbook/figures",
+    "layerbook.training._store.Store.*": "fit calls them, with what it made",
+    "layerbook.training.*.load_state_dict": "fit calls it, with what it kept; its text is in the keys of trainings",
+    "layerbook.training.learning.Learning.now": "it calls this itself, and its text is in the keys of trainings",
+    "layerbook.training.until.*.measure": "fit calls it",
+    "layerbook.training.until.*.reached": "fit calls it",
+    "layerbook.training.auxiliary.WithClassifier.*": "a torch.nn.Module, with its errors",
+    "layerbook.training.*cross_entropy": "a loss: fit checks what goes into it",
+    "layerbook.training.*joint_squared_error": "a loss: fit checks what goes into it",
 }
 # classes whose objects the functions give back: nobody makes one
 GIVEN = (
@@ -59,8 +70,9 @@ def arguments(public: object) -> set[str]:
 
 
 def public_names() -> dict[str, set[str]]:
-    """Every public name that takes arguments, with these: ``__all__`` of layerlib, and its classes' methods."""
+    """Every public name that takes arguments, with these: ``__all__`` of layerlib, what chapters import, methods."""
     values = [getattr(layerlib, name) for name in layerlib.__all__]
+    values += surface.imported_by_chapters(ROOT / "book", "layerbook")
     found = {name: arguments(value) for each in values for name, value in surface.with_members(each)}
     return {name: taken for name, taken in found.items() if taken}
 

@@ -1,9 +1,12 @@
 """What is public in the packages; as text, a line a name: python tests/helpers/surface.py > tests/surface.txt"""
 
+import ast
 import importlib
 import inspect
+import json
 import pkgutil
 from collections.abc import Iterator
+from pathlib import Path
 from types import FunctionType, ModuleType
 
 import layerlib
@@ -43,6 +46,26 @@ def with_members(value: object) -> Iterator[tuple[str, object]]:
     if isinstance(value, type):
         for member, function in members(value):
             yield f"{name}.{member}", function
+
+
+def imported_by_chapters(book: Path, package: str) -> Iterator[object]:
+    """The functions and classes of a package that the notebooks of a book import; of a module all that it defines."""
+    for notebook in sorted(book.glob("*.ipynb")):
+        for cell in json.loads(notebook.read_text(encoding="utf-8"))["cells"]:
+            if cell["cell_type"] == "code":
+                for node in ast.walk(ast.parse("".join(cell["source"]))):
+                    if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == package:
+                        yield from _named_by(node)
+
+
+def _named_by(statement: ast.ImportFrom) -> Iterator[object]:
+    home = importlib.import_module(statement.module)
+    for name in statement.names:
+        value = getattr(home, name.name, None) or importlib.import_module(f"{home.__name__}.{name.name}")
+        if isinstance(value, ModuleType):
+            yield from defined(value)
+        elif callable(value):
+            yield value
 
 
 def lines() -> Iterator[str]:

@@ -45,7 +45,7 @@ def test_number_converts_scalars(report, value, expected):
     "value", [float("nan"), float("inf"), torch.tensor(float("nan")), True, "3", None, torch.tensor([3.0])]
 )
 def test_number_refuses_what_is_no_finite_number_and_names_it(report, value):
-    with pytest.raises(ValueError, match="^late_error: expected a finite number, got"):
+    with pytest.raises(ValueError, match="^value: late_error: expected a finite number, got"):
         report.number("late_error", value)
 
 

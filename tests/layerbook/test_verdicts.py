@@ -31,7 +31,7 @@ def test_a_claim_is_decided_where_every_completion_of_its_open_parts_says_the_sa
 
 
 def test_a_claim_without_parts_is_refused():
-    with pytest.raises(ValueError, match="parts: expected at least one test, got none"):
+    with pytest.raises(ValueError, match="outcomes: expected at least one of holds, fails, undecided, got"):
         decided([])
 
 
@@ -160,7 +160,7 @@ def test_a_recorded_part_whose_outcome_does_not_follow_is_refused(change, messag
         (lambda: below("P", 1, math.nan), "threshold: expected a finite number"),
         (lambda: below("P", 1, 2, (3, 1)), "interval: expected \\(low, high\\), got \\(3, 1\\)"),
         (lambda: below("P", 1, 2, (1, 2, 3)), "interval: expected \\(low, high\\)"),
-        (lambda: within("P", 1, 2, 0), "low_threshold: expected at most 0, got 2"),
+        (lambda: within("P", 1, 2, 0), "low_threshold: expected at most high_threshold, 0, got 2"),
         (lambda: shown("P", 1), "passed: expected True or False, got 1"),
         (lambda: not_made("P", ""), "reason: expected why it is undecided"),
         (lambda: shown("", True), "text: expected what was measured"),
