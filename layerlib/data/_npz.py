@@ -1,7 +1,6 @@
 """The reader's own pictures and labels in a ``.npz`` file of plain arrays."""
 
 import io
-import math
 import zipfile
 import zlib
 from collections.abc import Iterator, Sequence
@@ -12,6 +11,7 @@ from pathlib import Path
 import numpy as np
 from torch import Tensor
 
+from layerlib._archives import check_sizes
 from layerlib.data.splits import Data, Split, class_count, images_of, labels_of
 
 # what NumPy, zipfile, Pillow and torchvision raise for files that are missing, damaged, or declare more than there is
@@ -53,8 +53,7 @@ def from_npz(path: Path) -> Data | Split:
             parts = ("",) if {"x", "y"} <= {*present} else ("train", "test")
             keys = {part: _keys(part, present) for part in parts}
             wanted = [key for key in (*sum(keys.values(), ()), "classes") if key in present]
-            for key in wanted:
-                _check_size(file.zip, key)
+            check_sizes(file.zip, wanted)
             arrays = {key: file[key] for key in wanted}
     except UNREADABLE as error:
         raise ValueError(f"{path}: truncated, or not a .npz of plain arrays ({str(error) or repr(error)})") from error
@@ -78,18 +77,6 @@ def from_npz(path: Path) -> Data | Split:
             if names is None and split.labels.ndim == 1 and (stray := int(split.labels.max())) >= MOST_CLASSES:
                 raise ValueError(f"{key[-1]}: expected class numbers below {MOST_CLASSES}, got {stray}")
         return Data(*splits, tuple(map(str, range(class_count(*splits)) if names is None else names)))  # type: ignore[arg-type, call-arg]
-
-
-def _check_size(archive: zipfile.ZipFile, key: str) -> None:
-    """ValueError where an array declares another size than it has, before room is made for it."""
-    info = archive.getinfo(f"{key}.npy")
-    with archive.open(info) as file:
-        version = np.lib.format.read_magic(file)
-        read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-        shape, _, dtype = read(file)
-        declared, there = math.prod(shape) * dtype.itemsize, info.file_size - file.tell()
-    if not dtype.hasobject and declared != there:
-        raise ValueError(f"{key}: declares {declared} bytes, and has {there}")
 
 
 @contextmanager

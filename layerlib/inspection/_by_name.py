@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from layerlib._archives import check_sizes
 from layerlib._checks import in_short
 from layerlib.data.load import load
 from layerlib.data.splits import Split
@@ -75,6 +76,7 @@ def samples_in(path: Path) -> Split | dict[str, np.ndarray]:
         raise Unusable(f"{path}: no such file")
     try:
         with np.load(path, allow_pickle=False) as file:
+            check_sizes(file.zip, file.files)
             arrays = {name: file[name] for name in file.files}
     except (ValueError, OSError, EOFError, AttributeError, TypeError, zipfile.BadZipFile) as error:
         raise Unusable(f"{path}: expected a .npz of plain arrays ({error})") from error

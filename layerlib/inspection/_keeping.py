@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
+from layerlib._archives import check_sizes
 from layerlib._files import replacing
 from layerlib.inspection._intervals import Estimate
 
@@ -46,6 +47,9 @@ def load(path: Path) -> Inspection:
         raise FileNotFoundError(f"{path}: no such file")
     try:
         with np.load(path, allow_pickle=False) as file:
+            if "said" not in file.files:
+                raise ValueError(f"no array 'said' among {file.files}")
+            check_sizes(file.zip, file.files)
             return unpacked({key: file[key] for key in file.files})
     except DAMAGED as error:
         raise ValueError(f"{path}: damaged, or not an inspection as Inspection.save writes it ({error})") from error

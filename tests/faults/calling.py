@@ -226,6 +226,21 @@ def tally(found: Iterable[Outcome]) -> dict[str, Counter]:
     return rows | {"all": sum(rows.values(), Counter())}
 
 
+def by_part(rows: Mapping[str, Counter]) -> str:
+    """The same as CSV, a line for each part of the packages, such as layerlib.data."""
+    parts: dict[str, Counter] = {}
+    for name, row in rows.items():
+        parts.setdefault(part_of(name), Counter()).update(row)
+    lines = [("part", "calls", *OUTCOMES)]
+    lines += [(part, row.total(), *(row[kind] for kind in OUTCOMES)) for part, row in parts.items()]
+    return "".join(f"{','.join(map(str, line))}\n" for line in lines)
+
+
+def part_of(name: str) -> str:
+    """The package or module below layerlib or layerbook that a public name is of."""
+    return ".".join(each.removeprefix("_") for each in name.split(".")[:2])
+
+
 def table(rows: Mapping[str, Counter]) -> str:
     """A line a name: how many calls, and what became of them."""
     width = max(map(len, rows))

@@ -168,6 +168,7 @@ RECIPES = [
         lambda: dict(
             model=net(), name="conv", classes=3, example=IMAGES[:1], auxiliary=True, pool=1, teacher=net(3).eval()
         ),
+        {("example", fault): "other numbers go in as they are" for fault in ("floats", "halves")},
     ),
     of_book(
         "training.learning.Learning",

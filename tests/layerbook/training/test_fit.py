@@ -721,9 +721,7 @@ def test_a_store_takes_one_cycle_and_another_number_of_steps_or_rise_is_another_
 
 @pytest.mark.parametrize("wrong", [{"steps": 0}, {"steps": 5, "rise": 1.0}, {"steps": 5, "rise": -0.1}])
 def test_a_cycle_without_steps_or_without_a_fall_is_refused(wrong):
-    with pytest.raises(
-        ValueError, match="^(steps: expected a whole number|rise: expected a share)"
-    ):
+    with pytest.raises(ValueError, match="^(steps: expected a whole number|rise: expected a share)"):
         OneCycle(**wrong)
 
 

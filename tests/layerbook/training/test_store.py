@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -178,3 +179,44 @@ def test_a_run_killed_while_it_saves_goes_on_to_the_same_weights(tmp_path, savin
     again = process(store, out)
     assert (again.communicate()[1], again.returncode) == ("", 0)
     assert same(torch.load(out, weights_only=True), trained(None, epochs=12))
+
+
+NUMBERS = st.sampled_from(
+    [torch.float32, torch.float64, torch.float16, torch.bfloat16, torch.int64, torch.uint8, torch.bool]
+)
+TENSORS = st.builds(
+    lambda dtype, shape, seed: torch.randint(2, shape, generator=torch.Generator().manual_seed(seed)).to(dtype),
+    NUMBERS,
+    st.lists(st.integers(0, 3), max_size=3).map(tuple),
+    st.integers(0, 99),
+)
+SPECIAL = st.sampled_from([torch.tensor([torch.nan, torch.inf, -torch.inf, -0.0]), torch.empty(0)])
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text() | TENSORS | SPECIAL,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text() | st.integers(), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+def told(value):
+    """A value as text that is equal for equal ones, to the bit, NaN and minus zero among them."""
+    if isinstance(value, torch.Tensor):
+        return str(value.dtype), tuple(value.shape), value.contiguous().view(-1).view(torch.uint8).tolist()
+    if isinstance(value, dict):
+        return [(repr(key), told(each)) for key, each in value.items()]
+    return [told(each) for each in value] if isinstance(value, list) else repr(value)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.dictionaries(st.text(), VALUES, max_size=4))
+def test_whatever_is_kept_is_read_as_it_was(tmp_path_factory, kept):
+    file = Kept(tmp_path_factory.getbasetemp() / "round.pt")
+    file.write(kept)
+    assert told(file.read()) == told(kept)
+
+
+def test_a_full_disk_is_noticed_before_the_first_epoch(tmp_path, monkeypatch):
+    monkeypatch.setattr("shutil.disk_usage", lambda folder: SimpleNamespace(free=100))
+    monkeypatch.setattr(trainer, "one_epoch", None)
+    with pytest.raises(ValueError, match=r"store: expected room for .* bytes in '.*', got 1e\+02"):
+        trained(tmp_path)

@@ -19,6 +19,7 @@ from PIL import Image
 from platformdirs import user_cache_path
 from torchvision import datasets
 
+from layerlib import Inspection, _archives
 from layerlib.data.folders import VOC_CLASSES
 from layerlib.data.load import EMBEDDED, Data, Split, _folder, label_vectors, load
 
@@ -460,6 +461,32 @@ def test_a_header_that_declares_more_than_there_is_is_refused(tmp_path):
     message = "own.npz: truncated, .*x_train: declares 1000000000000 bytes, and has 4704"
     with pytest.raises(ValueError, match=message):
         load(path)
+
+
+@given(
+    st.sampled_from([np.savez, np.savez_compressed]),
+    st.sampled_from([(), (1,), (3,)]),
+    st.lists(st.integers(5, 8), min_size=3, max_size=3),
+    st.integers(0, 99),
+)
+def test_arrays_come_back_as_they_were_saved(tmp_path_factory, saver, channels, sizes, seed):
+    random, path = np.random.default_rng(seed), tmp_path_factory.getbasetemp() / "round.npz"
+    samples, *places = sizes
+    images = random.integers(256, size=(samples, *places, *channels), dtype=np.uint8)
+    labels = random.integers(7, size=samples)
+    saver(path, x=images, y=labels)
+    kept = load(path)
+    assert np.array_equal(kept.images.movedim(1, -1).numpy().reshape(images.shape), images)
+    assert kept.labels.tolist() == labels.tolist()
+
+
+def test_what_would_not_fit_into_the_memory_is_refused_before_it_is_unpacked(save, monkeypatch):
+    path = save(arrays((4, 4)), np.savez_compressed)
+    monkeypatch.setattr(_archives, "machine_memory", lambda: 100.0)
+    with pytest.raises(ValueError, match=r"own.npz: truncated, .*y_train: would take .* the machine has 1e\+02"):
+        load(path)
+    with pytest.raises(ValueError, match=r"own.npz: damaged, or not an inspection .*no array 'said'"):
+        Inspection.load(path)
 
 
 @pytest.mark.parametrize("saver", [np.savez, np.savez_compressed])
