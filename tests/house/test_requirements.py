@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[2]
 # torch names these itself, by version and platform; requirements.txt says why it does not.
 OF_TORCH = re.compile(r"(nvidia|cuda)-.*|triton")
 PROVIDERS = packages_distributions()
-PLACES = (".", "tests/helpers", "tests/device", "tests/foreign", "tests/faults", "book/_ext")
+PLACES = (".", "tests/helpers", "tests/device", "tests/foreign", "tests/faults", "tests/chaos", "book/_ext")
 LOCAL = {path.stem for place in PLACES for path in (ROOT / place).iterdir()}
 
 
