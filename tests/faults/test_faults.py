@@ -36,6 +36,7 @@ EXCLUDED = {
     "layerlib.palette.*": "draws on axes that figures made",
     "layerlib.models.ResidualConv2d*": "a torch.nn.Conv2d, with its arguments and errors",
     "layerbook.analysis.*": "statistics of one chapter's claims, judged by tests/layerbook/analysis",
+    "layerbook.robustness.*": "read what sweeps kept: tests/layerbook/test_robustness.py",
     "layerbook.figures.*": "draw on axes that figures made: tests/layerbook/figures",
     "layerbook.training._store.Store.*": "fit calls them, with what it made",
     "layerbook.training.*.load_state_dict": "fit calls it, with what it kept; its text is in the keys of trainings",
