@@ -70,12 +70,13 @@ def table(
         lines.insert(0, [_column(name, columns) for name, columns in groups])
     head = "".join(f"<tr>{''.join(line)}</tr>" for line in lines)
     body = "".join(f"<tr>{''.join(map(_cell, row))}</tr>" for row in rows)
+    name = caption or f"Table: {', '.join(filter(None, heads))}"
     said = caption and f"<caption{_CAPTION}>{markup(caption)}</caption>"
     # Focus lets the arrow keys scroll it. The theme shows a table of class dataframe in its own colours, and MathJax
     # would read two prices as a formula.
     return Html(
         '<div class="layerlib-scroll" style="overflow-x: auto" tabindex="0" role="region" '
-        f'aria-label="{html.escape(caption) or "Table"}">'
+        f'aria-label="{html.escape(name)}">'
         f'<table class="dataframe mathjax_ignore tex2jax_ignore {html.escape(kind)}">'
         f"{said}<thead>{head}</thead><tbody>{body}</tbody></table></div>"
     )

@@ -1,19 +1,13 @@
 """Every page of the built book, opened from disk in a browser as a reader would."""
 
-import os
 import time
 from pathlib import Path
 
 import pytest
-from browser import browser_page, find_browser
+from pages import HTML, PAGES, ROOT, address, cannot
 
 from layerbook.built import OVERVIEWS
 
-ROOT = Path(__file__).parents[2]
-HTML = ROOT / "_build" / "html"
-# Neither what packages bring nor the listings of source code: these hold no text of ours.
-OURS = (path.relative_to(HTML) for path in HTML.rglob("*.html"))
-PAGES = sorted(path.as_posix() for path in OURS if path.parts[0] not in ("_static", "_modules"))
 CHAPTERS = sorted(path.stem for path in (ROOT / "book").glob("*.ipynb"))
 pytestmark = pytest.mark.xdist_group("browser")
 LOCAL = ("file:", "data:", "blob:", "about:")
@@ -42,25 +36,6 @@ LOOK = r"""(() => {
             .map((node) => node.outerHTML.slice(0, 120)).slice(0, 3),
     };
 })()"""
-
-
-def cannot(reason: str):
-    """Skip on a reader's machine; fail where the whole suite must run."""
-    (pytest.fail if os.environ.get("CI") else pytest.skip)(reason)
-
-
-@pytest.fixture(scope="session")
-def page():
-    if not PAGES:
-        cannot("the book is not built: make book")
-    if find_browser() is None:
-        cannot("no Chromium found: install chromium to test the built book's pages")
-    with browser_page() as opened:
-        yield opened
-
-
-def address(name: str) -> str:
-    return (HTML / name).as_uri()
 
 
 def test_the_book_has_a_page_for_every_chapter():
