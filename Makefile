@@ -112,8 +112,8 @@ OTHERS := $(filter-out scoreboard robustness,$(CHAPTERS))
 _build/executed/scoreboard.ipynb: $(OTHERS:%=_build/used/%.digest) $(OTHERS:%=_build/reported/%.digest) \
 	$(wildcard book/records/*.json book/registration.md)
 
-# The map of verdicts reads every record, and the verdicts of stored runs beside them.
-_build/executed/robustness.ipynb: $(wildcard book/records/*.json book/records/sweeps/*.json)
+# The map of verdicts reads them, too, and the verdicts of stored runs.
+_build/executed/robustness.ipynb: $(OTHERS:%=_build/reported/%.digest) $(wildcard book/records/*.json book/records/sweeps/*.json)
 
 $(OTHERS:%=_build/reported/%.looked): _build/reported/%.looked: _build/executed/%.ipynb
 	@mkdir -p _build/reported

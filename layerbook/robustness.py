@@ -5,18 +5,20 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
+import nbformat
 import pandas as pd
 
+from layerbook.chapters import read_chapter, reported
 from layerbook.claims import FIRST_ROUND_OPEN, Claim, item_order
 from layerbook.provenance import short
 from layerbook.record import read_record, recorded_claims
 from layerbook.recorded import record_size_told
 from layerbook.swept import FINISHED, read_outcome
-from layerbook.verdicts import OUTCOMES, UNDECIDED
+from layerbook.verdicts import HOLDS, OUTCOMES, UNDECIDED
 from layerlib._files import replacing
 
 SCHEMA = "layerlib verdicts 1"
-RECORD = "the record"
+BUILT, RECORD = "this book's run", "the record"
 # What the map tells runs apart by; the first is what a run grows by, of a list its last entry.
 VARIED = {
     "cooperating_classifiers": ("epochs", "seeds", "width", "easy"),
@@ -65,118 +67,120 @@ def keep_verdicts(folder: str | os.PathLike, records: str | os.PathLike) -> list
     return written
 
 
-def read_verdicts(chapter: str, records: str | os.PathLike) -> pd.DataFrame:
-    """Every verdict of a chapter's stored runs, and of its record.
+class Robustness:
+    """A chapter's stored runs, this book's run of it, and its record: what came of each claim in each of them.
 
     Parameters
     ----------
     chapter : name of the notebook, without ``.ipynb``
     records : folder of the records
-
-    Returns
-    -------
-    DataFrame, a row per run and claim: ``run``, its number or `RECORD`; ``claim``, ``says``, ``outcome``; ``at``, how
-    large the run was, by the first of `VARIED`; and of the first part that has a number: ``text``, ``value``,
-    ``relation``, ``threshold``. Claims that a record of the first round left open are undecided.
+    executed : folder of the executed chapters, from which this book's run is read; None for none
 
     Raises
     ------
     ValueError
         if a file is damaged
+
+    Examples
+    --------
+    >>> Robustness("forward_backward", "records", "../_build/executed").shares().query("claim == '19'")
     """
-    rows = [
-        [number, *_row(claim), _grown(chapter, run["parameters"])]
-        for number, run in enumerate(_runs(chapter, records))
-        for claim in run["claims"]
-    ]
-    path = Path(records, f"{chapter}.json")
-    if path.is_file():
-        record = read_record(path)
-        claims = map(_kept, recorded_claims(record).values())
-        rows += [[RECORD, *_row(claim), _grown(chapter, record["parameters"])] for claim in claims]
-    columns = ["run", "claim", "says", "outcome", "text", "value", "relation", "threshold", "at"]
-    table = pd.DataFrame(rows, columns=columns)
-    return table.sort_values("claim", key=lambda items: items.map(item_order), kind="stable", ignore_index=True)
+
+    def __init__(self, chapter: str, records: str | os.PathLike, executed: str | os.PathLike | None = None):
+        self.chapter = chapter
+        self.stored = _stored(Path(records, "sweeps", f"{chapter}.json"))
+        path = Path(records, f"{chapter}.json")
+        self.record = read_record(path) if path.is_file() else None
+        self.built = None if executed is None else _built(Path(executed, f"{chapter}.ipynb"))
+
+    def verdicts(self) -> pd.DataFrame:
+        """Return a row per run and claim, in a reader's order of claims.
+
+        Columns: ``run``, its number, `BUILT` or `RECORD`; ``claim``, ``says``, ``outcome``; of the first part that has
+        a number ``text``, ``value``, ``relation``, ``threshold``; and ``at``, how large the run was, by the first of
+        `VARIED`. Claims that a record of the first round left open are undecided.
+        """
+        runs = [(number, run["parameters"], run["claims"]) for number, run in enumerate(self.stored)]
+        for run, kept in ((BUILT, self.built), (RECORD, self.record)):
+            if kept:
+                runs.append((run, kept["parameters"], [*map(_kept, recorded_claims(kept).values())]))
+        rows = [[run, *_row(claim), self._grown(given)] for run, given, claims in runs for claim in claims]
+        columns = ["run", "claim", "says", "outcome", "text", "value", "relation", "threshold", "at"]
+        table = pd.DataFrame(rows, columns=columns)
+        return table.sort_values("claim", key=lambda items: items.map(item_order), kind="stable", ignore_index=True)
+
+    def conditions(self) -> dict[str, list]:
+        """Return what stored runs have in common, in words -> their numbers; this book's run and the record are apart.
+
+        "stored runs" comes first. Then, for each parameter of `VARIED` that differs among them, those with each value.
+        """
+        found: dict[str, list] = {"stored runs": list(range(len(self.stored)))} if self.stored else {}
+        for name in VARIED[self.chapter]:
+            values = [run["parameters"][name] for run in self.stored]
+            several = [value for place, value in enumerate(values) if value not in values[:place]]
+            for value in sorted(several) if len(several) > 1 else ():
+                told = value if isinstance(value, str) else json.dumps(value)
+                found[f"{name} {told}"] = [number for number, each in enumerate(values) if each == value]
+        return found | {run: [run] for run, kept in ((BUILT, self.built), (RECORD, self.record)) if kept}
+
+    def shares(self) -> pd.DataFrame:
+        """Return a row per claim and condition with any run that judges it.
+
+        Columns: ``claim``, ``says``, ``condition``, ``runs``, the ``share`` of them in which it holds; and in how many
+        it ``holds``, holds ``in_part``, ``fails`` and is ``undecided``.
+        """
+        rows, groups = [], self.conditions()
+        for item, told in self.verdicts().groupby("claim", sort=False):
+            for condition, members in groups.items():
+                outcomes = list(told.outcome[told.run.isin(members)])
+                if outcomes:
+                    counts = [outcomes.count(word) for word in OUTCOMES]
+                    rows.append([item, told.says.iloc[0], condition, len(outcomes), counts[0] / len(outcomes), *counts])
+        columns = ["claim", "says", "condition", "runs", "share", "holds", "in_part", "fails", "undecided"]
+        return pd.DataFrame(rows, columns=columns)
+
+    def carried(self) -> dict[str, list[str]]:
+        """Return which claims hold in every run, stored, of this book or the record; in none; and in some."""
+        found: dict[str, list[str]] = {"holds in every run": [], "in some": [], "in none": []}
+        for item, outcomes in self.verdicts().groupby("claim", sort=False).outcome:
+            holds = set(outcomes == HOLDS)
+            found["in some" if len(holds) > 1 else "holds in every run" if True in holds else "in none"].append(item)
+        return found
+
+    def __str__(self) -> str:
+        """How many runs there are, how large, by which code; then `carried`, a line each."""
+        sizes = sorted({self._grown(run["parameters"]) for run in self.stored})
+        commits = sorted({short(run["commit"]) if run["commit"] else "no commit" for run in self.stored})
+        grows = "steps" if VARIED[self.chapter][0] == "looked_at" else VARIED[self.chapter][0]
+        told = [f"stored runs: {len(self.stored)}"]
+        if self.stored:
+            told[0] += f" of {', '.join(f'{size:,}' for size in sizes)} {grows}, by the code of {', '.join(commits)}"
+        for run, kept in ((BUILT, self.built), (RECORD, self.record)):
+            if kept:
+                told.append(f"{run}: {self._grown(kept['parameters']):,} {grows}, {record_size_told(kept)}")
+        told += [f"{how}: {', '.join(items) or 'no claim'}" for how, items in self.carried().items()]
+        return "\n".join(told)
+
+    def _grown(self, given: Mapping) -> float:
+        """How large a run is, by the parameter that it grows by."""
+        value = given[VARIED[self.chapter][0]]
+        return value[-1] if isinstance(value, list) else value
 
 
-def conditions(chapter: str, records: str | os.PathLike) -> dict[str, list]:
-    """What the stored runs have in common, in words -> the runs; the record, the largest, is a condition of its own.
-
-    "all runs" comes first. Then, for each parameter of `VARIED` that differs among them, the runs with each value.
-    """
-    runs = [run["parameters"] for run in _runs(chapter, records)]
-    found: dict[str, list] = {"all runs": list(range(len(runs)))} if runs else {}
-    for name in VARIED[chapter]:
-        values = [run[name] for run in runs]
-        several = [value for place, value in enumerate(values) if value not in values[:place]]
-        for value in sorted(several) if len(several) > 1 else ():
-            told = value if isinstance(value, str) else json.dumps(value)
-            found[f"{name} {told}"] = [number for number, each in enumerate(values) if each == value]
-    if Path(records, f"{chapter}.json").is_file():
-        found[RECORD] = [RECORD]
-    return found
-
-
-def shares(verdicts: pd.DataFrame, groups: Mapping[str, list]) -> pd.DataFrame:
-    """In how many of the runs under each condition a claim holds.
-
-    Parameters
-    ----------
-    verdicts : of `read_verdicts`
-    groups : of `conditions`
-
-    Returns
-    -------
-    DataFrame, a row per claim and condition with any run: ``claim``, ``says``, ``condition``, ``runs``, the ``share``
-    of them in which it holds; and in how many it ``holds``, holds ``in_part``, ``fails`` and is ``undecided``
-    """
-    rows = []
-    for item, told in verdicts.groupby("claim", sort=False):
-        for condition, members in groups.items():
-            outcomes = list(told.outcome[told.run.isin(members)])
-            if outcomes:
-                counts = [outcomes.count(word) for word in OUTCOMES]
-                rows.append([item, told.says.iloc[0], condition, len(outcomes), counts[0] / len(outcomes), *counts])
-    return pd.DataFrame(
-        rows, columns=["claim", "says", "condition", "runs", "share", "holds", "in_part", "fails", "undecided"]
-    )
-
-
-def carried(table: pd.DataFrame) -> dict[str, list[str]]:
-    """Which claims hold in every stored run, in none, in some; and of which the record says otherwise than all of them.
-
-    Parameters
-    ----------
-    table : of `shares`
-    """
-    found: dict[str, list[str]] = {"every run": [], "no run": [], "some runs": [], "the record says otherwise": []}
-    share = table.set_index(["condition", "claim"]).share.to_dict()
-    for item in dict.fromkeys(table.claim):
-        runs, record = share.get(("all runs", item)), share.get((RECORD, item))
-        if runs is not None:
-            found[{1: "every run", 0: "no run"}.get(runs, "some runs")].append(item)
-            if record is not None and {runs, record} == {0, 1}:
-                found["the record says otherwise"].append(item)
-    return found
-
-
-def behind(chapter: str, records: str | os.PathLike) -> str:
-    """In a sentence: how many runs stand behind a chapter's map, how large, by which code, and what the record is."""
-    runs = _runs(chapter, records)
-    sizes = sorted({_grown(chapter, run["parameters"]) for run in runs})
-    commits = sorted({short(run["commit"]) if run["commit"] else "no commit" for run in runs})
-    grows = "steps" if VARIED[chapter][0] == "looked_at" else VARIED[chapter][0]
-    told = f"{len(runs)} stored runs of {', '.join(f'{size:,}' for size in sizes)} {grows}"
-    told = f"{told}, by the code of {', '.join(commits)}"
-    path = Path(records, f"{chapter}.json")
+def _built(path: Path) -> dict | None:
+    """What a chapter's run reported, with the parameters that it ran with; None where there is none, or it failed."""
     if not path.is_file():
-        return f"{told}. No record."
-    record = read_record(path)
-    return f"{told}. The record: {_grown(chapter, record['parameters']):,} {grows}, {record_size_told(record)}."
+        return None
+    notebook, chapter = nbformat.read(path, as_version=4), read_chapter(path)
+    ran, report = notebook.metadata.get("papermill", {}), reported(notebook)
+    if chapter is None or report is None or ran.get("exception"):
+        return None
+    defaults = {name: p.default for name, p in chapter.parameters.items()}
+    return report | {"parameters": defaults | dict(ran.get("parameters", {}))}
 
 
-def _runs(chapter: str, records: str | os.PathLike) -> list[dict]:
-    path = Path(records, "sweeps", f"{chapter}.json")
+def _stored(path: Path) -> list[dict]:
+    """The runs that `keep_verdicts` has kept; none where there is no file."""
     if not path.is_file():
         return []
     try:
@@ -204,9 +208,3 @@ def _row(kept: Mapping) -> list:
     """A claim with the first of its numbers."""
     text, value, relation, threshold, _ = kept["parts"][0] if kept["parts"] else ["", None, "", None, ""]
     return [kept["item"], kept["says"], kept["outcome"], text, value, relation, threshold]
-
-
-def _grown(chapter: str, given: Mapping) -> float:
-    """How large a run is, by the parameter that it grows by."""
-    value = given[VARIED[chapter][0]]
-    return value[-1] if isinstance(value, list) else value

@@ -1,7 +1,6 @@
 """The map of verdicts: a table whose cells are coloured by the share of runs; and how numbers move as runs grow."""
 
 import math
-from collections.abc import Mapping
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -9,12 +8,13 @@ import pandas as pd
 from IPython.display import HTML
 from matplotlib.colors import LinearSegmentedColormap, to_hex
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullLocator
 
 from layerbook import _html
 from layerbook.claims import COLOURS
 from layerbook.figures._drawing import closed_on_error
 from layerbook.figures.common import INK
-from layerbook.robustness import RECORD
+from layerbook.robustness import BUILT, RECORD
 from layerbook.verdicts import FAILS, HOLDS, OUTCOMES
 
 # From no run to every run, by way of a grey that says neither.
@@ -35,7 +35,7 @@ def verdict_map(shares: pd.DataFrame) -> HTML:
 
     Parameters
     ----------
-    shares : of `layerbook.robustness.shares`
+    shares : of `layerbook.robustness.Robustness`
     """
     columns = list(dict.fromkeys(shares.condition))
     rows = []
@@ -60,12 +60,13 @@ def trends(verdicts: pd.DataFrame, grows: str) -> Figure:
 
     Parameters
     ----------
-    verdicts : of `layerbook.robustness.read_verdicts`
+    verdicts : of `layerbook.robustness.Robustness`
     grows : what the runs grow by, for the axis
 
     Returns
     -------
-    Figure; a dot is a stored run, the line their mean, a diamond the record; where the number should lie is shaded
+    Figure; a dot is a stored run, the line their mean, a square this book's run, a diamond the record; where the number
+    should lie is shaded
 
     Raises
     ------
@@ -77,45 +78,49 @@ def trends(verdicts: pd.DataFrame, grows: str) -> Figure:
     if not claims:
         raise ValueError("verdicts: expected claims with a number, got none")
     down = math.ceil(len(claims) / ACROSS)
-    figure, axes = plt.subplots(
-        down, ACROSS, figsize=(11, 2.1 * down), sharex=True, layout="constrained", squeeze=False
-    )
+    space = {"hspace": 0.45, "wspace": 0.35}
+    figure, axes = plt.subplots(down, ACROSS, figsize=(11, 2 * down), sharex=True, squeeze=False, gridspec_kw=space)
     for ax, item in zip(axes.flat, claims, strict=False):
         own = rows[rows.claim == item]
         _trend(ax, own[own.text == own.text.iloc[-1]])  # elsewhere the same claim may have another number
     for ax in axes.flat[len(claims) :]:
         ax.set_visible(False)
-    figure.supxlabel(f"{grows} of the run")
+    sizes = sorted(set(rows["at"]))
+    axes.flat[0].set_xscale("log")
+    axes.flat[0].set_xticks(sizes, [f"{size:,}" for size in sizes])
+    axes.flat[0].set_xlim(sizes[0] / 1.3, sizes[-1] * 1.3)
+    axes.flat[0].xaxis.set_minor_locator(NullLocator())
+    for ax in axes[-1]:
+        ax.set_xlabel(f"{grows} of the run")
     return figure
 
 
 def _trend(ax: plt.Axes, rows: pd.DataFrame) -> None:
-    runs, record = rows[rows.run != RECORD], rows[rows.run == RECORD]
+    runs = rows[~rows.run.isin((BUILT, RECORD))]
     ax.plot(runs["at"], runs.value, ".", color=INK, alpha=0.6)
     mean = runs.groupby("at").value.mean()
     ax.plot(mean.index, mean, color=INK)
-    ax.plot(record["at"], record.value, "D", color=COLOURS[HOLDS], markeredgecolor=INK)
-    ax.set_xscale("log")
-    ax.margins(x=0.1, y=0.15)
-    low, high = ax.get_ylim()
-    _shade(ax, rows.iloc[-1], low, high)
+    for name, mark in ((BUILT, "s"), (RECORD, "D")):
+        own = rows[rows.run == name]
+        ax.plot(own["at"], own.value, mark, color=COLOURS[HOLDS], markeredgecolor=INK)
+    _shade(ax, rows)
     ax.set_title(f"{rows.claim.iloc[0]}: {_short(rows.text.iloc[-1])}", fontsize="small")
     ax.tick_params(labelsize="small")
 
 
-def _shade(ax: plt.Axes, row: Mapping, low: float, high: float) -> None:
-    """Mark the threshold, and the side on which the test passes; both are in view."""
-    ends = np.atleast_1d(np.asarray(row.threshold, dtype=float)) if row.threshold is not None else []
-    if not len(ends) or row.relation == "":
-        return
-    room = 0.08 * (max(high, *ends) - min(low, *ends) or 1.0)
-    low, high = min(low, min(ends) - room), max(high, max(ends) + room)
-    passes = (ends[0], ends[1]) if len(ends) == 2 else (ends[0], high) if row.relation in "≥>" else (low, ends[0])
+def _shade(ax: plt.Axes, rows: pd.DataFrame) -> None:
+    """Mark the threshold, and the side on which the test passes; all that was measured is in view."""
+    row = rows.iloc[-1]
+    ends = np.atleast_1d(np.asarray(row.threshold, dtype=float))
+    seen = [*rows.value, *ends]
+    room = 0.12 * (max(seen) - min(seen) or 1.0)
+    low, high = min(seen) - room, max(seen) + room
+    passes = tuple(ends) if len(ends) == 2 else (ends[0], high) if row.relation in "≥>" else (low, ends[0])
     ax.axhspan(*passes, color=COLOURS[HOLDS], alpha=0.15, linewidth=0)
     for end in ends:
         ax.axhline(end, color="0.4", linewidth=1, linestyle="--")
     ax.set_ylim(low, high)
 
 
-def _short(text: str, most: int = 34) -> str:
+def _short(text: str, most: int = 30) -> str:
     return text.replace("$", r"\$") if len(text) <= most else f"{text[: most - 1].replace('$', chr(92) + '$')}…"

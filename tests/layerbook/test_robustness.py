@@ -3,12 +3,15 @@
 import json
 from pathlib import Path
 
+import nbformat
 import pytest
+from nbformat.v4 import new_code_cell, new_notebook, new_output
 from records import kept_claim, old_claim, old_record, record
 
 from layerbook import cli
 from layerbook.chapters import chapters
-from layerbook.robustness import RECORD, VARIED, behind, carried, conditions, keep_verdicts, read_verdicts, shares
+from layerbook.record import MIME
+from layerbook.robustness import BUILT, RECORD, VARIED, Robustness, keep_verdicts
 from layerbook.swept import SCHEMA
 from layerbook.verdicts import above, shown
 
@@ -48,7 +51,7 @@ def records(tmp_path):
 
 
 def test_verdicts_come_back_with_the_first_number_of_each_claim_in_a_readers_order(records):
-    table = read_verdicts(CHAPTER, records)
+    table = Robustness(CHAPTER, records).verdicts()
     assert list(table.claim) == ["3"] * 4 + ["10"] * 3
     assert list(table.run) == [0, 1, 2, RECORD, 0, 1, RECORD]
     assert list(table.outcome) == ["holds in part", "holds", "holds", "holds in part", "holds", "holds", "undecided"]
@@ -58,8 +61,8 @@ def test_verdicts_come_back_with_the_first_number_of_each_claim_in_a_readers_ord
 
 
 def test_conditions_are_the_values_of_what_differs(records):
-    assert conditions(CHAPTER, records) == {
-        "all runs": [0, 1, 2],
+    assert Robustness(CHAPTER, records).conditions() == {
+        "stored runs": [0, 1, 2],
         "iterations 100": [0],
         "iterations 1000": [1, 2],
         "seeds [0]": [0, 1],
@@ -69,38 +72,59 @@ def test_conditions_are_the_values_of_what_differs(records):
 
 
 def test_a_share_is_of_the_runs_that_judge_the_claim(records):
-    table = shares(read_verdicts(CHAPTER, records), conditions(CHAPTER, records)).set_index(["claim", "condition"])
+    table = Robustness(CHAPTER, records).shares().set_index(["claim", "condition"])
     counts = table[["runs", "holds", "in_part", "fails", "undecided"]]
-    assert list(counts.loc["3", "all runs"]) == [3, 2, 1, 0, 0] and table.share["3", "all runs"] == 2 / 3
+    assert list(counts.loc["3", "stored runs"]) == [3, 2, 1, 0, 0] and table.share["3", "stored runs"] == 2 / 3
     assert list(counts.loc["3", "iterations 100"]) == [1, 0, 1, 0, 0]
-    assert list(counts.loc["10", "all runs"]) == [2, 2, 0, 0, 0]
+    assert list(counts.loc["10", "stored runs"]) == [2, 2, 0, 0, 0]
     assert list(counts.loc["10", RECORD]) == [1, 0, 0, 0, 1]
     assert ("10", "seeds [1]") not in table.index
 
 
-def test_claims_are_sorted_by_how_far_they_carry(records):
-    assert carried(shares(read_verdicts(CHAPTER, records), conditions(CHAPTER, records))) == {
-        "every run": ["10"],
-        "no run": [],
-        "some runs": ["3"],
-        "the record says otherwise": ["10"],
-    }
+def test_what_stands_behind_it_is_said_and_how_far_claims_carry(records):
+    assert str(Robustness(CHAPTER, records)).splitlines() == [
+        "stored runs: 3 of 100, 1,000 iterations, by the code of 0000000",
+        "the record: 10,000 iterations, at the paper's size",
+        "holds in every run: no claim",
+        "in some: 3, 10",
+        "in none: no claim",
+    ]
 
 
-def test_what_stands_behind_it_is_said(records):
-    assert behind(CHAPTER, records) == (
-        "3 stored runs of 100, 1,000 iterations, by the code of 0000000. "
-        "The record: 10,000 iterations, at the paper's size."
-    )
+def executed(folder, exception=None):
+    """An executed chapter that took one parameter from outside."""
+    parameters = new_code_cell("iterations: int = 500\nseeds: list[int] = [0, 1]", metadata={"tags": ["parameters"]})
+    report = {"size": "smaller", "size_says": "", "claims": [claim("3", 0.2)], "numbers": {}, "curves": {}}
+    shown = new_output("display_data", {}, metadata={MIME: report})
+    notebook = new_notebook(cells=[parameters, new_code_cell("report", outputs=[shown])])
+    notebook.metadata["papermill"] = {"parameters": {"iterations": 700}, "exception": exception}
+    nbformat.write(notebook, folder / f"{CHAPTER}.ipynb")
+
+
+def test_this_books_run_is_a_condition_of_its_own(records, tmp_path):
+    executed(tmp_path)
+    found = Robustness(CHAPTER, records, tmp_path)
+    assert list(found.conditions().items())[-2:] == [(BUILT, [BUILT]), (RECORD, [RECORD])]
+    table = found.verdicts()
+    [own] = table[table.run == BUILT].itertuples()
+    assert (own.claim, own.outcome, own.value, own.at) == ("3", "holds in part", 0.2, 700)
+    assert "this book's run: 700 iterations, at a smaller size" in str(found)
+
+
+def test_a_failed_run_of_this_book_does_not_count(records, tmp_path):
+    executed(tmp_path, exception=True)
+    assert BUILT not in Robustness(CHAPTER, records, tmp_path).conditions()
+    assert BUILT not in Robustness(CHAPTER, records, tmp_path / "none").conditions()
 
 
 def test_a_chapter_without_runs_has_its_record_alone(tmp_path):
-    (tmp_path / "four_lenses.json").write_text(
-        json.dumps(record(chapter="four_lenses", parameters={"looked_at": [0, 16]}))
-    )
-    assert conditions("four_lenses", tmp_path) == {RECORD: [RECORD]}
-    assert list(read_verdicts("four_lenses", tmp_path)["at"]) == [16]
-    assert read_verdicts(CHAPTER, tmp_path).empty and conditions(CHAPTER, tmp_path) == {}
+    kept = record(chapter="four_lenses", parameters={"looked_at": [0, 16]})
+    (tmp_path / "four_lenses.json").write_text(json.dumps(kept))
+    assert Robustness("four_lenses", tmp_path).conditions() == {RECORD: [RECORD]}
+    assert list(Robustness("four_lenses", tmp_path).verdicts()["at"]) == [16]
+    nothing = Robustness(CHAPTER, tmp_path)
+    assert nothing.verdicts().empty and nothing.shares().empty and nothing.conditions() == {}
+    assert str(nothing).startswith("stored runs: 0\nholds in every run: no claim")
 
 
 @pytest.mark.parametrize("text", ["{", '{"runs": []}', '{"schema": "else", "runs": []}', '{"schema": 1, "runs": [{}]}'])
@@ -108,7 +132,7 @@ def test_a_damaged_file_is_named(records, text):
     path = records / "sweeps" / f"{CHAPTER}.json"
     path.write_text(text)
     with pytest.raises(ValueError, match=f"{CHAPTER}.json: expected "):
-        read_verdicts(CHAPTER, records)
+        Robustness(CHAPTER, records)
 
 
 def test_runs_without_a_verdict_are_not_kept(tmp_path):
@@ -133,5 +157,5 @@ def test_runs_are_told_apart_by_what_a_chapter_has(name):
 
 @pytest.mark.parametrize("path", sorted(BOOK.glob("records/sweeps/*.json")), ids=lambda path: path.stem)
 def test_the_books_own_stored_runs_are_read_and_name_no_machine(path):
-    assert len(conditions(path.stem, path.parents[1])["all runs"]) > 1
+    assert Robustness(path.stem, path.parents[1]).conditions()["stored runs"]
     assert '"host"' not in path.read_text(encoding="utf-8")

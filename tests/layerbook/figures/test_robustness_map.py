@@ -10,7 +10,7 @@ from matplotlib.colors import to_hex
 
 from layerbook.claims import COLOURS
 from layerbook.figures.robustness import SHARES, trends, verdict_map
-from layerbook.robustness import RECORD
+from layerbook.robustness import BUILT, RECORD
 
 COLUMNS = ["run", "claim", "says", "outcome", "text", "value", "relation", "threshold", "at"]
 
@@ -44,6 +44,7 @@ def drawn():
         [0, "3", "s", "holds", "reading", 0.4, "≥", 0.5, 100],
         [1, "3", "s", "holds", "reading", 0.6, "≥", 0.5, 100],
         [2, "3", "s", "holds", "reading", 0.9, "≥", 0.5, 1000],
+        [BUILT, "3", "s", "holds", "reading", 0.7, "≥", 0.5, 500],
         [RECORD, "3", "s", "holds", "reading", 0.95, "≥", 0.5, 10_000],
         [0, "4", "s", "holds", "cost of $5", 0.4, "<", 0.1, 100],
         [0, "5", "s", "holds", "accuracy", 97.0, "from … to", (97.5, 98.5), 100],
@@ -56,11 +57,12 @@ def drawn():
     plt.close(figure)
 
 
-def test_a_panel_shows_runs_their_mean_and_the_record(drawn):
+def test_a_panel_shows_runs_their_mean_this_books_run_and_the_record(drawn):
     assert list(drawn) == ["3", "4", "5", "7"]
-    dots, mean, record, *_ = drawn["3"].lines
+    dots, mean, built, record, *_ = drawn["3"].lines
     assert np.allclose(dots.get_xydata(), [[100, 0.4], [100, 0.6], [1000, 0.9]])
     assert np.allclose(mean.get_xydata(), [[100, 0.5], [1000, 0.9]])
+    assert np.allclose(built.get_xydata(), [[500, 0.7]])
     assert np.allclose(record.get_xydata(), [[10_000, 0.95]])
 
 
