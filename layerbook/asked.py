@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from layerbook.chapters import Chapter, chapters
+from layerbook.needs import check_needs
 from layerbook.parameters import checked
 from layerbook.places import from_here
 from layerbook.plain_yaml import from_yaml
@@ -77,6 +78,19 @@ def fitting(values: Mapping[str, object], chapter: Chapter, where: str = "") -> 
         except ValueError as error:
             raise UsageError(f"{where}{error}") from None
     return kept
+
+
+def wanted(chapter: Chapter, values: Mapping[str, object], size: str, book: Path) -> dict[str, object]:
+    """The values that a run takes: given ones, at full size beside those of ``parameters/CHAPTER.yaml``; all checked.
+
+    Raises
+    ------
+    ValueError
+        if a name or a value is wrong, or values do not go together
+    """
+    asked = (full_size(book, chapter) if size == "full" else {}) | fitting(values, chapter)
+    check_needs(chapter, asked)
+    return asked
 
 
 def given(pairs: Sequence[str], book: Path | None, option: str = "-p", several: bool = False) -> dict[str, object]:

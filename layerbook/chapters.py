@@ -1,7 +1,9 @@
 """The chapters of a book: notebooks with a cell of parameters, and what a run of one reported."""
 
 import json
+import os
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -81,6 +83,52 @@ def _cell(cell: object, where: str) -> tuple[str, str, list[str]]:
     if not isinstance(tags, list) or not all(isinstance(tag, str) for tag in tags):
         raise ValueError(f"{where}: tags: expected a list of text, got {tags!r:.80}")
     return str(cell.get("cell_type")), "".join(lines), tags
+
+
+def run(
+    chapter: str,
+    values: Mapping[str, object] | None = None,
+    *,
+    size: str = "small",
+    out: str | os.PathLike | None = None,
+    book: str | os.PathLike | None = None,
+) -> dict | None:
+    """Run a chapter with other values, as ``layerlib run`` does, and return what it reported.
+
+    Parameters
+    ----------
+    chapter : name of the notebook, without ``.ipynb``
+    values : of its parameters; a file is looked for where you are
+    size : "small", or "full": what is not named has the values of ``parameters/CHAPTER.yaml``
+    out : the executed notebook; by default ``_build/runs/CHAPTER.SIZE.ipynb`` beside the book
+    book : folder of the chapters; by default ``./book``
+
+    Returns
+    -------
+    dict with ``numbers``, ``curves`` and ``claims``, as a record keeps them; None where it showed no report
+
+    Raises
+    ------
+    ValueError
+        if anything is wrong with what was asked for; nothing has run then
+    CellFailed, Interrupted
+        as `layerbook.running.execute`
+
+    Examples
+    --------
+    >>> from layerbook.chapters import run
+    >>> run("cooperating_classifiers", {"depth": 8}, out="deeper.ipynb")["numbers"]["agnostic_early"]
+    """
+    from layerbook.asked import chapter_of, wanted  # which reads chapters with this module
+    from layerbook.places import check_writable, find_book, from_here, out_path
+    from layerbook.running import execute
+
+    home = find_book(None if book is None else Path(book))
+    found = chapter_of(home, chapter)
+    asked = wanted(found, {name: from_here(value, home) for name, value in (values or {}).items()}, size, home)
+    path = out_path(None if out is None else Path(out), size, home, found.path)
+    check_writable(path, None)
+    return reported(execute(found, asked, path))
 
 
 def reported(notebook: object) -> dict | None:

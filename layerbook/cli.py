@@ -6,9 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from layerbook import sweep_cli
-from layerbook.asked import UsageError, chapter_of, fitting, full_size, given, unknown
+from layerbook.asked import UsageError, chapter_of, given, unknown, wanted
 from layerbook.chapters import CellFailed, Interrupted, chapters, reported
-from layerbook.needs import check_needs
 from layerbook.parameters import recordable
 from layerbook.places import check_writable, find_book, out_path
 from layerbook.stopping import stoppable
@@ -84,9 +83,7 @@ def _columns(rows: Sequence[tuple[str, str]], widest: int = 44) -> list[str]:
 def _run(options: argparse.Namespace) -> None:
     book = find_book(options.book)
     chapter = chapter_of(book, options.chapter)
-    values = full_size(book, chapter) if options.size == "full" else {}
-    values |= fitting(given(options.pairs, book), chapter)
-    check_needs(chapter, values)
+    values = wanted(chapter, given(options.pairs, book), options.size, book)
     out = out_path(options.out, options.size, book, chapter.path)
     record = book / "records" / f"{options.chapter}.json" if options.command == "record" else None
     check_writable(out, record)

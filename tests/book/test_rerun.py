@@ -84,6 +84,16 @@ def test_the_same_in_python_finds_what_the_commands_have_run(swept):
     plt.close("all")
 
 
+def test_a_chapter_is_run_by_the_command_and_in_python(folder):
+    [first, *others], [code] = blocks("With `layerlib run`", "shell"), blocks("With `layerlib run`", "python")
+    assert first.startswith("source ") and len(others) == 2
+    typed("".join(others))
+    names: dict = {}
+    exec(code, names)
+    assert names["report"]["numbers"] == {"error_hard": 1 / 8, "classes": 10}
+    assert reported(nbformat.read(folder / "deeper.ipynb", as_version=4)) == names["report"]
+
+
 def test_a_file_of_ones_own_is_found_where_one_is(folder):
     [make], [commands] = blocks("Your own data", "python"), blocks("Your own data", "shell")
     labels = np.arange(12) % 3

@@ -2,9 +2,11 @@
 
 import json
 
+import nbformat
 import pytest
 
-from layerbook.chapters import chapters, read_chapter
+from layerbook import running
+from layerbook.chapters import chapters, read_chapter, run
 
 PARAMETERS = {"cell_type": "code", "source": ["depth: int = 6  # layers"], "metadata": {"tags": ["parameters"]}}
 TITLE = {"cell_type": "markdown", "source": "Text.\n\n## A toy\n", "metadata": {}}
@@ -64,3 +66,33 @@ def test_a_broken_notebook_does_not_block_the_others(tmp_path):
     found, broken = chapters(tmp_path)
     assert list(found) == ["toy"]
     assert set(broken) == {"folder", *(f"bad{place}" for place in range(len(BROKEN)))}
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "more", "message"),
+    [
+        ("toi", {}, {}, "no chapter 'toi': did you mean toy"),
+        ("toy", {"dept": 2}, {}, "no parameter of toy 'dept': did you mean depth"),
+        ("toy", {"depth": "deep"}, {}, "depth: expected int, got str 'deep'"),
+        ("toy", {}, {"size": "full"}, "expected the full-size parameters in "),
+        ("toy", {}, {"out": "deeper.txt"}, "expected a file name ending in .ipynb"),
+    ],
+)
+def test_a_run_that_is_asked_for_wrongly_does_not_begin(tmp_path, monkeypatch, name, values, more, message):
+    monkeypatch.setattr(running, "execute", lambda *given: pytest.fail("it ran"))
+    (tmp_path / "toy.ipynb").write_text(notebook(TITLE, PARAMETERS))
+    with pytest.raises(ValueError, match=message):
+        run(name, values, book=tmp_path, **more)
+
+
+def test_a_run_takes_files_from_where_one_is_and_gives_what_was_reported(tmp_path, monkeypatch):
+    asked = []
+    monkeypatch.setattr(running, "execute", lambda *given: asked.append(given) or nbformat.from_dict({"cells": []}))
+    (tmp_path / "book").mkdir()
+    data = PARAMETERS | {"source": ["data: str = 'mnist-mini'"]}
+    (tmp_path / "book" / "toy.ipynb").write_text(notebook(TITLE, data))
+    (tmp_path / "mine.npz").touch()
+    monkeypatch.chdir(tmp_path)
+    assert run("toy", {"data": "mine.npz"}, out="out.ipynb") is None
+    [(chapter, values, out)] = asked
+    assert (chapter.path.name, values, out.name) == ("toy.ipynb", {"data": "../mine.npz"}, "out.ipynb")
