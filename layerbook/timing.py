@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 import numpy as np
 import torch
+from torch import Tensor, nn
 
 from layerlib._checks import checked, function, whole_number
 
@@ -25,6 +26,12 @@ def milliseconds(call: Callable[[], object], times: int = 5) -> float:
         finish()
         taken.append(1000 * (time.perf_counter() - start))
     return float(np.median(taken))
+
+
+def forward_milliseconds(model: nn.Module, batch: Tensor) -> float:
+    """Median time of a model on a batch, without gradients, in milliseconds."""
+    with torch.no_grad():
+        return milliseconds(lambda: model(batch))
 
 
 def finish() -> None:

@@ -201,3 +201,19 @@ def _next(flat: np.ndarray, width: int, position: np.ndarray, visited: np.ndarra
 
 def _sharpest(angle: np.ndarray) -> np.ndarray:
     return (angle >= SHARP) & (angle == ndimage.maximum_filter(angle, 2 * SPAN + 1))
+
+
+def one_of_each(strokes: Strokes, labels: Tensor) -> Tensor:
+    """An image of each class that labels name: the first with a crossing and a turn, else with one of them, else any.
+
+    Parameters
+    ----------
+    labels : int64, shape (N,)
+
+    Returns
+    -------
+    int64, shape (classes,), rows of the images, by class
+    """
+    marks = sum(mask.flatten(1).any(1).int() for mask in (strokes.crossings, strokes.turns)).to(labels.device)
+    rows = [(labels == each).nonzero()[:, 0] for each in labels.unique()]
+    return torch.stack([each[marks[each].argmax()] for each in rows])

@@ -22,6 +22,7 @@ from layerbook.figures.common import (
     evenly,
     pictures,
 )
+from layerbook.report import Report
 from layerlib import Inspection
 
 Sides = Mapping[str, Mapping[str, DataArray]]  # this run and the record -> network -> dims seed, lens, step, layer
@@ -41,6 +42,15 @@ WAYS = {
     "steps": "over the steps,\nwithin a layer",
     "rest": "beyond what layers\nand steps add",
 }
+
+
+def sides_of(report: Report, names: Mapping[str, str]) -> Sides:
+    """The readings of this run and, where it has them, of the record; ``names``: network -> end of its curve's name."""
+    found: dict[str, dict[str, DataArray]] = {}
+    for net, name in names.items():
+        for side, curve in report.sides(f"readings_{name}").items():
+            found.setdefault(side, {})[net] = curve
+    return found
 
 
 @closed_on_error

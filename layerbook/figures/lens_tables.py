@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from torch import Tensor
 
-from layerbook.analysis.agreement import LENSES, usual_step
+from layerbook.analysis.agreement import LENSES, order, usual_step
 from layerbook.figures.tables import Table, numbers
 from layerbook.report import Report
 
@@ -46,6 +46,36 @@ def outputs(report: Report, when: Mapping[str, np.ndarray], last: float) -> Tabl
     return _numbers(report, "Step from which on the output layer has made up its mind", rows, NETWORKS, ".0f")
 
 
+def marks(report: Report, when: Mapping[str, np.ndarray], own: Mapping[str, np.ndarray]) -> Table:
+    """In which order layers pass the mark of the network's end, and of their own; both as ``when`` of `read_outs`."""
+    ends = {"network": ("by the network's end", when), "own": ("by the layer's own end", own)}
+    rows = {
+        f"order_{end}_{lens}": (f"{lens}, {said}", *(_order(times[net][:, LENSES.index(lens)]) for net in SHORT))
+        for lens in ("means", "flat", "nodes")
+        for end, (said, times) in ends.items()
+    }
+    return _numbers(report, "Rank correlation of layer and step", rows, NETWORKS)
+
+
+def told(report: Report, silhouettes: Mapping[str, Sequence[float]], excess: Mapping[str, np.ndarray]) -> Table:
+    """What hidden layers are told before training and at the end.
+
+    Parameters
+    ----------
+    silhouettes : of the targets of the first seed at both moments, by network
+    excess : readings of the targets, shape (seeds, moments, layers), the output last, by network
+    """
+    rows = {}
+    for i, (moment, said) in enumerate((("start", "before training"), ("end", "at the end"))):
+        rows[f"told_{moment}"] = (f"silhouette, {said}", *(silhouettes[net][i] for net in SHORT))
+    for i, (moment, said) in zip((0, -1), (("start", "before training"), ("end", "at the end")), strict=True):
+        rows[f"told_beyond_{moment}"] = (
+            f"beyond permuted errors, {said}",
+            *(excess[net][:, i, :-1].mean() for net in SHORT),
+        )
+    return _numbers(report, "What a layer is told, mean of the hidden layers", rows, NETWORKS)
+
+
 def obeyed(report: Report, follows: Mapping[str, Tensor]) -> Table:
     """How many pictures follow in percent, by network: bool, shape (seeds, moments, layers, 2, samples)."""
     rows = {
@@ -75,3 +105,9 @@ def _numbers(report: Report, caption: str, rows: Mapping, columns: Mapping, form
     # A record of the first edition has numbers of these names, by other read-outs, and no such curve.
     second = report.recorded_curve("readings_mlp") is not None
     return numbers(report, caption, rows, columns, form, beside=second)
+
+
+def _order(times: np.ndarray) -> float:
+    """Mean over seeds of the order of layers, 0 where none of them has any."""
+    found = order(times)
+    return float(np.nanmean(found)) if np.isfinite(found).any() else 0.0

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from layerbook.analysis.strokes import boxes, find_strokes
+from layerbook.analysis.strokes import boxes, find_strokes, one_of_each
 from layerlib.data.load import load
 
 
@@ -119,3 +119,14 @@ def test_bad_input_is_refused():
         find_strokes(torch.zeros(1, 8, 8), threshold=128)
     with pytest.raises(ValueError, match=r"^mask: expected bool of shape \(H, W\), got torch.float32"):
         boxes(torch.zeros(3, 3))
+
+
+def test_of_each_class_the_first_image_with_most_marks_is_taken():
+    plus = drawing((4, 14, 24, 14), (14, 4, 14, 24))  # a crossing
+    corner = drawing((6, 6, 20, 6), (20, 6, 20, 20))  # a turn
+    line = drawing((4, 14, 24, 14))
+    strokes = find_strokes(torch.stack([line, plus, corner, line, line]))
+    assert one_of_each(strokes, torch.tensor([0, 0, 0, 1, 1])).tolist() == [1, 3]
+    both = find_strokes(torch.stack([plus, torch.maximum(plus, drawing((4, 24, 4, 14)))]))
+    assert both.crossings[1].any() and both.turns[1].any()
+    assert one_of_each(both, torch.tensor([0, 0])).tolist() == [1]

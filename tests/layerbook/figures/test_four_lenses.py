@@ -3,10 +3,13 @@
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
+from records import record
 from xarray import DataArray
 
 from layerbook.analysis.agreement import LENSES, agreement
 from layerbook.figures import four_lenses as lens_plots
+from layerbook.record import write_record
+from layerbook.report import Report
 
 
 @pytest.fixture
@@ -80,3 +83,17 @@ def test_obedience_lays_what_was_moved_over_its_control():
     assert first.lines[1].get_xdata() == pytest.approx(each.sel(what="reading").to_numpy().ravel())
     assert first.lines[1].get_ydata() == pytest.approx(each.sel(what="moved").to_numpy().ravel())
     plt.close(figure)
+
+
+def test_readings_of_a_side_are_those_of_the_networks_that_it_has(tmp_path):
+    kept = {"dims": ["seed"], "axes": {"seed": [0]}, "values": [0.5]}
+    write_record(record() | {"curves": {"readings_mlp": kept}}, tmp_path / "toy.json")
+    report = Report("toy", "own", record=tmp_path / "toy.json")
+    for name in ("mlp", "vit"):
+        report.curve(f"readings_{name}", [0.25], seed=[0])
+    found = lens_plots.sides_of(report, {"MLP": "mlp", "ViT": "vit"})
+    assert {side: list(networks) for side, networks in found.items()} == {
+        "this run": ["MLP", "ViT"],
+        report.record_side: ["MLP"],
+    }
+    assert found["this run"]["ViT"].item() == 0.25 and found[report.record_side]["MLP"].item() == 0.5

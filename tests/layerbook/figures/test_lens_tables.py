@@ -71,3 +71,20 @@ def test_numbers_of_the_first_edition_are_not_shown_beside(tmp_path):
         write_record(kept_record() | record | {"curves": curves}, tmp_path / "toy.json")
         report = Report("toy", "smaller", record=tmp_path / "toy.json")
         assert len(tables.errors(report, by_network([5.0])).heads) == 1 + 4 * sides
+
+
+def test_orders_are_shown_by_both_marks_and_none_is_0(report):
+    when, own = (np.zeros((2, len(LENSES), 4)) for _ in range(2))
+    when[:, LENSES.index("means")] = [4, 3, 2, 1]
+    own[:, LENSES.index("means")] = [1, 2, 3, np.nan]  # never is last
+    tables.marks(report, by_network(when), by_network(own))
+    assert report.numbers["order_network_means_mlp"] == pytest.approx(-1)
+    assert report.numbers["order_own_means_vit"] == pytest.approx(1)
+    assert report.numbers["order_own_nodes_plain"] == 0
+
+
+def test_what_is_told_is_of_hidden_layers_at_both_ends(report):
+    excess = np.array([[[0.0, 0.2, 9], [5, 5, 5], [0.4, 0.6, 9]]])
+    table = tables.told(report, by_network([0.25, 0.75]), by_network(excess))
+    assert [row[1] for row in table.rows] == ["0.25", "0.75", "0.10", "0.50"]
+    assert report.numbers["told_beyond_end_mlp"] == 0.5
