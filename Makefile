@@ -4,6 +4,8 @@
 # make bench      the instruments against what one would use instead
 # make lab        the chapters in JupyterLab, in copies of your own
 # make editions   copies of the chapters to hand out: for students, for teachers, for any notebook program
+# make pdf        the book as PDF and EPUB, and its slides as PDF, by the Chromium that is there
+# make bundle     all that a course without a network needs, in one zip: site, editions, data, packages (TORCH=cpu: smaller)
 # make clean      forget what was built (.venv stays, and models that took hours to train)
 
 # The newest Python that will do and can make virtual environments. Another one: make book PYTHON=/path/to/python3
@@ -36,7 +38,7 @@ export MALLOC_TRIM_THRESHOLD_ ?= 16000000000
 # Other people's packages, which only their tests import: beside .venv, so that it stays what requirements.txt says.
 FOREIGN := _build/foreign/.ready
 
-.PHONY: book test test-all bench lab editions clean look
+.PHONY: book test test-all bench lab editions pdf bundle clean look
 .DELETE_ON_ERROR:
 
 book: $(HTML)
@@ -67,6 +69,18 @@ lab: $(EDITIONS)
 
 editions: $(EDITIONS)
 	@echo "The editions: $(CURDIR)/_build/editions"
+
+PRINT := .venv/bin/jupyter-book build . --path-output _build/print -n --keep-going --quiet
+
+pdf: $(HTML)
+	@echo "Printing the book ..."
+	@rm -rf _build/print _build/pdf && mkdir -p _build/print
+	@$(PRINT) --builder singlehtml > _build/print.log 2>&1 && \
+		$(PRINT) --builder custom --custom-builder epub >> _build/print.log 2>&1 || { cat _build/print.log >&2; exit 1; }
+	@$(PY) -m layerbook.printing
+
+bundle: $(HTML) $(EDITIONS)
+	@$(PY) -m layerbook.bundle --torch "$(TORCH)"
 
 clean:
 	rm -rf _build/editions _build/executed _build/running _build/used _build/reported _build/new _build/html _build/book.log

@@ -3,6 +3,7 @@
 import os
 import shutil
 import subprocess
+import sys
 import tempfile
 from pathlib import Path
 
@@ -38,3 +39,39 @@ def printed(page: Path, out: Path, wait: float = 30) -> Path:
     if done.returncode or not out.is_file() or out.stat().st_size < 5000:
         raise ValueError(f"{page}: expected a PDF, got none from {browser}: {done.stderr.strip()[-200:]}")
     return out
+
+
+def all_printed(built: Path, out: Path) -> list[Path]:
+    """Print the book and the slides of its chapters, and put the EPUB beside them.
+
+    Parameters
+    ----------
+    built : ``_build``, with the pages in ``html`` and what is to be printed in ``print``
+    out : folder of the PDFs
+
+    Returns
+    -------
+    list of the files
+
+    Raises
+    ------
+    ValueError
+        as `printed`
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    made = []
+    for epub in sorted(built.glob("print/_build/epub/*.epub")):
+        made.append(Path(shutil.copyfile(epub, out / "layer-book.epub")))
+    [whole] = built.glob("print/_build/singlehtml/book/intro.html")
+    made.append(printed(whole, out / "layer-book.pdf", wait=300))
+    for page in sorted(built.glob("html/slides/*.print.html")):
+        made.append(printed(page, out / f"slides-{page.name.removesuffix('.print.html')}.pdf"))
+    return made
+
+
+if __name__ == "__main__":
+    try:
+        for path in all_printed(Path("_build"), Path("_build/pdf")):
+            print(f"{path}: {path.stat().st_size / 1e6:.1f} MB")
+    except ValueError as error:
+        sys.exit(f"printing: {error}")
