@@ -42,10 +42,14 @@ def verdict(claim: Claim | None, *notes: str) -> Html:
     """A claim's verdict, marked in its colour, what was measured, and notes in small print; or that there is none."""
     if claim is None:
         return markup(NOT_RECORDED)
-    mark = f"border-left: 0.4em solid {COLOURS[claim.outcome]}; padding-left: 0.4em"
     rest = claim.verdict.removeprefix(claim.told)
-    head = Html(f'<strong style="{mark}">{markup(claim.told)}</strong>{markup(rest)}')
-    return joined(head, claim.here, *map(small, notes))
+    return joined(Html(f"{badge(claim)}{markup(rest)}"), claim.here, *map(small, notes))
+
+
+def badge(claim: Claim) -> Html:
+    """A claim's outcome, marked in its colour."""
+    mark = f"border-left: 0.4em solid {COLOURS[claim.outcome]}; padding-left: 0.4em"
+    return Html(f'<strong style="{mark}">{markup(claim.told)}</strong>')
 
 
 def table(

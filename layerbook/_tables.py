@@ -15,20 +15,28 @@ Row = tuple[Claim, Claim | None]  # as reported here, and as recorded
 
 def report_html(rows: Sequence[Row], caption: str, marks: Mapping[str, str]) -> str:
     """The claims with their verdicts here and in the record; under each number what ``marks`` says of it."""
-    # The test stands under the claim: a page beside two sidebars is narrow.
     lines = [
         [
             _html.joined(here.item, _html.small(marks.get(here.item, ""))),
-            _html.joined(here.says, _html.small(here.test and f"Test: {here.test}")),
-            here.paper,
-            _html.verdict(full),
-            _html.verdict(here, agreement(here, full)),
+            _details(here, full),
+            NOT_RECORDED if full is None else _html.badge(full),
+            _html.badge(here),
         ]
         for here, full in rows
     ]
-    heads = [head for head in HEADS if head not in ("test", "agreement")]
     below = _html.Html(f"<p>{_html.small(caption)}</p>")
-    return _html.joined(_html.table(heads, lines, "layerlib-report"), below, by="")
+    heads = ["claim", "says", "record", "this run"]
+    return _html.joined(_html.table(heads, lines, "layerlib-report layer-claims"), below, by="")
+
+
+def _details(here: Claim, full: Claim | None) -> _html.Html:
+    """What a claim says in one line, and on opening what the paper has, the test, and what was measured."""
+    told = {"The paper": here.paper, "Test": here.test, "Record": full.here if full else "", "This run": here.here}
+    told["Undecided because"] = here.reason
+    rest = "".join(f"<dt>{name}</dt><dd>{_html.markup(text)}</dd>" for name, text in told.items() if text)
+    agrees = _html.markup(agreement(here, full))
+    summary = f"<summary>{_html.markup(here.says)}</summary>"
+    return _html.Html(f"<details>{summary}<dl>{rest}</dl><small>This run: {agrees}.</small></details>")
 
 
 def report_text(chapter: str, rows: Sequence[Row], caption: str) -> str:

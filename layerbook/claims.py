@@ -14,6 +14,7 @@ FIRST_ROUND_TOLD = "first round: not judged at this size"
 # The colour-blind palette; the word is always there too, in the theme's own text colour.
 COLOURS = dict(zip((*OUTCOMES, FIRST_ROUND_OPEN), ("#029e73", "#de8f05", "#d55e00", "#56b4e9", "#949494"), strict=True))
 
+_VERBS = dict(zip((*OUTCOMES, FIRST_ROUND_OPEN), (*OUTCOMES[:3], "stays undecided", "was not judged"), strict=True))
 _WORDS = ("item", "says", "paper", "here")
 _SIZE_TOLD = {"paper": "at the paper's size", "smaller": "at a smaller size", "own": "our own study"}
 
@@ -131,6 +132,19 @@ def agreement(here: Claim, recorded: Claim | None) -> str:
     if here.outcome == recorded.outcome:
         return "agrees with the record"
     return f"the record says {recorded.told}"
+
+
+def sentence(here: Claim, recorded: Claim | None) -> str:
+    """A claim's verdict as a reader meets it: in the record first, then in this run."""
+    reasons = dict.fromkeys(part.reason for part in here.parts if part.reason) if here.reason else {}
+    reason = f" ({'; '.join(reasons)})" if reasons else ""
+    if recorded is None:
+        return f"In this run, {_SIZE_TOLD[here.size]}, it {_VERBS[here.outcome]}{reason}; no record has it yet."
+    where = {"paper": "At the paper's size", "smaller": "In the largest record", "own": "In the largest record"}
+    told = f"{where[recorded.size]} it {_VERBS[recorded.outcome]}"
+    if here.outcome == recorded.outcome:
+        return f"{told}, and in this run too."
+    return f"{told}; in this run it {_VERBS[here.outcome]}{reason}."
 
 
 def item_order(item: str) -> tuple[bool, int, str]:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 _ROLE = re.compile(r"\{([\w:-]+)\}`([^`]+)`")
 _NAMED = re.compile(r"(?s)(.+?)\s*<([^<>]+)>$")
-_DIRECTIVE = re.compile(r"(?ms)^(`{3,}|:{3,})\{([\w-]+)\} *([^\n]*)\n(.*?)^\1[ \t]*$\n?")
+_DIRECTIVE = re.compile(r"(?ms)^(`{3,}|:{3,})\{([\w:-]+)\} *([^\n]*)\n(.*?)^\1[ \t]*$\n?")
 _EQUATION = re.compile(r"(?s)\$\$(.+?)\$\$ *\(([\w-]+)\)")
 _TARGET = re.compile(r"(?m)^\(([\w-]+)\)=\n+(?:#+ +(.+))?")
 _ENTRY = re.compile(r"(?ms)^@\w+\{([\w-]+),(.*?)^\}")
@@ -53,7 +53,9 @@ def plain(source: str, words: Words) -> str:
     ValueError
         for a role or directive of another kind, or a name that nothing is known of
     """
-    text = _DIRECTIVE.sub(lambda found: _block(found[2], found[3], found[4]), source)
+    text = source
+    while found := _DIRECTIVE.search(text):
+        text = text[: found.start()] + _block(found[2], found[3], found[4]) + text[found.end() :]
     text = re.sub(r"(?m)^\([\w-]+\)=\n+", "", text)
     text = _EQUATION.sub(lambda found: f"$${found[1]} \\tag{{{_number(found[2], words)}}}$$", text)
     text = _ROLE.sub(lambda found: _role(found[1], found[2], words), text)
@@ -64,8 +66,17 @@ def _block(kind: str, title: str, body: str) -> str:
     body = re.sub(r"(?m)\A(?::[\w-]+:.*\n)+\n*", "", body).strip()
     if kind == "exercise":
         return f"### Exercise: {title}\n\n{body}\n"
-    if kind == "admonition":
+    if kind in ("admonition", "dropdown"):
         return f"**{title}.**\n\n{body}\n"
+    if kind == "opening":
+        return f"**In one minute.**\n\n{body}\n"
+    if kind == "prediction":
+        return f"**What do you expect?**\n\n{body}\n"
+    if kind == "glue":
+        return "*(See the figure below.)*\n"
+    if kind.startswith("prf:"):
+        word = kind.removeprefix("prf:").capitalize()
+        return f"**{word}{': ' * bool(title)}{title}.**\n\n{body}\n"
     raise ValueError(f"expected an exercise or an admonition, got a {kind}: no words for it are known")
 
 
@@ -80,6 +91,8 @@ def _role(role: str, content: str, words: Words) -> str:
         return _glued(content, words.glued)
     if role == "term":
         return says or target
+    if role.startswith("py:"):
+        return f"`{says or target}`"
     if role in ("cite", "cite:t"):
         return _cited(role, content.split(","), words.works)
     if role in ("ref", "numref", "eq", "doc"):

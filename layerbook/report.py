@@ -11,7 +11,7 @@ from IPython import get_ipython
 from xarray import DataArray
 
 from layerbook import _tables, claims
-from layerbook.claims import NOT_RECORDED, agreement, item_order, judged, size_told
+from layerbook.claims import NOT_RECORDED, agreement, item_order, judged, sentence, size_told
 from layerbook.curves import as_array, curve_json
 from layerbook.record import MIME, record_size, recorded_claims
 from layerbook.recorded import find_record, record_size_told, recorded_by
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["MIME", "OUTCOMES", "Report", "above", "below", "shown", "undecided", "within"]
 
 THIS_RUN = "this run"
-_GLUED = ("full_", "claim_", "verdict_")
+_GLUED = ("full_", "claim_", "verdict_", "says_")
 
 
 def _store(argument: str, value: object) -> "Store":
@@ -41,8 +41,9 @@ class Report:
     Prose refers to what was reported: ``{glue:text}`error:.2%` `` is the number ``error`` of this run,
     ``{glue:text}`full_error` `` the record's (text already, so without a format), ``{glue:text}`claim_3` `` and
     ``{glue:text}`full_claim_3` `` the two outcomes, ``{glue:text}`verdict_3` `` the outcome with the size and whether
-    the record agrees; ``{glue:text}`run_size` `` and ``{glue:text}`full_size` `` are the sizes in words. A chapter's
-    last cell is the report itself: it shows the table of claims and carries everything for ``layerlib record``.
+    the record agrees, ``{glue:text}`says_3` `` the same as a sentence; ``{glue:text}`run_size` `` and
+    ``{glue:text}`full_size` `` are the sizes in words. A chapter's last cell is the report itself: it shows the table
+    of claims and carries everything for ``layerlib record``.
 
     Parameters
     ----------
@@ -168,6 +169,7 @@ class Report:
         self._glue(f"claim_{item}", claim.told)
         self._glue(f"full_claim_{item}", recorded.told if recorded else NOT_RECORDED)
         self._glue(f"verdict_{item}", f"{claim.verdict}; {agreement(claim, recorded)}")
+        self._glue(f"says_{item}", sentence(claim, recorded))
 
     @checked(name=text)
     def recorded(self, name: str) -> int | float | None:

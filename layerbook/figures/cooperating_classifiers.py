@@ -1,12 +1,13 @@
-"""Figures of the chapter about node classifiers: each takes its report, draws every side of it, returns the figure.
+"""Figures of the chapter about node classifiers: each takes its report and shows the largest record or this run.
 
-Those of the three node systems are in `node_systems`.
+Those of the three node systems are in `node_systems`, the drawings in `counting`.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import matplotlib.pyplot as plt
 import numpy as np
+from IPython.display import HTML
 from matplotlib.axes import Axes
 from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
@@ -14,101 +15,129 @@ from xarray import DataArray
 
 from layerbook.figures._drawing import as_text, class_colours, class_names, closed_on_error, fits
 from layerbook.figures.common import DATA_COLOURS, INK, KIND_COLOURS, as_array, depth_colours, spread
+from layerbook.figures.sides import WIDE, by_side, legend_below, panels
 from layerbook.report import Report
 
 SETS = {"easy": "MNIST", "hard": "Fashion-MNIST"}
-WIDE = 8.8  # inches, so that letters stay legible on a page of 780 pixels
+_OTHER = "0.75"  # networks that the slider does not stand at
 
 
 @closed_on_error
-def active_shares(report: Report, width: int, classes: Sequence[str]) -> Figure:
-    """What share of each class switches each node on, before and after training, a row a side (figure 1).
+def active_shares(report: Report, width: int, classes: Sequence[str]) -> HTML:
+    """What share of each class switches each node on, before and after training (figure 1).
 
     Parameters
     ----------
     width : nodes of a hidden layer
     classes : their names in this run; a record of other data may have more or fewer
     """
-    figure, axes = row_a_side(report, "active_shares", 2, 3.2)
-    for row, (side, curve) in axes:
+
+    def draw(curve: DataArray, _: str) -> Figure:
+        figure, axes = plt.subplots(2, 1, figsize=(WIDE, 5), sharex=True)
         _, rows, nodes = curve.shape
         layers = [width] * ((nodes - rows) // width) + [rows]
-        for ax, state in zip(row, curve.state.values, strict=True):
+        for ax, state in zip(axes, curve.state.values, strict=True):
             activation_shares(curve.sel(state=state), layers, class_names(classes, rows), ax)
-            ax.set(title=f"{state} · {side}", ylabel="")
-        row[0].set_ylabel("samples that switch\nthe node on [%]")
-    handles, labels = figure.axes[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=min(len(labels), 10), fontsize="x-small")
-    return figure
+            ax.set(title=state, ylabel="switch it on [%]")
+        axes[0].set_xlabel("")
+        legend_below(figure, axes[0])
+        return figure
+
+    alt = "One dot a node and class: before training they lie anywhere, after it those of late layers at 0 and 100 %"
+    return by_side(report, "active_shares", draw, alt)
 
 
 @closed_on_error
-def errors(report: Report) -> Figure:
-    """Test error against depth and width, a row a side (figure 2)."""
-    figure, axes = row_a_side(report, "error_depth", 2, 2.8, sharey="row")
-    for row, (side, _) in axes:
-        for ax, over, told in zip(row, ("depth", "width"), ("hidden layers", "nodes per layer"), strict=True):
-            curve = report.sides(f"error_{over}")[side]
-            by_set(100 * curve, over, ax)
-            ax.set(xlabel=told, title=side)
-        row[0].set(ylabel="test error [%]", ylim=(0, None))
-    figure.axes[0].legend()
-    return figure
+def errors(report: Report) -> HTML:
+    """Test error against depth and width (figure 2)."""
+
+    def draw(_: DataArray, side: str) -> Figure:
+        figure, axes = panels(2, 2.6, sharey=True)
+        for ax, over, told in zip(axes, ("depth", "width"), ("hidden layers", "nodes per layer"), strict=True):
+            by_set(100 * report.sides(f"error_{over}")[side], over, ax)
+            ax.set_xlabel(told)
+        axes[0].set(ylabel="test error [%]", ylim=(0, None))
+        axes[0].legend()
+        return figure
+
+    return by_side(report, "error_depth", draw, "Test error falls over the first layers and nodes, then stays level")
 
 
 @closed_on_error
-def perplexities(report: Report) -> Figure:
-    """Layer perplexity of networks of every depth, then of every width; columns are the sets (figure 3)."""
-    pairs = [(over, *each) for each in report.sides("perplexity_depth").items() for over in ("depth", "width")]
-    figure, axes = plt.subplots(len(pairs), 2, figsize=(WIDE, 2.7 * len(pairs)), sharey="row", squeeze=False)
-    for row, (over, side, _) in zip(axes, pairs, strict=True):
-        _perplexities(report, f"perplexity_{over}", over, side, row)
-    return figure
+def perplexities(report: Report, over: str) -> HTML:
+    """Layer perplexity of networks of every depth, or of every width; the slider picks one (figure 3)."""
+
+    def draw(curve: DataArray, side: str, step: int) -> Figure:
+        figure, axes = panels(2, 3, sharey=True)
+        for ax, each in zip(axes, curve, strict=True):
+            label = each["data"].item()
+            _capped(each, over, report.side_number(f"samples_{label}", side), ax, step)
+            ax.set_title(SETS[label])
+        axes[0].set_ylabel("layer perplexity P")
+        return figure
+
+    alt = "Layer perplexity stays at the number of samples in early layers, then falls towards one pattern a class"
+    told = {"depth": "hidden layers:", "width": "nodes a layer:"}[over]
+    return by_side(report, f"perplexity_{over}", draw, alt, over, told)
 
 
 @closed_on_error
-def settled(report: Report) -> Figure:
+def settled(report: Report) -> HTML:
     """Layer perplexity of networks of one rate that know their training images, and the middle of its drop."""
-    sides = report.sides("perplexity_settled")
-    figure, axes = plt.subplots(len(sides), 3, figsize=(WIDE, 2.9 * len(sides)), squeeze=False)
-    for row, side in zip(axes, sides, strict=True):
-        _perplexities(report, "perplexity_settled", "depth", side, row[:2])
+
+    def draw(curve: DataArray, side: str) -> Figure:
+        figure, axes = panels(3, 2.9)
+        for ax, each in zip(axes, curve, strict=False):
+            label = each["data"].item()
+            _capped(each, "depth", report.side_number(f"samples_{label}", side), ax)
+            ax.set_title(SETS[label])
+        axes[0].set_ylabel("layer perplexity P")
+        axes[0].legend(title="hidden layers", fontsize="small", title_fontsize="small")
         middles = report.sides("midpoint_settled")[side]
-        if middles.notnull().any():
-            by_set(middles, "depth", row[2])
-            row[2].legend(fontsize="x-small")
+        if middles.notnull().all("seed").any():
+            by_set(middles, "depth", axes[2])
+            axes[2].legend(fontsize="small")
         else:
-            row[2].text(0.5, 0.5, "no network\ngets below half", transform=row[2].transAxes, ha="center", va="center")
-            row[2].set(xticks=[], yticks=[])
-        row[2].set(xlabel="hidden layers", ylabel="layer of the midpoint", title=side)
-    return figure
+            axes[2].text(0.5, 0.5, "no network\ngets below half", transform=axes[2].transAxes, ha="center")
+            axes[2].set(xticks=[], yticks=[])
+        axes[2].set(xlabel="hidden layers", ylabel="layer", title="middle of the drop")
+        return figure
+
+    alt = "Perplexity by layer for networks of several depths trained alike, and the layer at which half of it is gone"
+    return by_side(report, "perplexity_settled", draw, alt)
 
 
 @closed_on_error
-def variants(report: Report) -> Figure:
-    """Layer perplexity of networks trained in other ways, a panel a set and side."""
-    panels = [(side, each) for side, curve in report.sides("perplexity_variants").items() for each in curve]
-    figure, axes = grid_of(len(panels), min(len(panels), 2), WIDE / 2, 3)
-    for ax, (side, curve) in zip(axes, panels, strict=True):
-        for each, colour in zip(curve, KIND_COLOURS, strict=False):
-            spread(each.layer, each, ax, label=each.variant.item(), color=colour)
-        ax.set(yscale="log", xlabel="layer", title=f"{SETS[curve['data'].item()]} · {side}")
-    for ax in axes[:: min(len(panels), 2)]:
-        ax.set_ylabel("layer perplexity P")
-    figure.axes[0].legend(fontsize="x-small")
-    return figure
+def variants(report: Report) -> HTML:
+    """Layer perplexity of networks trained in other ways, a panel a set."""
+
+    def draw(curve: DataArray, _: str) -> Figure:
+        figure, axes = panels(len(curve), 3, sharey=True)
+        for ax, rows in zip(axes, curve, strict=True):
+            for each, colour in zip(rows, KIND_COLOURS, strict=False):
+                spread(each.layer, each, ax, label=each.variant.item(), color=colour)
+            ax.set(yscale="log", xlabel="layer", title=SETS[rows["data"].item()])
+        axes[0].set_ylabel("layer perplexity P")
+        legend_below(figure, axes[0])
+        return figure
+
+    alt = "Layer perplexity with batch norm, input noise, cross-entropy and plain SGD beside training as before"
+    return by_side(report, "perplexity_variants", draw, alt)
 
 
 @closed_on_error
-def noises(report: Report) -> Figure:
-    """How much of its cap ln P takes, against the noise on the inputs in training, a panel a side."""
-    figure, axes = panel_a_side(report, "height_noise")
-    for ax, (side, curve) in axes:
+def noises(report: Report) -> HTML:
+    """How much of its cap ln P takes, against the noise on the inputs in training."""
+
+    def draw(curve: DataArray, _: str) -> Figure:
+        figure, (ax,) = panels(1, 2.6)
         by_set(curve, "noise", ax)
-        ax.set(xlabel="standard deviation of the noise, in units of the pixel range", title=side)
-    figure.axes[0].set_ylabel("ln P / ln N_c,\nmean over layers")
-    figure.axes[0].legend(fontsize="x-small")
-    return figure
+        ax.set(xlabel="standard deviation of the noise, in units of the pixel range")
+        ax.set_ylabel("ln P / ln N_c,\nmean over layers")
+        ax.legend(fontsize="small")
+        return figure
+
+    return by_side(report, "height_noise", draw, "Mean height of ln P against the strength of noise on the inputs")
 
 
 def activation_shares(shares: np.ndarray, layer_sizes: Sequence[int], classes: Sequence[str], ax: Axes) -> Axes:
@@ -144,51 +173,6 @@ def activation_shares(shares: np.ndarray, layer_sizes: Sequence[int], classes: S
     return ax
 
 
-def per_layer(values: np.ndarray, series: Sequence[int], ax: Axes, title: str) -> Axes:
-    """One line over the layers for each of several networks, light to dark, with the spread over seeds.
-
-    Parameters
-    ----------
-    values : shape (networks, seeds, layers); NaN where a network has no such layer
-    series : what sets the networks apart (depth, width), in the legend under ``title``
-    """
-    colours = depth_colours(len(series))
-    for row, name, colour in zip(values, series, colours, strict=True):
-        spread(np.arange(1, row.shape[-1] + 1), row, ax, label=str(name), color=colour)
-    ax.set_xlabel("layer")
-    ax.xaxis.get_major_locator().set_params(integer=True)
-    ax.legend(title=title, ncols=1 + (len(series) > 6), fontsize="x-small", title_fontsize="x-small")
-    return ax
-
-
-@closed_on_error
-def row_a_side(report: Report, name: str, count: int, height: float, **shared: object) -> tuple[Figure, Iterator]:
-    """A figure with a row of ``count`` axes for every side of a curve, and those rows with their side."""
-    sides = report.sides(name)
-    figure, axes = plt.subplots(len(sides), count, figsize=(WIDE, height * len(sides)), squeeze=False, **shared)
-    return figure, zip(axes, sides.items(), strict=True)
-
-
-@closed_on_error
-def panel_a_side(report: Report, name: str) -> tuple[Figure, Iterator]:
-    """A figure with a panel for every side of a curve, and those with their side."""
-    sides = report.sides(name)
-    figure, axes = plt.subplots(1, len(sides), figsize=(WIDE, 3), squeeze=False, sharey=True)
-    return figure, zip(axes[0], sides.items(), strict=True)
-
-
-@closed_on_error
-def grid_of(count: int, across: int, width: float, height: float, **shared: object) -> tuple[Figure, Sequence[Axes]]:
-    """A figure of ``count`` panels of one size, so many ``across``."""
-    down = -(-count // across)
-    figure, axes = plt.subplots(
-        down, across, figsize=(width * across, height * down), squeeze=False, sharex=True, **shared
-    )
-    for ax in axes.flat[count:]:
-        ax.remove()
-    return figure, axes.flat[:count]
-
-
 def by_set(curve: DataArray, over: str, ax: Axes) -> None:
     """A line a set, with the range of the seeds, over one of its axes; what is missing is left out."""
     for each, colour in zip(curve, DATA_COLOURS, strict=False):
@@ -196,11 +180,14 @@ def by_set(curve: DataArray, over: str, ax: Axes) -> None:
     ax.xaxis.get_major_locator().set_params(integer=over != "noise")
 
 
-def _perplexities(report: Report, name: str, over: str, side: str, row: Sequence[Axes]) -> None:
-    """Layer perplexity of several networks in the two sets, with its cap as a dashed line."""
-    for ax, each in zip(row, report.sides(name)[side], strict=True):
-        per_layer(each, each[over].values, ax, title=over)
-        label = each["data"].item()
-        ax.axhline(report.side_number(f"samples_{label}", side), color=INK, linestyle="--")
-        ax.set(yscale="log", ylim=(0.9, None), title=f"{SETS[label]} · {side}")
-    row[0].set_ylabel("layer perplexity P")
+def _capped(curve: DataArray, over: str, cap: float, ax: Axes, step: int | None = None) -> None:
+    """Layer perplexity of several networks, with its cap as a dashed line; one of them stands out where it is named."""
+    for each, colour in zip(curve, depth_colours(len(curve)), strict=True):
+        value = each[over].item()
+        if step in (None, value):
+            spread(each.layer, each, ax, label=str(value), color=colour, zorder=3)
+        else:
+            ax.plot(each.layer, each.mean("seed"), color=_OTHER, linewidth=0.9)
+    ax.axhline(cap, color=INK, linestyle="--", linewidth=1)
+    ax.set(yscale="log", ylim=(0.9, None), xlabel="layer")
+    ax.xaxis.get_major_locator().set_params(integer=True)

@@ -1,135 +1,155 @@
-"""Figures of the three node systems: each takes the chapter's report, draws every side of it, returns the figure."""
+"""Figures of the three node systems: each takes the chapter's report and shows the largest record or this run."""
 
 from collections.abc import Sequence
-from itertools import product
 
 import matplotlib.pyplot as plt
 import numpy as np
+from IPython.display import HTML
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from xarray import DataArray
 
 from layerbook.figures._drawing import as_text, class_colours, closed_on_error, fits
-from layerbook.figures.common import INK, KIND_COLOURS, SYSTEM_COLOURS, as_array, evenly, spread
-from layerbook.figures.cooperating_classifiers import SETS, WIDE, by_set, grid_of, panel_a_side, row_a_side
+from layerbook.figures.common import INK, KIND_COLOURS, SYSTEM_COLOURS, as_array, spread
+from layerbook.figures.cooperating_classifiers import SETS, by_set
+from layerbook.figures.sides import WIDE, by_side, legend_below, panels
+from layerbook.figures.slider import Side, touchable
+from layerbook.figures.svg import svg
 from layerbook.report import Report
 
 
 @closed_on_error
-def histogram(report: Report, classes: Sequence[str]) -> Figure:
+def histogram(report: Report, classes: Sequence[str]) -> HTML:
     """Training samples of each class by their value at one node, in this run (figure 11)."""
-    figure, ax = plt.subplots(figsize=(7, 3.4))
-    *counts, left = report.curves["histogram"].to_numpy()
+    curve = report.curves["histogram"]
+    *counts, left = curve.to_numpy()
+    figure, ax = plt.subplots(figsize=(WIDE, 3.2))
     class_histograms(np.array(counts), np.append(left, 2 * left[-1] - left[-2]), classes, ax)
-    ax.legend(fontsize="x-small", bbox_to_anchor=(1, 1))
-    return figure
+    legend_below(figure, ax)
+    picture = svg(figure, "Samples of each class by their value at one node: classes lie apart, and overlap")
+    return touchable({"this run": Side({"": picture}, curve)}, name="histogram")
 
 
 @closed_on_error
-def systems_epochs(report: Report) -> Figure:
-    """The three systems after some epochs, on training and on test images, two rows a side (figure 4)."""
-    return _moments(report, "epochs", "epoch", "part", 5)
+def systems_epochs(report: Report) -> HTML:
+    """The three systems after some epochs, on training and on test images (figure 4)."""
+    alt = (
+        "Accuracy of the three systems by layer: late layers are as good as the network, the first layer learns little"
+    )
+    return _moments(report, "epochs", "epoch", "part", alt)
 
 
 @closed_on_error
-def systems_batches(report: Report) -> Figure:
-    """The three systems after some mini-batches of the first epoch, for two bandwidths, two rows a side (figure 5)."""
-    return _moments(report, "batches", "batch", "bandwidth", 5)
+def systems_batches(report: Report) -> HTML:
+    """The three systems after some mini-batches of the first epoch, for two bandwidths (figure 5)."""
+    alt = "Accuracy of the three systems by layer: with a bandwidth of 1.0 the continuous system starts far behind"
+    return _moments(report, "batches", "batch", "bandwidth", alt)
 
 
 @closed_on_error
-def bandwidths(report: Report) -> Figure:
-    """Held-out likelihood and accuracy against the bandwidth, this run solid, the record dashed."""
-    figure, axes = plt.subplots(1, 2, figsize=(WIDE, 3.4))
-    for style, (side, curve) in zip(("-", "--"), report.sides("bandwidth").items(), strict=False):
+def bandwidths(report: Report) -> HTML:
+    """Held-out likelihood and accuracy against the bandwidth."""
+
+    def draw(curve: DataArray, side: str) -> Figure:
+        figure, axes = panels(2, 3.2)
         multiples = curve.bandwidth.values[:-1].astype(float)
         for state, colour in zip(curve.state.values, KIND_COLOURS, strict=False):
             one = report.side_number(f"bandwidth_one_{'trained' if state == 'trained' else 'before'}", side)
             for ax, what, scale in zip(axes, curve.what.values, (1, 100), strict=True):
                 values = scale * curve.sel(state=state, what=what).to_numpy()
-                ax.plot(multiples, values[:-1], style, color=colour, marker="o", ms=4, label=f"{state}, {side}")
+                ax.plot(multiples, values[:-1], color=colour, marker="o", ms=4, label=state)
                 ax.plot(one, values[-1], "*", color=colour, ms=13)
-    for ax, what in zip(axes, ("mean log-likelihood [nats]", "accuracy of the\ncontinuous system [%]"), strict=True):
-        ax.set(xscale="log", xlabel="bandwidth, in multiples of Scott's rule", ylabel=what)
-    axes[1].legend(fontsize="x-small")
-    return figure
+        told = "mean log-likelihood [nats]", "accuracy of the\ncontinuous system [%]"
+        for ax, what in zip(axes, told, strict=True):
+            ax.set(xscale="log", xlabel="bandwidth / Scott's rule", ylabel=what)
+        axes[1].legend(fontsize="small")
+        return figure
+
+    alt = "Held-out likelihood peaks near Scott's rule; accuracy falls where the bandwidth gets much larger"
+    return by_side(report, "bandwidth", draw, alt)
 
 
 @closed_on_error
-def systems_depth(report: Report) -> Figure:
+def systems_depth(report: Report) -> HTML:
     """The three systems in networks of every depth, harder set (figure 6)."""
-    panels = [(side, each) for side, curve in report.sides("systems_depth").items() for each in curve]
-    figure, axes = grid_of(len(panels), 5, (WIDE + 1) / 5, 2.3, sharey=True)
-    for ax, (side, each) in zip(axes, panels, strict=True):
-        _systems(each, None, ax, f"depth {each.depth.item()}\n{side}")
-    for ax in axes[::5]:
-        ax.set_ylabel("accuracy [%]")
-    figure.axes[0].legend(fontsize="x-small")
-    figure.supxlabel("layer", fontsize="medium")
-    return figure
+
+    def draw(curve: DataArray, _: str, step: int) -> Figure:
+        figure, (ax,) = panels(1, 3)
+        systems(curve.sel(depth=step).transpose("system", "seed", "layer"), None, ax)
+        ax.set(ylabel="accuracy [%]", xlim=(0.6, curve.sizes["layer"] + 0.4), ylim=_span(curve))
+        ax.legend()
+        return figure
+
+    alt = "Accuracy of the three systems by layer: in deep enough networks they meet in the last layers"
+    return by_side(report, "systems_depth", draw, alt, "depth", "hidden layers:")
 
 
 @closed_on_error
-def systems_width(report: Report) -> Figure:
-    """The three systems in networks of every width, both sets, a row a set and side (figures 9 and 10)."""
-    sides = {
-        (label, side): curve.sel(part="test")
-        for label in ("hard", "easy")
-        for side, curve in report.sides(f"systems_width_{label}").items()
-    }
-    columns = max(min(4, curve.sizes["width"]) for curve in sides.values())
-    figure, axes = plt.subplots(
-        len(sides), columns, figsize=(WIDE, 2.3 * len(sides)), sharex=True, sharey="row", squeeze=False
-    )
-    for row, ((label, side), curve) in zip(axes, sides.items(), strict=True):
-        shown = evenly(curve.sizes["width"], columns)
-        for ax, each in zip(row, curve[shown], strict=False):
-            _systems(each, None, ax, f"width {each.width.item()}")
-        for ax in row[len(shown) :]:
-            ax.remove()
-        row[0].set_ylabel(f"{SETS[label]}\n{side}\naccuracy [%]")
-    figure.axes[0].legend(fontsize="x-small")
-    return figure
+def systems_width(report: Report) -> HTML:
+    """The three systems in networks of every width, both sets (figures 9 and 10)."""
+
+    def draw(_: DataArray, side: str, step: int) -> Figure:
+        figure, axes = panels(2, 3, sharey=True)
+        for ax, label in zip(axes, ("easy", "hard"), strict=True):
+            curve = report.sides(f"systems_width_{label}")[side].sel(part="test")
+            systems(curve.sel(width=step).transpose("system", "seed", "layer"), None, ax)
+            ax.set(title=SETS[label], ylim=_span(curve))
+        axes[0].set_ylabel("accuracy [%]")
+        axes[0].legend()
+        return figure
+
+    alt = "Accuracy of the three systems by layer: in narrow networks the discrete system loses most"
+    return by_side(report, "systems_width_hard", draw, alt, "width", "nodes a layer:")
 
 
 @closed_on_error
-def first_layer(report: Report) -> Figure:
-    """Accuracy of layer 1's continuous system against width, a panel a side."""
-    figure, axes = panel_a_side(report, "continuous_layer_1")
-    for ax, (side, curve) in axes:
+def first_layer(report: Report) -> HTML:
+    """Accuracy of layer 1's continuous system against width."""
+
+    def draw(curve: DataArray, _: str) -> Figure:
+        figure, (ax,) = panels(1, 2.6)
         by_set(100 * curve, "width", ax)
-        ax.set(xlabel="nodes per layer", title=side)
-    figure.axes[0].set_ylabel("accuracy of layer 1's\ncontinuous system [%]")
-    figure.axes[0].legend(fontsize="x-small")
-    return figure
+        ax.set(xlabel="nodes per layer", ylabel="accuracy of layer 1's\ncontinuous system [%]")
+        ax.legend()
+        return figure
+
+    return by_side(report, "continuous_layer_1", draw, "Accuracy of the first layer's continuous system against width")
 
 
 @closed_on_error
-def anomaly(report: Report) -> Figure:
-    """The discrete system of every single network of the narrowest width, easier set, a panel a side."""
-    figure, axes = panel_a_side(report, "systems_width_easy")
-    for ax, (side, curve) in axes:
+def anomaly(report: Report) -> HTML:
+    """The discrete system of every single network of the narrowest width, easier set."""
+
+    def draw(curve: DataArray, _: str) -> Figure:
+        figure, (ax,) = panels(1, 2.6)
         narrow = 100 * curve.isel(width=0).sel(part="test", system="discrete")
         for each, mark in zip(narrow, "os^Dv", strict=False):
             look = {"marker": mark, "ms": 4, "color": SYSTEM_COLOURS["discrete"], "alpha": 0.8}
             ax.plot(each.layer, each, label=f"seed {each.seed.item()}", **look)
-        ax.set(xlabel="layer", title=f"width {narrow.width.item()} · {side}")
-    figure.axes[0].set_ylabel("accuracy of the\ndiscrete system [%]")
-    figure.axes[0].legend(fontsize="x-small")
-    return figure
+        ax.set(xlabel="layer", ylabel="accuracy of the\ndiscrete system [%]", title=f"width {narrow.width.item()}")
+        ax.legend(fontsize="small")
+        return figure
+
+    alt = "In the narrowest networks the discrete system's accuracy drops at a single layer of a single network"
+    return by_side(report, "systems_width_easy", draw, alt)
 
 
 @closed_on_error
-def systems_sigmoid(report: Report) -> Figure:
-    """The three systems in a sigmoid network, on training and test images, a row a side (figure 7)."""
-    figure, axes = row_a_side(report, "systems_sigmoid", 2, 2.8, sharey=True)
-    for row, (side, curve) in axes:
-        for ax, each in zip(row, curve, strict=True):
+def systems_sigmoid(report: Report) -> HTML:
+    """The three systems in a sigmoid network, on training and test images (figure 7)."""
+
+    def draw(curve: DataArray, side: str) -> Figure:
+        figure, axes = panels(2, 2.9, sharey=True)
+        for ax, each in zip(axes, curve, strict=True):
             own = report.side_number("accuracy_sigmoid", side) if each.part == "test" else None
-            _systems(each, own, ax, f"{each.part.item()} · {side}")
-        row[0].set_ylabel("accuracy [%]")
-    figure.axes[1].legend()
-    return figure
+            systems(each.transpose("system", "seed", "layer"), own, ax)
+            ax.set_title(f"{each.part.item()} images")
+        axes[0].set_ylabel("accuracy [%]")
+        axes[1].legend()
+        return figure
+
+    alt = "Accuracy of the three systems by layer in a sigmoid network: the discrete one is close behind"
+    return by_side(report, "systems_sigmoid", draw, alt)
 
 
 def systems(accuracy: np.ndarray, network: float | None, ax: Axes) -> Axes:
@@ -173,25 +193,24 @@ def class_histograms(counts: np.ndarray, edges: np.ndarray, classes: Sequence[st
     return ax
 
 
-def _systems(accuracy: DataArray, network: float | None, ax: Axes, title: str) -> None:
-    systems(accuracy.transpose("system", "seed", "layer"), network, ax)
-    ax.set(title=title, xlabel="")
+def _moments(report: Report, name: str, moment: str, inner: str, alt: str) -> HTML:
+    """The three systems at some moments of a training, which the slider goes through, a panel for each of ``inner``."""
+
+    def draw(curve: DataArray, side: str, step: int) -> Figure:
+        figure, axes = panels(2, 3, sharey=True)
+        own = report.sides(f"network_{name}")[side].sel({moment: step})
+        for ax, value in zip(axes, curve[inner].values, strict=True):
+            at = curve.sel({moment: step, inner: value}).transpose("system", "seed", "layer")
+            systems(at, (own.sel({inner: value}) if inner in own.dims else own).item(), ax)
+            ax.set(title=f"bandwidth {value}" if inner == "bandwidth" else f"{value} images", ylim=_span(curve))
+        axes[0].set_ylabel("accuracy [%]")
+        axes[1].legend(loc="lower right")
+        return figure
+
+    return by_side(report, f"systems_{name}", draw, alt, moment, f"after {moment}")
 
 
-def _moments(report: Report, name: str, moment: str, inner: str, columns: int) -> Figure:
-    """The three systems at some moments of a training, a row for every side and value of ``inner``."""
-    sides = report.sides(f"systems_{name}")
-    rows = list(product(sides, next(iter(sides.values()))[inner].values))
-    figure, axes = plt.subplots(
-        len(rows), columns, figsize=(WIDE + 1, 2.2 * len(rows)), sharex=True, sharey=True, squeeze=False
-    )
-    for row, (side, value) in zip(axes, rows, strict=True):
-        curve, own = sides[side].sel({inner: value}), report.sides(f"network_{name}")[side]
-        own = own.sel({inner: value}) if inner in own.dims else own
-        for ax, i in zip(row, evenly(curve.sizes[moment], columns), strict=False):
-            _systems(curve[i], own[i].item(), ax, f"{moment} {curve[moment][i].item()}")
-        told = f"bandwidth {value}" if inner == "bandwidth" else value
-        row[0].set_ylabel(f"{told}, {side}\naccuracy [%]", fontsize="small")
-    figure.axes[0].legend(fontsize="x-small")
-    figure.supxlabel("layer", fontsize="medium")
-    return figure
+def _span(curve: DataArray) -> tuple[float, float]:
+    """Limits of an axis of percent that hold for every position of a slider."""
+    lowest = 100 * float(curve.min())
+    return lowest - 3, 102

@@ -2,11 +2,15 @@
 
 from collections.abc import Sequence
 
+import matplotlib.pyplot as plt
 import numpy as np
+from IPython.display import HTML
 from matplotlib.axes import Axes
 from matplotlib.patches import Patch
 
 from layerbook.claims import COLOURS, FIRST_ROUND_TOLD, NOT_RECORDED
+from layerbook.figures._drawing import closed_on_error
+from layerbook.figures.slider import drawing
 from layerbook.scoreboard import RECORD, Scoreboard
 from layerbook.verdicts import OUTCOMES
 
@@ -56,3 +60,18 @@ def legend_entries() -> list[Patch]:
     words = dict(zip(COLOURS, (*OUTCOMES, FIRST_ROUND_TOLD), strict=True))
     named = [Patch(facecolor=colour, label=f"{MARKS[outcome]} {words[outcome]}") for outcome, colour in COLOURS.items()]
     return [*named, Patch(facecolor="0.6", edgecolor="white", hatch=SMALLER, label="smaller than the paper's size")]
+
+
+@closed_on_error
+def picture(board: Scoreboard) -> HTML:
+    """How the claims of each paper came out in the largest record, for another page."""
+    figure, ax = plt.subplots(figsize=(7.2, 3.1), layout="constrained")
+    draw(board, [RECORD], [ax])
+    ax.set_title("")
+    figure.legend(handles=legend_entries(), ncols=2, loc="outside lower center", fontsize="small")
+    counts = board.counts(RECORD).T.groupby(level=0).sum().T
+    told = (
+        f"{paper}: " + ", ".join(f"{number} {outcome}" for outcome, number in row.items() if number)
+        for paper, row in counts.iterrows()
+    )
+    return drawing(figure, "How the claims came out in the largest record. " + "; ".join(told))

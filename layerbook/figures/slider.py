@@ -1,35 +1,40 @@
-"""A row of pictures with a slider under it, for the static page: no kernel, no network."""
+"""Figures that a reader touches on the static page, without kernel or network: sizes behind tabs, a slider."""
 
 import base64
 import hashlib
 import html
 import io
-import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 
+import pandas as pd
 from IPython.display import HTML
 from matplotlib.figure import Figure
 from PIL import Image
+from xarray import DataArray
 
-_PAGE = """<figure class="layerlib-slider" id="{name}" style="margin: 0">
-<img src="{picture}" alt="{alt}" style="max-width: 100%; height: auto; background: white">
-<div style="display: flex; gap: 0.8em; align-items: center">
-<input type="range" min="0" max="{last}" value="{last}" step="1" autocomplete="off" aria-label="{what}" style="flex: 1">
-<output style="min-width: 9em">{label}</output></div>
-<script>
-(() => {{
-  const frames = {frames}, labels = {labels}, alts = {alts};
-  const figure = document.getElementById("{name}");
-  const [image, slider, output] = ["img", "input", "output"].map((tag) => figure.querySelector(tag));
-  slider.oninput = () => {{
-    const at = Number(slider.value);
-    image.src = frames[at];
-    image.alt = alts[at];
-    output.textContent = labels[at];
-  }};
-}})();
-</script>
-</figure>"""
+from layerbook import _html
+from layerbook.figures.svg import dark_style, svg
+
+_SCRIPT = Path(__file__).with_name("slider.js").read_text(encoding="utf-8")
+_SCROLL = 'tabindex="0" role="region" aria-label="Figure, which scrolls where the page is narrow"'
+
+
+@dataclass(frozen=True)
+class Side:
+    """What one side of a figure shows: pictures, one at a time, and the numbers behind them.
+
+    Attributes
+    ----------
+    frames : label -> markup of a picture, in the order of the slider
+    numbers : what is drawn, for the table and the file; none for a drawing
+    start : the frame that is shown first, and stays without a script
+    """
+
+    frames: Mapping[str, str]
+    numbers: DataArray | None = None
+    start: int = -1
 
 
 def png(figure: Figure, dpi: int = 90) -> bytes:
@@ -67,24 +72,106 @@ def slider(frames: Sequence[bytes], labels: Sequence[str], alt: str, what: str =
     for i, frame in enumerate(frames):
         if not bytes(frame).startswith(b"\x89PNG\r\n"):
             raise ValueError(f"frames: expected PNG files, frame {i} begins {bytes(frame)[:8]!r}")
-    addresses = ["data:image/png;base64," + base64.b64encode(frame).decode() for frame in frames]
-    alts = [f"{alt}: {label}" for label in labels]
-    name = hashlib.sha256("".join([*addresses, *alts]).encode()).hexdigest()[:12]  # its own, and the same in every run
+    pictures = {
+        label: f'<img src="data:image/png;base64,{base64.b64encode(frame).decode()}" '
+        f'alt="{html.escape(f"{alt}: {label}")}" style="max-width: 100%; height: auto; background: white">'
+        for frame, label in zip(frames, labels, strict=True)
+    }
+    return touchable({"": Side(pictures)}, what)
+
+
+def touchable(sides: Mapping[str, Side], what: str = "", name: str = "numbers") -> HTML:
+    """A figure that shows one side at a time, and of that side one picture.
+
+    Parameters
+    ----------
+    sides : name -> what it shows; more than one get tabs, the first is shown
+    what : what the slider moves along, where a side has several pictures
+    name : of the file with the numbers, without its ending
+
+    Raises
+    ------
+    ValueError
+        if there is no side, or one has no picture
+    """
+    if not sides or not all(side.frames for side in sides.values()):
+        raise ValueError("sides: expected at least one, each with a picture")
+    tabs = "".join(
+        f'<button type="button" aria-pressed="{str(not at).lower()}">{html.escape(told)}</button>'
+        for at, told in enumerate(sides)
+    )
+    if len(sides) == 1:
+        tabs = f"<span>{html.escape(next(iter(sides)))}</span>"
+    tabs += '<button type="button" class="layer-enlarge">enlarge</button>'
+    tabs = f'<div class="layer-tabs" role="group" aria-label="What this figure shows">{tabs}</div>'
+    bodies = "".join(_side(side, what, name, told, at > 0) for at, (told, side) in enumerate(sides.items()))
+    style = dark_style([markup for side in sides.values() for markup in side.frames.values()])
+    key = f"slider-{hashlib.sha256(f'{tabs}{bodies}'.encode()).hexdigest()[:12]}"  # its own, and the same in every run
     return HTML(
-        _PAGE.format(
-            name=f"slider-{name}",
-            picture=addresses[-1],
-            alt=html.escape(alts[-1]),
-            last=len(frames) - 1,
-            what=html.escape(what),
-            label=html.escape(labels[-1]),
-            frames=json.dumps(addresses),
-            labels=_script(labels),
-            alts=_script(alts),
-        )
+        f'<div class="layer-figure layerlib-slider" id="{key}"><style>{style}</style>{tabs}{bodies}'
+        f'<script>{_SCRIPT}("{key}");</script></div>'
     )
 
 
-def _script(words: Sequence[str]) -> str:
-    # "</script>" in a word would end the script
-    return json.dumps(list(words)).replace("<", "\\u003c")
+def drawing(figure: Figure, alt: str) -> HTML:
+    """A figure that is only looked at, in the colours of the page's theme."""
+    markup = svg(figure, alt)
+    style = dark_style([markup])
+    return HTML(
+        f'<div class="layer-figure"><style>{style}</style><div class="layer-scroll" {_SCROLL}>{markup}</div></div>'
+    )
+
+
+def _side(side: Side, what: str, name: str, told: str, hidden: bool) -> str:
+    start = side.start % len(side.frames)
+    frames = "".join(
+        f'<div class="layer-frame" data-label="{html.escape(label)}"{" hidden" * (at != start)}>{markup}</div>'
+        for at, (label, markup) in enumerate(side.frames.items())
+    )
+    return (
+        f'<div data-side="{html.escape(told)}"{" hidden" * hidden}><div class="layer-scroll" {_SCROLL}>{frames}</div>'
+        f"{_range(list(side.frames), start, what)}{_numbers(side.numbers, f'{name} {told}'.strip())}</div>"
+    )
+
+
+def _range(labels: Sequence[str], start: int, what: str) -> str:
+    if len(labels) == 1:
+        return ""
+    told = html.escape(labels[start])
+    return (
+        f'<div class="layer-range" style="display: flex; gap: 0.8em; align-items: center">'
+        f'<input type="range" min="0" max="{len(labels) - 1}" value="{start}" step="1" autocomplete="off" '
+        f'aria-label="{html.escape(what)}" aria-valuetext="{told}" style="flex: 1">'
+        f'<output style="min-width: 9em">{told}</output></div>'
+    )
+
+
+def _numbers(numbers: DataArray | None, name: str) -> str:
+    """The numbers behind a figure, folded: a table of means over the seeds, and all of them as a file."""
+    if numbers is None:
+        return ""
+    coded = base64.b64encode(_wide(numbers).to_csv(float_format="%.5g").encode()).decode()
+    mean = _wide(numbers.mean("seed") if "seed" in numbers.dims else numbers)
+    shown = ""
+    if mean.size <= 1000:
+        told = mean.reset_index() if numbers.ndim > 1 else mean
+        rows = [[_short(cell) for cell in row] for row in told.itertuples(index=False)]
+        shown = _html.table([str(head) for head in told.columns], rows, "layer-numbers")
+    return (
+        f'<details class="layer-numbers"><summary>Numbers of this figure</summary>'
+        f'<a download="{html.escape(name)}.csv" href="data:text/csv;base64,{coded}">All of them as a CSV file</a>'
+        f"{'; means over the seeds:' if shown and 'seed' in numbers.dims else ''}{shown}</details>"
+    )
+
+
+def _wide(numbers: DataArray) -> pd.DataFrame:
+    """A column for each value along the last dimension, a row for each of the others."""
+    *outer, last = numbers.dims
+    columns = [f"{last} {value}" for value in numbers[last].values]
+    lines = numbers.values.reshape(-1, len(columns))
+    index = pd.MultiIndex.from_product([numbers[each].values for each in outer], names=outer) if outer else None
+    return pd.DataFrame(lines, index=index, columns=columns)
+
+
+def _short(value: object) -> str:
+    return str(value) if not isinstance(value, float) else "" if value != value else f"{value:.3g}"

@@ -13,6 +13,7 @@ from layerbook.analysis.agreement import LENSES
 from layerbook.editions import EDITIONS, notes_of, student
 from layerbook.pieces import Piece
 from layerbook.plain_yaml import from_yaml
+from layerbook.training.fit import cross_entropy
 from layerlib.distributions.distances import label_cost, label_distribution, sinkhorn, wasserstein
 from layerlib.distributions.early_exit import exit_layers
 from layerlib.patterns import layer_perplexity
@@ -89,7 +90,15 @@ def cao():
     }
 
 
-STUBS = {"davel-ex-samples": davel, "hu-ex-adam": hu, "cao-ex-cost": cao, "cao-ex-entropic": cao, "cao-ex-strict": cao}
+STUBS = {
+    "davel-ex-samples": davel,
+    "davel-ex-hand": lambda: {"layer_perplexity": layer_perplexity},
+    "davel-ex-loss": lambda: {"cross_entropy": cross_entropy},
+    "hu-ex-adam": hu,
+    "cao-ex-cost": cao,
+    "cao-ex-entropic": cao,
+    "cao-ex-strict": cao,
+}
 
 
 class Test:
@@ -103,6 +112,9 @@ class Test:
 
 ALONE = {
     "davel-ex-random": lambda: {"depth_watched": 3, "p_depth": {("easy", 3): np.full((2, 3, 10), [[90], [50], [20]])}},
+    "davel-ex-own": dict,
+    "davel-ex-narrow": dict,
+    "davel-ex-untrained": lambda: {"depth": 3, "p_depth": {("easy", 3): np.full((2, 3, 10), [[90], [50], [20]])}},
     "hu-ex-zero": lambda: {"test": Test(), "judged": 10},
     "xie-ex-identity": dict,
     "xie-ex-classes": lambda: {"separated": {"MNIST": torch.tensor([0.97, 0.18]).expand(1, 1, 1, 1, 2)}},
@@ -111,6 +123,9 @@ ALONE = {
 }
 RIGHT = {
     "davel-ex-random": "answer = [100, 99, 98], [90, 50, 20]",
+    "davel-ex-own": "answer = {'0': torch.tensor(90.0), '2': torch.tensor(20.0)}",
+    "davel-ex-narrow": "answer = [[-1.2, 0.7], [-1.3, 0.74], [-3.3, 0.7], [-6.1, 0.66]]",
+    "davel-ex-untrained": "answer = [100, 99, 98], [90, 50, 20]",
     "hu-ex-zero": "answer = [0.9, 0.9, 0.8, 0.7, 0.6], [0.9, 0.8, 0.7, 0.7, 0.6]",
     "xie-ex-identity": "answer = [2, 2, 2, 2, 2, 2], [0, 1, 2, 3, 4, 5], [0, 1, 1, 1, 1, 2]",
     "xie-ex-classes": "answer = torch.tensor([0.94, 0.14])",
@@ -161,6 +176,22 @@ def test_the_solution_on_a_small_stand_in_passes_its_check(label):
         ("davel-ex-random", "answer = [90, 50, 20], [100, 99, 98]", "that of the network of this chapter"),
         ("davel-ex-random", "answer = [90, 50, 20], [90, 50, 20]", "twice the same"),
         ("davel-ex-random", "answer = [90, 40, 10], [90, 50, 20]", "teach no classes"),
+        ("davel-ex-hand", "answer = np.log(4), 1.07", "exponential forgotten"),
+        ("davel-ex-hand", "answer = 4, 4", "less than four"),
+        ("davel-ex-hand", "answer = 4, 2.11", "same base"),
+        ("davel-ex-own", "answer = {'0': 90.0}", "at least two"),
+        ("davel-ex-own", "answer = {'0': 4.5, '2': 0.3}", "not its logarithm"),
+        ("davel-ex-own", "answer = {'0': 90.0, '2': 90.0}", "one module"),
+        ("davel-ex-loss", "answer = lambda z, y: z.sum(1)", "a row a sample"),
+        ("davel-ex-loss", "answer = lambda z, y: z - torch.nn.functional.one_hot(y, 3)", "as printed"),
+        ("davel-ex-loss", "answer = lambda z, y: z.softmax(1)", "not the gradient"),
+        ("davel-ex-narrow", "answer = [-1.2, -3.3]", "each of four"),
+        ("davel-ex-narrow", "answer = [[-1, 70], [-2, 70], [-3, 70], [-4, 60]]", "not percent"),
+        ("davel-ex-narrow", "answer = [[-1, 0.7], [0, 0.7], [1, 0.7], [2, 0.6]]", "fitted to"),
+        ("davel-ex-untrained", "answer = np.ones((2, 3, 2))", "average over"),
+        ("davel-ex-untrained", "answer = [4.6, 4.5, 4.5], [4.5, 3.9, 0.9]", "not its logarithm"),
+        ("davel-ex-untrained", "answer = [90, 50, 20], [100, 99, 98]", "swapped"),
+        ("davel-ex-untrained", "answer = [100, 99, 98], [90, 50, 30]", "of this chapter"),
         ("hu-ex-zero", "answer = [0.9, 0.6], [0.9, 0.6]", "five accuracies"),
         ("hu-ex-zero", "answer = 2 * [[90, 80, 70, 70, 60]]", "not percent"),
         ("hu-ex-zero", "answer = [0.9, 0.8, 0.7, 0.7, 0.6], [0.6, 0.6, 0.6, 0.6, 0.6]", "left zeroed"),

@@ -276,7 +276,7 @@ def test_a_full_run_is_kept_and_recorded_by_this_interpreter_and_builds(book, ca
     html = build_page(out, tmp_path / "site")
     pasted = re.findall(r'<span class="pasted-text">([^<]+)</span>', html)
     assert pasted == ["3.12%", "not yet recorded", "holds"]
-    assert '<table class="dataframe mathjax_ignore tex2jax_ignore layerlib-report">' in html
+    assert '<table class="dataframe mathjax_ignore tex2jax_ignore layerlib-report layer-claims">' in html
 
 
 def build_page(notebook: Path, site: Path) -> str:

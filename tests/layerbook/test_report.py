@@ -49,7 +49,7 @@ def test_number_refuses_what_is_no_finite_number_and_names_it(report, value):
         report.number("late_error", value)
 
 
-@pytest.mark.parametrize("name", ["full_error", "claim_3", "verdict_3", "a:b", "two words", "", 3])
+@pytest.mark.parametrize("name", ["full_error", "claim_3", "verdict_3", "says_3", "a:b", "two words", "", 3])
 def test_names_that_prose_could_not_use_are_refused(report, name):
     with pytest.raises(ValueError, match="name: expected an identifier"):
         report.number(name, 1)
@@ -163,10 +163,12 @@ def test_the_display_carries_the_table_and_the_payload(report):
     assert metadata[MIME] == json.loads(json.dumps(report.payload()))
     assert metadata[MIME]["claims"][2]["figure"] == "toy-f1"
     page = data["text/html"]
-    assert "P = 1.2 &lt; 1.5" in page and "a &lt;b&gt;" in page and "<small>Test: Q &lt; 2</small>" in page
-    assert '<table class="dataframe mathjax_ignore tex2jax_ignore layerlib-report">' in page
+    assert "P = 1.2 &lt; 1.5" in page and "a &lt;b&gt;" in page and "<dt>Test</dt><dd>Q &lt; 2</dd>" in page
+    assert '<table class="dataframe mathjax_ignore tex2jax_ignore layerlib-report layer-claims">' in page
     assert re.findall(r"<strong [^>]*>([^<]+)</strong>", page) == ["holds", "fails", "undecided"]
-    assert "</strong> (Q: the interval contains the threshold), at a smaller size<br>Q: 1 [0, 3]<br>" in page
+    assert "<dt>This run</dt><dd>Q: 1 [0, 3]</dd>" in page
+    assert "<dt>Undecided because</dt><dd>Q: the interval contains the threshold</dd>" in page
+    assert page.count("<details><summary>") == 3
     assert "this run: holds, at a smaller size: P = 1.2 < 1.5" in data["text/plain"]
     assert max(map(len, data["text/plain"].splitlines()[:-1])) <= 100
 
@@ -188,8 +190,8 @@ def test_a_claim_that_the_first_round_did_not_judge_is_shown_so(in_book):
     report.claim(*WORDS, PASSED)
     assert report.table()["record"].tolist() == ["first round: not judged at this size: P = 1.1"]
     page = report._repr_mimebundle_()[0]["text/html"]
-    assert ">first round: not judged at this size</strong><br>" in page
-    assert "<small>the record says first round: not judged at this size</small>" in page
+    assert ">first round: not judged at this size</strong></td>" in page
+    assert "<small>This run: the record says first round: not judged at this size.</small>" in page
 
 
 @pytest.fixture
@@ -222,6 +224,7 @@ def test_numbers_and_verdicts_are_glued_for_the_text(in_book, shell):
         "claim_3": "'holds'",
         "full_claim_3": "'holds in part'",
         "verdict_3": "'holds, at a smaller size; the record says holds in part'",
+        "says_3": "'In the largest record it holds in part; in this run it holds.'",
     }
 
 

@@ -42,14 +42,6 @@ def test_activation_shares_draw_one_dot_per_node_and_class_in_its_class_colour(a
     assert [tick.get_text() for tick in ax.get_xticklabels()] == ["1", "out"]
 
 
-def test_per_layer_counts_layers_from_one_and_stops_where_a_network_ends(ax):
-    values = np.full((2, 1, 3), np.nan)
-    values[0, 0, :2], values[1, 0] = [5, 4], [7, 6, 5]
-    cooperating_classifiers.per_layer(values, [2, 3], ax, title="depth")
-    assert [line.get_xdata().tolist() for line in ax.lines] == [[1, 2], [1, 2, 3]]
-    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["2", "3"]
-
-
 def test_systems_are_in_percent_with_the_network_dotted(ax):
     accuracy = np.array([[[0.5, 0.6]], [[0.4, 0.6]], [[0.7, 0.8]]])
     node_systems.systems(accuracy, 0.75, ax)

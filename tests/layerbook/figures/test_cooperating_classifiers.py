@@ -10,6 +10,7 @@ import pytest
 
 from layerbook.curves import stacked
 from layerbook.figures import cooperating_classifiers as figures
+from layerbook.figures import counting, sides
 from layerbook.figures import node_systems as systems
 from layerbook.report import Report
 
@@ -60,12 +61,13 @@ def fill(report):
         bandwidth=["0.5", "1", "1.0 for all"],
         what=["log-likelihood", "accuracy"],
     )
+    report.number("depth", 3)
     for name in ("bandwidth_one_before", "bandwidth_one_trained", "accuracy_sigmoid"):
         report.number(name, 0.5)
 
 
 @pytest.fixture(scope="module", params=["this run alone", "beside a record"])
-def report(request, tmp_path_factory):
+def report(request):
     made = Report("cooperating_classifiers", "smaller", record=None)
     fill(made)
     # a report reads its record from where it runs; here it is what it holds itself
@@ -75,96 +77,117 @@ def report(request, tmp_path_factory):
     return made
 
 
-ONE_A_SIDE = {  # axes of each figure, of one side
-    figures.errors: 2,
-    figures.perplexities: 4,
-    figures.settled: 3,
-    systems.systems_epochs: 10,
-    systems.systems_batches: 10,
-    systems.systems_width: 4,
-    systems.first_layer: 1,
-    systems.anomaly: 1,
-    systems.systems_sigmoid: 2,
-    figures.variants: 1,
-    figures.noises: 1,
+@pytest.fixture
+def drawn(monkeypatch):
+    """The figures that are drawn, which stay open, each with its alternative text."""
+    found = []
+    monkeypatch.setattr(sides, "svg", lambda figure, alt: found.append((figure, alt)) or f"<svg>{alt}</svg>")
+    monkeypatch.setattr(systems, "svg", sides.svg)
+    yield found
+    plt.close("all")
+
+
+ONE_A_SIDE = {  # figures of one side, axes of each
+    "active_shares": (lambda report: figures.active_shares(report, 4, ["a", "b", "c"]), 1, 2),
+    "errors": (figures.errors, 1, 2),
+    "perplexities": (lambda report: figures.perplexities(report, "depth"), 2, 2),
+    "settled": (figures.settled, 1, 3),
+    "variants": (figures.variants, 1, 1),
+    "noises": (figures.noises, 1, 1),
+    "in_short": (counting.in_short, 1, 2),
+    "systems_epochs": (systems.systems_epochs, 2, 2),
+    "systems_batches": (systems.systems_batches, 2, 2),
+    "bandwidths": (systems.bandwidths, 1, 2),
+    "systems_depth": (systems.systems_depth, 2, 1),
+    "systems_width": (systems.systems_width, 2, 2),
+    "first_layer": (systems.first_layer, 1, 1),
+    "anomaly": (systems.anomaly, 1, 1),
+    "systems_sigmoid": (systems.systems_sigmoid, 1, 2),
 }
 
 
-@pytest.mark.parametrize("draw", ONE_A_SIDE, ids=lambda each: each.__name__)
-def test_each_side_is_drawn_and_named(report, draw):
-    figure = draw(report)
-    figure.canvas.draw()
-    sides = report.sides("error_depth")
-    assert len(figure.axes) == ONE_A_SIDE[draw] * len(sides)
-    told = " ".join(text.get_text() for text in figure.findobj(matplotlib.text.Text))
-    assert all(side in told for side in sides)
-    plt.close(figure)
+@pytest.mark.parametrize("name", ONE_A_SIDE)
+def test_each_side_is_drawn_the_record_first_and_named(report, drawn, name):
+    draw, pictures, axes = ONE_A_SIDE[name]
+    page = draw(report).data
+    names = list(report.sides("error_depth"))[::-1]
+    assert len(drawn) == pictures * len(names)
+    assert all(len(figure.axes) == axes for figure, _ in drawn)
+    assert all(side in alt for side, (_, alt) in zip(np.repeat(names, pictures), drawn, strict=True))
+    assert page.count("data-side=") == len(names) and page.count('type="range"') == len(names) * (pictures > 1)
 
 
-def test_a_line_is_the_mean_of_the_seeds_of_its_own_set(report):
-    figure = figures.errors(report)
-    for over, ax in zip(("depth", "width"), figure.axes[:2], strict=True):
+def last(drawn):
+    """The figure drawn last: this run, at the end of the slider."""
+    return drawn[-1][0]
+
+
+def test_a_line_is_the_mean_of_the_seeds_of_its_own_set(report, drawn):
+    figures.errors(report)
+    for over, ax in zip(("depth", "width"), last(drawn).axes, strict=True):
         curve = report.curves[f"error_{over}"]
         for line, label in zip(ax.lines, ("easy", "hard"), strict=True):
             np.testing.assert_allclose(line.get_ydata(), 100 * curve.sel(data=label).mean("seed"))
             np.testing.assert_array_equal(line.get_xdata(), curve[over])
-    assert [text.get_text() for text in figure.axes[0].get_legend().get_texts()] == ["MNIST", "Fashion-MNIST"]
-    plt.close(figure)
+    assert [text.get_text() for text in last(drawn).axes[0].get_legend().get_texts()] == ["MNIST", "Fashion-MNIST"]
 
 
-def test_perplexities_end_with_their_network_and_below_the_cap(report):
-    figure = figures.perplexities(report)
-    lines = figure.axes[0].lines
-    assert [len(line.get_xdata()) for line in lines] == [2, 3, 2] and lines[2].get_ydata()[0] == 10
-    plt.close(figure)
+def test_the_network_at_the_slider_has_a_band_and_all_end_with_their_layers_below_the_cap(report, drawn):
+    figures.perplexities(report, "depth")
+    ax = last(drawn).axes[0]
+    assert [np.isfinite(line.get_ydata()).sum() for line in ax.lines] == [2, 3, 2]
+    assert ax.lines[2].get_ydata()[0] == 10
+    assert len(ax.collections) == 1 and ax.lines[1].get_color() != ax.lines[0].get_color()
 
 
-def test_moments_show_the_system_at_its_moment_with_the_network_dotted(report):
-    figure = systems.systems_batches(report)
-    second = figure.axes[6]  # bandwidth 1.0, batch 9
+def test_moments_show_the_system_at_its_moment_with_the_network_dotted(report, drawn):
+    systems.systems_batches(report)
+    ax = last(drawn).axes[1]  # bandwidth 1.0, batch 9
     curve = report.curves["systems_batches"].sel(bandwidth="1.0", batch=9, system="continuous")
-    np.testing.assert_allclose(second.lines[1].get_ydata(), 100 * curve.mean("seed"))
-    assert second.get_title() == "batch 9" and second.lines[3].get_linestyle() == ":"
-    plt.close(figure)
+    np.testing.assert_allclose(ax.lines[1].get_ydata(), 100 * curve.mean("seed"))
+    assert ax.get_title() == "bandwidth 1.0" and ax.lines[3].get_linestyle() == ":"
+    assert drawn[-1][1].endswith("after batch 9)")
 
 
-def test_every_single_network_of_the_narrowest_width_has_a_line(report):
-    figure = systems.anomaly(report)
+def test_every_single_network_of_the_narrowest_width_has_a_line(report, drawn):
+    systems.anomaly(report)
     narrow = report.curves["systems_width_easy"].sel(width=4, part="test", system="discrete")
-    for line, values in zip(figure.axes[0].lines, narrow, strict=True):
+    for line, values in zip(last(drawn).axes[0].lines, narrow, strict=True):
         np.testing.assert_allclose(line.get_ydata(), 100 * values)
-    assert figure.axes[0].get_title().startswith("width 4")
-    plt.close(figure)
 
 
-def test_shares_bandwidths_depths_and_a_histogram(report):
-    sides = len(report.sides("error_depth"))
-    shares, swept = figures.active_shares(report, 4, ["a", "b", "c"]), systems.bandwidths(report)
-    assert len(shares.axes) == 2 * sides and shares.axes[1].get_title() == "trained · this run"
-    assert [line.get_linestyle() for line in swept.axes[0].lines].count("--") == 2 * (sides - 1)
-    assert len(systems.systems_depth(report).axes) == 2 * sides
-    bins = systems.histogram(report, ["a", "b", "c"]).axes[0].patches
-    np.testing.assert_allclose(bins[0].get_data().edges, range(7))
-    plt.close("all")
+def test_a_histogram_has_the_bins_of_its_curve_and_a_line_a_class(report, drawn):
+    page = systems.histogram(report, ["a", "b", "c"]).data
+    steps = last(drawn).axes[0].patches
+    assert len(steps) == 3 and 'data-side="this run"' in page
+    np.testing.assert_allclose(steps[0].get_data().edges, range(7))
 
 
-def test_shares_of_a_readers_own_classes_stand_beside_those_of_the_record(as_recorded):
+def test_shares_of_a_readers_own_classes_stand_beside_those_of_the_record(as_recorded, drawn):
     report = as_recorded("cooperating_classifiers")
     report.curve("active_shares", RANDOM.random((2, 3, 203)), state=["after initialisation", "trained"])
-    figure = figures.active_shares(report, 100, ["cat", "dog", "cow"])
-    own, recorded = figure.axes[0], figure.axes[2]
-    assert [text.get_text() for text in own.get_xticklabels()] == ["1", "2", "out"]
-    assert recorded.get_xticklabels()[-1].get_text() == "out" and len(recorded.get_xticklabels()) == 11
-    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["cat", "dog", "cow"]
+    figures.active_shares(report, 100, ["cat", "dog", "cow"])
+    (recorded, _), (own, _) = drawn
+    assert [text.get_text() for text in own.axes[1].get_xticklabels()] == ["1", "2", "out"]
+    assert len(recorded.axes[1].get_xticklabels()) == 11
+    assert {text.get_text() for text in own.legends[0].get_texts()} == {"cat", "dog", "cow"}
 
 
-def test_where_no_drop_has_a_middle_the_panel_says_so():
+def test_where_no_drop_has_a_middle_the_panel_says_so(drawn):
     report = Report("cooperating_classifiers", "smaller")
     report.record = None
     fill(report)
     report.curve("midpoint_settled", np.full((2, 2, 2), np.nan), data=["easy", "hard"], depth=[2, 3], seed=SEEDS)
-    assert [text.get_text() for text in figures.settled(report).axes[2].texts] == ["no network\ngets below half"]
-    plt.close("all")
+    figures.settled(report)
+    assert [text.get_text() for text in last(drawn).axes[2].texts] == ["no network\ngets below half"]
+
+
+def test_drawings_say_what_they_show_and_count_what_they_are_given():
+    on = np.array([[1, 0, 1]] * 4 + [[0, 1, 1]], dtype=bool)
+    assert "5 samples at 3 nodes show 2 patterns; their shares give a perplexity of 1.65" in counting.counting(on).data
+    for draw in (counting.idea, counting.densities):
+        assert 'role="img" aria-label="' in draw().data
+    assert plt.get_fignums() == []
 
 
 def test_stacked_fills_up_with_nan_and_counts_layers_from_one():

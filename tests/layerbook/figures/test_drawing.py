@@ -127,7 +127,7 @@ def making_figures(path):
         name: {ast.unparse(call.func) for call in ast.walk(node) if isinstance(call, ast.Call)}
         for name, node in functions.items()
     }
-    shared = {"row_a_side", "panel_a_side", "grid_of"}
+    shared = {"panels"}
     found, more = set(), {"plt.subplots", "plt.figure", "plt.subplot_mosaic", *shared}
     while more:
         found |= more

@@ -1,0 +1,83 @@
+// Predictions: choose, say how sure you are, then see. Bets stay in this browser, and nowhere else.
+document.addEventListener("DOMContentLoaded", () => {
+  const KEY = "layer-book-bets";
+  const SURE = [["a guess", 0.4], ["fairly sure", 0.7], ["certain", 0.95]];
+  const read = () => { try { return JSON.parse(localStorage.getItem(KEY)) || {}; } catch { return {}; } };
+  const write = (bets) => { try { localStorage.setItem(KEY, JSON.stringify(bets)); } catch { /* kept on this page only */ } };
+  const made = (tag, text, attributes = {}) => {
+    const node = Object.assign(document.createElement(tag), attributes);
+    if (text) node.textContent = text;
+    return node;
+  };
+
+  // Themes lay figures out in their own way, so hidden alone is not enough.
+  const veil = (figure, veiled) => {
+    if (figure) Object.assign(figure, { hidden: veiled }).style.display = veiled ? "none" : "";
+  };
+
+  for (const bet of document.querySelectorAll(".layer-bet")) {
+    const asked = bet.querySelector(".layer-bet-asked"), told = bet.querySelector(".layer-bet-told");
+    const list = bet.querySelector("ul"), right = Number(bet.dataset.answer) - 1;
+    const figure = document.getElementById(bet.dataset.figure || "");
+    const choices = made("fieldset"), status = made("p", "", { className: "layer-bet-status" });
+    choices.append(made("legend", "Your bet"));
+    status.setAttribute("role", "status");
+    [...list.children].forEach((item, at) => {
+      const label = made("label"), radio = made("input", "", { type: "radio", name: bet.id, value: at });
+      label.append(radio, ...(item.querySelector("p") || item).childNodes);
+      choices.append(label);
+    });
+    const buttons = made("div", "", { className: "layer-bet-buttons" });
+    const show = (chosen, sure) => {
+      told.hidden = false;
+      veil(figure, false);
+      if (chosen === null) status.textContent = "Shown without a bet.";
+      else status.textContent = `Your bet was ${chosen === right ? "right" : "wrong"} (you were ${sure}).`;
+      buttons.remove();
+      for (const radio of choices.querySelectorAll("input")) {
+        radio.disabled = true;
+        radio.checked = Number(radio.value) === chosen;
+        radio.parentElement.classList.toggle("layer-bet-right", Number(radio.value) === right);
+      }
+    };
+    for (const [word, chance] of SURE) {
+      buttons.append(made("button", word, { type: "button", onclick: () => {
+        const radio = choices.querySelector("input:checked");
+        if (!radio) { status.textContent = "Choose one of them first."; return; }
+        const chosen = Number(radio.value);
+        write({ ...read(), [bet.id]: { chosen, sure: word, chance, right: chosen === right, page: document.title,
+          asked: asked.textContent.trim(), claim: bet.dataset.claim || "" } });
+        show(chosen, word);
+      } }));
+    }
+    buttons.prepend(made("span", "How sure are you?"));
+    buttons.append(made("button", "show without a bet", { type: "button", onclick: () => show(null) }));
+    list.replaceWith(choices);
+    choices.after(buttons, status);
+    told.hidden = true;
+    veil(figure, true);
+    const before = read()[bet.id];
+    if (before) show(before.chosen, before.sure);
+    const led = () => { if (figure && location.hash === `#${figure.id}`) show(null); };
+    led();
+    addEventListener("hashchange", led);
+  }
+
+  for (const place of document.querySelectorAll(".layer-calibration")) {
+    const bets = Object.values(read());
+    if (!bets.length) continue;
+    const table = made("table", "", { className: "table" }), body = made("tbody");
+    const row = (tag, cells, to) => { const line = made("tr"); line.append(...cells.map((c) => made(tag, c))); to.append(line); };
+    const head = made("thead");
+    row("th", ["you said", "that is", "bets", "right"], head);
+    for (const [word, chance] of SURE) {
+      const some = bets.filter((bet) => bet.sure === word), good = some.filter((bet) => bet.right).length;
+      if (some.length) row("td", [word, `${100 * chance} %`, String(some.length), `${Math.round(100 * good / some.length)} %`], body);
+    }
+    table.append(head, body);
+    const wrong = bets.filter((bet) => !bet.right).map((bet) => bet.asked);
+    const forget = made("button", "forget my bets", { type: "button", onclick: () => { write({}); location.reload(); } });
+    place.replaceChildren(table, made("p", wrong.length ? `What surprised you: ${wrong.join(" ")}` : "Nothing has surprised you so far."), forget);
+    place.classList.add("layer-bet");
+  }
+});

@@ -1,0 +1,77 @@
+"""One size at a time: a figure drawn for every side of a report, the record first, this run behind a tab."""
+
+from collections.abc import Callable
+
+import matplotlib.pyplot as plt
+import numpy as np
+from IPython.display import HTML
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from layerbook.figures._drawing import closed_on_error
+from layerbook.figures.common import evenly
+from layerbook.figures.slider import Side, touchable
+from layerbook.figures.svg import svg
+from layerbook.report import THIS_RUN, Report
+
+MOST = 6  # positions of a slider
+WIDE = 7.2  # inches, so that letters stay legible on a page of 780 pixels
+
+
+def by_side(
+    report: Report,
+    name: str,
+    draw: Callable[..., Figure],
+    alt: str,
+    along: str = "",
+    told: str = "",
+) -> HTML:
+    """A figure of one curve, for its largest record and for this run.
+
+    Parameters
+    ----------
+    name : of the curve
+    draw : takes the curve and the side, and the value along the slider where there is one
+    alt : what the figure shows, in a sentence that says the finding
+    along : the dimension that the slider moves along; none without a slider
+    told : what the slider moves along, in words: ``"hidden layers"``
+    """
+    sides = report.sides(name)
+    order = sorted(sides, key=lambda side: side == THIS_RUN)
+    made = {}
+    for side in order:
+        curve = sides[side]
+        steps = [curve[along].values[at].item() for at in evenly(curve.sizes[along], MOST)] if along else [None]
+        frames, places = {}, []
+        for step in steps:
+            label = f"{told} {step}" if along else ""
+            figure = draw(*((curve, side, step) if along else (curve, side)))
+            places = _laid_out(figure, places)
+            frames[label] = svg(figure, f"{alt} ({side}{', ' * bool(label)}{label})")
+        made[side] = Side(frames, curve)
+    return touchable(made, told, name)
+
+
+def _laid_out(figure: Figure, places: list) -> list:
+    """Axes where they are in the first picture, so that nothing jumps; there, find out where that is."""
+    if not places:
+        figure.draw_without_rendering()
+        places = [ax.get_position() for ax in figure.axes]
+    figure.set_layout_engine("none")
+    for ax, place in zip(figure.axes, places, strict=True):
+        ax.set_position(place)
+    return places
+
+
+@closed_on_error
+def panels(count: int, height: float = 2.9, **shared: object) -> tuple[Figure, np.ndarray]:
+    """A figure of some axes in a row, as wide as the page."""
+    figure, axes = plt.subplots(1, count, figsize=(WIDE, height), squeeze=False, **shared)
+    return figure, axes[0]
+
+
+def legend_below(figure: Figure, ax: Axes, **look: object) -> None:
+    """The legend of one of the axes below all of them."""
+    handles, labels = ax.get_legend_handles_labels()
+    columns = {"ncols": min(len(labels), 5)} | look
+    figure.legend(handles, labels, loc="outside lower center", fontsize="small", **columns)
