@@ -4,6 +4,7 @@ import os
 import re
 import shutil
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 ROOM = 64 * 2**20  # bytes; the largest executed chapter takes a few of them
@@ -58,6 +59,20 @@ def out_path(given: Path | None, size: str, book: Path, chapter: Path) -> Path:
         what = f"the source of {sources[0].stem}" if sources else "in the folder of the chapters' sources"
         raise ValueError(f"--out: {out} is {what}, which a run must not overwrite")
     return out
+
+
+def files_named(value: object, book: Path) -> Iterator[Path]:
+    """The reader's files that a value names."""
+    if isinstance(value, (list, dict)):
+        for each in value if isinstance(value, list) else value.values():
+            yield from files_named(each, book)
+    elif isinstance(value, str) and Path(value).suffix and os.path.isfile(book / value):
+        yield book / value
+
+
+def stamp(path: Path) -> list[int]:
+    """What changes when a file is written again."""
+    return [path.stat().st_size, path.stat().st_mtime_ns]
 
 
 def sweep_places(out: str | os.PathLike | None, book: Path, chapter: str) -> tuple[Path, str]:

@@ -4,6 +4,7 @@ import contextlib
 import itertools
 import json
 import os
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, CancelledError, Executor, ThreadPoolExecutor, wait
@@ -11,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
+from IPython import get_ipython
 from tqdm.auto import tqdm
 
 from layerbook.asked import UsageError, chapter_of, fitting, full_size
@@ -18,7 +20,7 @@ from layerbook.chapters import Chapter, Interrupted
 from layerbook.locks import Busy, lives
 from layerbook.needs import check_needs
 from layerbook.parameters import recordable
-from layerbook.places import check_writable, find_book, from_here, out_path, sweep_places
+from layerbook.places import check_writable, files_named, find_book, from_here, out_path, stamp, sweep_places
 from layerbook.provenance import code_digest, git_state
 from layerbook.remote import put
 from layerbook.swept import FAILED, Run, in_a_process, stop_processes
@@ -164,8 +166,10 @@ def sweep(
 
 
 def _bar(swept: Swept) -> tqdm:
-    """How many runs have ended, and the time left, on a terminal alone."""
-    return tqdm(total=swept.runs, initial=swept.before, unit="run", disable=None)
+    """How many runs have ended, and the time left: where somebody looks, which is a terminal or a notebook."""
+    quiet = bool(os.environ.get("CI") or os.environ.get("TQDM_DISABLE"))
+    looked_at = sys.stderr.isatty() or get_ipython() is not None
+    return tqdm(total=swept.runs, initial=swept.before, unit="run", disable=quiet or not looked_at)
 
 
 def _running(runs: Sequence[Run]) -> str:
@@ -228,23 +232,9 @@ def _run(chapter: Chapter, values: Mapping[str, object], folder: Path, git: Mapp
     defaults = {name: recordable(p.default) for name, p in chapter.parameters.items()}
     whole = {name: recordable(value) for name, value in (defaults | dict(values)).items() if name != STORE}
     changed = (f"{name}={_word(value)}" for name, value in whole.items() if value != defaults[name])
-    used = digest(code, json.dumps([_stamp(path) for path in _files(whole, chapter.path.parent)]))
+    used = digest(code, json.dumps([stamp(path) for path in files_named(whole, chapter.path.parent)]))
     return Run(str(chapter.path), dict(values), whole, ", ".join(changed), used, dict(git), str(folder))
 
 
 def _word(value: object) -> str:
     return value if isinstance(value, str) else json.dumps(value)
-
-
-def _files(value: object, book: Path) -> Iterator[Path]:
-    """The reader's files that a value names."""
-    if isinstance(value, (list, dict)):
-        for each in value if isinstance(value, list) else value.values():
-            yield from _files(each, book)
-    elif isinstance(value, str) and Path(value).suffix and os.path.isfile(book / value):
-        yield book / value
-
-
-def _stamp(path: Path) -> list[int]:
-    """What changes when a file is written again."""
-    return [path.stat().st_size, path.stat().st_mtime_ns]

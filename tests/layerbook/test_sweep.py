@@ -261,6 +261,15 @@ def test_files_of_the_reader_are_found_from_the_book_and_brackets_hold_lists(boo
     assert values == {"data": [os.path.join("..", "mine.npz"), "mnist-mini"], "seeds": [[0], [1, 2]]}
 
 
+@pytest.mark.parametrize(("kernel", "env", "seen"), [(None, "", False), (object(), "", True), (object(), "1", False)])
+def test_a_bar_is_shown_in_a_notebook_unless_it_is_unwanted(monkeypatch, kernel, env, seen):
+    monkeypatch.setenv("CI", "")
+    monkeypatch.setenv("TQDM_DISABLE", env)
+    monkeypatch.setattr(sweep, "get_ipython", lambda: kernel)
+    with sweep._bar(sweep.Swept(Path(), 3)) as bar:
+        assert bar.disable != seen
+
+
 def test_a_cluster_needs_an_extra_which_is_named_before_anything_runs(book, capsys, monkeypatch):
     monkeypatch.setitem(sys.modules, "distributed", None)
     out = str(book.parent / "out")
