@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import nbformat
@@ -139,6 +139,27 @@ class Robustness:
         columns = ["claim", "says", "condition", "runs", "share", "holds", "in_part", "fails", "undecided"]
         return pd.DataFrame(rows, columns=columns)
 
+    def moves(self) -> pd.DataFrame:
+        """Return how the first number of each claim moves as the run grows, from the smallest runs to the largest.
+
+        A row per claim with a number at two sizes, in the same words as in the largest run: ``claim``, ``text``,
+        ``smallest`` and ``largest``, the means there, ``relation``, ``threshold``, and ``move``: "passes throughout",
+        "comes to pass", "no longer passes"; or, where neither passes, "towards the threshold", "away from it" or, if
+        the distance changes by less than a fiftieth, "stays".
+        """
+        table, rows = self.verdicts().dropna(subset=["value"]), []
+        for item, own in table.groupby("claim", sort=False):
+            largest = own[own["at"] == own["at"].max()].iloc[-1]
+            same = own[own.text == largest.text]
+            beyond = [_beyond(*each) for each in zip(same.value, same.relation, same.threshold, strict=True)]
+            means = same.assign(beyond=beyond).groupby("at")[["value", "beyond"]].mean()
+            if len(means) > 1:
+                move = _move(means.beyond.iloc[0], means.beyond.iloc[-1])
+                ends = means.value.iloc[0], means.value.iloc[-1]
+                rows.append([item, largest.text, *ends, largest.relation, largest.threshold, move])
+        columns = ["claim", "text", "smallest", "largest", "relation", "threshold", "move"]
+        return pd.DataFrame(rows, columns=columns)
+
     def carried(self) -> dict[str, list[str]]:
         """Return which claims hold in every run, stored, of this book or the record; in none; and in some."""
         found: dict[str, list[str]] = {"holds in every run": [], "in some": [], "in none": []}
@@ -165,6 +186,24 @@ class Robustness:
         """How large a run is, by the parameter that it grows by."""
         value = given[VARIED[self.chapter][0]]
         return value[-1] if isinstance(value, list) else value
+
+
+def _beyond(value: float, relation: str, threshold: float | Sequence[float]) -> float:
+    """How far a number lies on the side where its test passes; below zero where it fails."""
+    if isinstance(threshold, Sequence):
+        return min(value - threshold[0], threshold[1] - value)
+    return value - threshold if relation in "≥>" else threshold - value
+
+
+def _move(smallest: float, largest: float) -> str:
+    """What becomes of a distance beyond the threshold, in words."""
+    if smallest >= 0 or largest >= 0:
+        return {(1, 1): "passes throughout", (0, 1): "comes to pass"}.get(
+            (smallest >= 0, largest >= 0), "no longer passes"
+        )
+    if abs(largest - smallest) <= 0.02 * max(-smallest, -largest):
+        return "stays"
+    return "towards the threshold" if largest > smallest else "away from it"
 
 
 def _built(path: Path) -> dict | None:
@@ -196,7 +235,7 @@ def _stored(path: Path) -> list[dict]:
 def _kept(claim: Claim) -> dict:
     """What is kept of a claim: its outcome, and those of its parts that have a number and a threshold."""
     parts = [
-        [part.text, float(f"{part.value:.6g}"), part.relation, part.threshold, part.outcome]
+        [part.text, float(f"{part.value:.6g}"), part.relation, part.to_json()["threshold"], part.outcome]
         for part in claim.parts
         if part.value is not None and part.threshold is not None
     ]

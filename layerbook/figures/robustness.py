@@ -30,19 +30,27 @@ _STYLE = """<style>
 </style>"""
 
 
-def verdict_map(shares: pd.DataFrame) -> HTML:
+def verdict_map(shares: pd.DataFrame, moves: pd.DataFrame) -> HTML:
     """Claims by conditions: the colour is the share of runs in which a claim holds; a touch tells the numbers.
 
     Parameters
     ----------
-    shares : of `layerbook.robustness.Robustness`
+    shares, moves : of `layerbook.robustness.Robustness`; how a number moves stands in the last column
     """
     columns = list(dict.fromkeys(shares.condition))
+    moved = {row.claim: _moved(row) for row in moves.itertuples()}
     rows = []
     for item, told in shares.groupby("claim", sort=False):
         cells = {row.condition: _cell(row) for row in told.itertuples()}
-        rows.append([_html.joined(item, _html.small(told.says.iloc[0])), *(cells.get(name, "") for name in columns)])
-    return HTML(_STYLE + _html.table(["claim", *columns], rows, "layerlib-map"))
+        claim = _html.joined(item, _html.small(told.says.iloc[0]))
+        rows.append([claim, *(cells.get(name, "") for name in columns), moved.get(item, "")])
+    return HTML(_STYLE + _html.table(["claim", *columns, "as the run grows"], rows, "layerlib-map"))
+
+
+def _moved(row: object) -> _html.Html:
+    ends = " to ".join(f"{end:.3g}" for end in np.atleast_1d(row.threshold))
+    threshold = f"{'from' if ' to ' in ends else row.relation} {ends}"
+    return _html.joined(row.move, _html.small(f"{row.text}: {row.smallest:.3g}, then {row.largest:.3g} ({threshold})"))
 
 
 def _cell(row: object) -> _html.Html:

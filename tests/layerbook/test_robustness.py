@@ -11,9 +11,9 @@ from records import kept_claim, old_claim, old_record, record
 from layerbook import cli
 from layerbook.chapters import chapters
 from layerbook.record import MIME
-from layerbook.robustness import BUILT, RECORD, VARIED, Robustness, keep_verdicts
+from layerbook.robustness import BUILT, RECORD, VARIED, Robustness, _beyond, keep_verdicts
 from layerbook.swept import SCHEMA
-from layerbook.verdicts import above, shown
+from layerbook.verdicts import above, shown, within
 
 BOOK = Path(__file__).parents[2] / "book"
 CHAPTER = "forward_backward"
@@ -89,6 +89,50 @@ def test_what_stands_behind_it_is_said_and_how_far_claims_carry(records):
         "in some: 3, 10",
         "in none: no claim",
     ]
+
+
+@pytest.mark.parametrize(
+    ("smallest", "largest", "move"),
+    [
+        (0.6, 0.5, "passes throughout"),
+        (0.4, 0.5, "comes to pass"),
+        (0.5, 0.49, "no longer passes"),
+        (0.3, 0.4, "towards the threshold"),
+        (0.4, 0.3, "away from it"),
+        (0.4, 0.401, "stays"),
+    ],
+)
+def test_a_number_moves_towards_its_threshold_or_away(tmp_path, smallest, largest, move):
+    outcome(tmp_path, "a", [claim("3", smallest - 0.1)])
+    outcome(tmp_path, "b", [claim("3", smallest + 0.1)], seeds=[1])
+    outcome(tmp_path, "c", [claim("3", largest)], iterations=1000)
+    keep_verdicts(tmp_path, tmp_path)
+    [row] = Robustness(CHAPTER, tmp_path).moves().itertuples()
+    assert (row.text, row.largest, row.move) == ("reading", largest, move)
+    assert row.smallest == pytest.approx(smallest)
+
+
+def test_a_number_between_two_thresholds_moves_too(tmp_path):
+    for name, value, size in (("a", 90, 100), ("b", 98, 1000)):
+        part = within("accuracy", value, 97.5, 98.5)
+        held = "holds" if value == 98 else "fails"
+        outcome(tmp_path, name, [kept_claim("27", (part,), held)], iterations=size)
+    keep_verdicts(tmp_path, tmp_path)
+    [row] = Robustness(CHAPTER, tmp_path).moves().itertuples()
+    assert (row.smallest, row.largest, row.threshold, row.move) == (90, 98, [97.5, 98.5], "comes to pass")
+
+
+@pytest.mark.parametrize(
+    ("value", "relation", "threshold", "beyond"),
+    [
+        (0.7, "≥", 0.5, 0.2),
+        (0.7, "<", 0.5, -0.2),
+        (97, "from … to", [97.5, 98.5], -0.5),
+        (98, "from … to", [97.5, 98.5], 0.5),
+    ],
+)
+def test_a_distance_is_counted_from_where_the_test_passes(value, relation, threshold, beyond):
+    assert _beyond(value, relation, threshold) == pytest.approx(beyond)
 
 
 def executed(folder, exception=None):

@@ -26,7 +26,12 @@ def test_a_cell_has_the_colour_of_its_share_and_its_counts_at_a_touch():
         ["3", "Deep & <wide>", RECORD, 1, 0.0, 0, 1, 0, 0],
         ["4", "Late", "all runs", 1, 1.0, 1, 0, 0, 0],
     )
-    html = verdict_map(table).data
+    moves = [
+        ["3", "cost of $5", 0.4, 0.45, "≥", 0.5, "towards the threshold"],
+        ["4", "accuracy", 97, 98, "from … to", [97.5, 98.5], "comes to pass"],
+    ]
+    names = ["claim", "text", "smallest", "largest", "relation", "threshold", "move"]
+    html = verdict_map(table, pd.DataFrame(moves, columns=names)).data
     cells = re.findall(r'<span tabindex="0" style="background: (#\w{6})">(\d+/\d+)<span>(.*?)</span>', html)
     assert [(colour, short) for colour, short, _ in cells] == [
         (to_hex(SHARES(0.75)), "3/4"),
@@ -35,7 +40,9 @@ def test_a_cell_has_the_colour_of_its_share_and_its_counts_at_a_touch():
     ]
     assert cells[0][2] == "Claim 3, all runs: holds in 75% of 4 runs. holds: 3, undecided: 1"
     assert cells[1][2] == "Claim 3, the record: holds in 0% of 1 run. holds in part: 1"
-    assert "Deep &amp; &lt;wide&gt;" in html and html.count("<td") == 6
+    assert "towards the threshold<br><small>cost of $5: 0.4, then 0.45 (≥ 0.5)</small>" in html
+    assert "comes to pass<br><small>accuracy: 97, then 98 (from 97.5 to 98.5)</small>" in html
+    assert "Deep &amp; &lt;wide&gt;" in html and html.count("<td") == 8
 
 
 @pytest.fixture
