@@ -9,15 +9,13 @@ import nbformat
 import pandas as pd
 
 from layerbook.chapters import read_chapter, reported
-from layerbook.claims import FIRST_ROUND_OPEN, Claim, item_order
+from layerbook.claims import item_order
 from layerbook.provenance import short
 from layerbook.record import read_record, recorded_claims
 from layerbook.recorded import record_size_told
-from layerbook.swept import FINISHED, read_outcome
-from layerbook.verdicts import HOLDS, OUTCOMES, UNDECIDED
-from layerlib._files import replacing
+from layerbook.stored_verdicts import compact, read_stored
+from layerbook.verdicts import HOLDS, OUTCOMES
 
-SCHEMA = "layerlib verdicts 1"
 BUILT, RECORD = "this book's run", "the record"
 # What the map tells runs apart by; the first is what a run grows by, of a list its last entry.
 VARIED = {
@@ -27,44 +25,6 @@ VARIED = {
     "filter_evolution": ("epochs", "seed", "width", "data"),
     "four_lenses": ("looked_at", "seeds", "learning_rate", "data"),
 }
-_KNOWN_BY = ("parameters", "code", "commit", "dirty", "date")
-
-
-def keep_verdicts(folder: str | os.PathLike, records: str | os.PathLike) -> list[Path]:
-    """Keep the claims of a sweep's finished runs among the records, for the map: small enough for the repository.
-
-    Parameters
-    ----------
-    folder : ``out`` of `layerbook.sweep.sweep`; runs of several chapters may lie there
-    records : folder of the records; a chapter's runs go to ``sweeps/CHAPTER.json`` there, in place of earlier ones
-
-    Returns
-    -------
-    list of Path, what was written
-
-    Raises
-    ------
-    ValueError
-        if no run in the folder has finished, or a file of one is damaged
-    """
-    kept: dict[str, list] = {}
-    for path in sorted(Path(folder).glob("*.json")):
-        outcome = read_outcome(path)
-        if outcome["state"] == FINISHED and outcome["report"] and outcome["report"]["claims"]:
-            known = {name: outcome[name] for name in _KNOWN_BY}
-            claims = [_kept(Claim.from_json(claim, "smaller")) for claim in outcome["report"]["claims"]]
-            kept.setdefault(outcome["chapter"], []).append(known | {"claims": claims})
-    if not kept:
-        raise ValueError(f"{folder}: expected the folder of a sweep, no run with claims has finished there")
-    written = []
-    for chapter, runs in kept.items():
-        path = Path(records, "sweeps", f"{chapter}.json")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        lines = ",\n".join(json.dumps(run, ensure_ascii=False) for run in runs)
-        with replacing(path) as beside:
-            beside.write_text(f'{{"schema": "{SCHEMA}", "runs": [\n{lines}\n]}}\n', encoding="utf-8")
-        written.append(path)
-    return written
 
 
 class Robustness:
@@ -88,7 +48,7 @@ class Robustness:
 
     def __init__(self, chapter: str, records: str | os.PathLike, executed: str | os.PathLike | None = None):
         self.chapter = chapter
-        self.stored = _stored(Path(records, "sweeps", f"{chapter}.json"))
+        self.stored = read_stored(Path(records, "sweeps", f"{chapter}.json"))
         path = Path(records, f"{chapter}.json")
         self.record = read_record(path) if path.is_file() else None
         self.built = None if executed is None else _built(Path(executed, f"{chapter}.ipynb"))
@@ -96,15 +56,20 @@ class Robustness:
     def verdicts(self) -> pd.DataFrame:
         """Return a row per run and claim, in a reader's order of claims.
 
-        Columns: ``run``, its number, `BUILT` or `RECORD`; ``claim``, ``says``, ``outcome``; of the first part that has
-        a number ``text``, ``value``, ``relation``, ``threshold``; and ``at``, how large the run was, by the first of
-        `VARIED`. Claims that a record of the first round left open are undecided.
+        Columns: ``run``, its number, `BUILT` or `RECORD`; ``claim``, ``says``, ``outcome``; of one of its parts with a
+        number, the first that does not hold in the largest run, ``text``, ``value``, ``relation``, ``threshold``; and
+        ``at``, how large the run was, by the first of `VARIED`. What the first round left open is undecided.
         """
         runs = [(number, run["parameters"], run["claims"]) for number, run in enumerate(self.stored)]
         for run, kept in ((BUILT, self.built), (RECORD, self.record)):
             if kept:
-                runs.append((run, kept["parameters"], [*map(_kept, recorded_claims(kept).values())]))
-        rows = [[run, *_row(claim), self._grown(given)] for run, given, claims in runs for claim in claims]
+                runs.append((run, kept["parameters"], [*map(compact, recorded_claims(kept).values())]))
+        decisive: dict[str, str] = {}
+        for _, _, claims in sorted(runs, key=lambda each: self._grown(each[1])):
+            for claim in claims:
+                parts = claim["parts"]  # of the largest run, the first that does not hold, or else the first
+                decisive |= {claim["item"]: next((p[0] for p in parts if p[-1] != HOLDS), parts[0][0])} if parts else {}
+        rows = [[run, *_row(claim, decisive), self._grown(given)] for run, given, claims in runs for claim in claims]
         columns = ["run", "claim", "says", "outcome", "text", "value", "relation", "threshold", "at"]
         table = pd.DataFrame(rows, columns=columns)
         return table.sort_values("claim", key=lambda items: items.map(item_order), kind="stable", ignore_index=True)
@@ -140,9 +105,9 @@ class Robustness:
         return pd.DataFrame(rows, columns=columns)
 
     def moves(self) -> pd.DataFrame:
-        """Return how the first number of each claim moves as the run grows, from the smallest runs to the largest.
+        """Return how the number of each claim in `verdicts` moves from the smallest runs to the largest.
 
-        A row per claim with a number at two sizes, in the same words as in the largest run: ``claim``, ``text``,
+        A row per claim with a number at two sizes: ``claim``, ``text``,
         ``smallest`` and ``largest``, the means there, ``relation``, ``threshold``, and ``move``: "passes throughout",
         "comes to pass", "no longer passes"; or, where neither passes, "towards the threshold", "away from it" or, if
         the distance changes by less than a fiftieth, "stays".
@@ -150,9 +115,8 @@ class Robustness:
         table, rows = self.verdicts().dropna(subset=["value"]), []
         for item, own in table.groupby("claim", sort=False):
             largest = own[own["at"] == own["at"].max()].iloc[-1]
-            same = own[own.text == largest.text]
-            beyond = [_beyond(*each) for each in zip(same.value, same.relation, same.threshold, strict=True)]
-            means = same.assign(beyond=beyond).groupby("at")[["value", "beyond"]].mean()
+            beyond = [_beyond(*each) for each in zip(own.value, own.relation, own.threshold, strict=True)]
+            means = own.assign(beyond=beyond).groupby("at")[["value", "beyond"]].mean()
             if len(means) > 1:
                 move = _move(means.beyond.iloc[0], means.beyond.iloc[-1])
                 ends = means.value.iloc[0], means.value.iloc[-1]
@@ -218,32 +182,8 @@ def _built(path: Path) -> dict | None:
     return report | {"parameters": defaults | dict(ran.get("parameters", {}))}
 
 
-def _stored(path: Path) -> list[dict]:
-    """The runs that `keep_verdicts` has kept; none where there is no file."""
-    if not path.is_file():
-        return []
-    try:
-        kept = json.loads(path.read_text(encoding="utf-8"))
-        runs = [{name: run[name] for name in (*_KNOWN_BY, "claims")} for run in kept["runs"]]
-    except (ValueError, KeyError, TypeError) as error:
-        raise ValueError(f"{path}: expected verdicts of stored runs, got {error!r:.80}") from None
-    if kept.get("schema") != SCHEMA:
-        raise ValueError(f"{path}: expected {SCHEMA}, got {kept.get('schema')!r}")
-    return runs
-
-
-def _kept(claim: Claim) -> dict:
-    """What is kept of a claim: its outcome, and those of its parts that have a number and a threshold."""
-    parts = [
-        [part.text, float(f"{part.value:.6g}"), part.relation, part.to_json()["threshold"], part.outcome]
-        for part in claim.parts
-        if part.value is not None and part.threshold is not None
-    ]
-    outcome = UNDECIDED if claim.outcome == FIRST_ROUND_OPEN else claim.outcome
-    return {"item": claim.item, "says": claim.says, "outcome": outcome, "parts": parts}
-
-
-def _row(kept: Mapping) -> list:
-    """A claim with the first of its numbers."""
-    text, value, relation, threshold, _ = kept["parts"][0] if kept["parts"] else ["", None, "", None, ""]
+def _row(kept: Mapping, decisive: Mapping[str, str]) -> list:
+    """A claim with its decisive number, where it has that."""
+    parts = [part for part in kept["parts"] if part[0] == decisive.get(kept["item"])]
+    text, value, relation, threshold, _ = parts[0] if parts else ["", None, "", None, ""]
     return [kept["item"], kept["says"], kept["outcome"], text, value, relation, threshold]

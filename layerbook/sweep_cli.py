@@ -71,7 +71,7 @@ def _collect(options: argparse.Namespace) -> None:
     for path in write(table, options.folder):
         print(f"{len(table)} rows: {path}")
     if options.keep:
-        from layerbook.robustness import keep_verdicts
+        from layerbook.stored_verdicts import keep_verdicts
 
         for path in keep_verdicts(options.folder, find_book(options.book) / "records"):
             print(f"verdicts: {path}")

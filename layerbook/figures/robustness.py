@@ -64,7 +64,7 @@ def _cell(row: object) -> _html.Html:
 
 @closed_on_error
 def trends(verdicts: pd.DataFrame, grows: str) -> Figure:
-    """How the first number of each claim moves as the run grows: a panel a claim, its threshold as a line.
+    """How the decisive number of each claim moves as the run grows: a panel a claim, its threshold as a line.
 
     Parameters
     ----------
@@ -89,8 +89,7 @@ def trends(verdicts: pd.DataFrame, grows: str) -> Figure:
     space = {"hspace": 0.45, "wspace": 0.35}
     figure, axes = plt.subplots(down, ACROSS, figsize=(11, 2 * down), sharex=True, squeeze=False, gridspec_kw=space)
     for ax, item in zip(axes.flat, claims, strict=False):
-        own = rows[rows.claim == item]
-        _trend(ax, own[own.text == own.text.iloc[-1]])  # elsewhere the same claim may have another number
+        _trend(ax, rows[rows.claim == item])
     for ax in axes.flat[len(claims) :]:
         ax.set_visible(False)
     sizes = sorted(set(rows["at"]))

@@ -11,7 +11,8 @@ from records import kept_claim, old_claim, old_record, record
 from layerbook import cli
 from layerbook.chapters import chapters
 from layerbook.record import MIME
-from layerbook.robustness import BUILT, RECORD, VARIED, Robustness, _beyond, keep_verdicts
+from layerbook.robustness import BUILT, RECORD, VARIED, Robustness, _beyond
+from layerbook.stored_verdicts import keep_verdicts
 from layerbook.swept import SCHEMA
 from layerbook.verdicts import above, shown, within
 
@@ -50,7 +51,7 @@ def records(tmp_path):
     return records
 
 
-def test_verdicts_come_back_with_the_first_number_of_each_claim_in_a_readers_order(records):
+def test_verdicts_come_back_with_a_number_of_each_claim_in_a_readers_order(records):
     table = Robustness(CHAPTER, records).verdicts()
     assert list(table.claim) == ["3"] * 4 + ["10"] * 3
     assert list(table.run) == [0, 1, 2, RECORD, 0, 1, RECORD]
@@ -89,6 +90,15 @@ def test_what_stands_behind_it_is_said_and_how_far_claims_carry(records):
         "in some: 3, 10",
         "in none: no claim",
     ]
+
+
+def test_the_number_is_the_first_that_does_not_hold_in_the_largest_run(tmp_path):
+    for name, size, second in (("a", 100, 0.9), ("b", 1000, 0.2)):
+        parts = above("first", 0.6, 0.5), above("second", second, 0.5), above("third", 0.1, 0.5)
+        outcome(tmp_path, name, [kept_claim("3", parts, "holds in part" if size == 100 else "fails")], iterations=size)
+    keep_verdicts(tmp_path, tmp_path)
+    table = Robustness(CHAPTER, tmp_path).verdicts()
+    assert list(table.text) == ["second", "second"] and list(table.value) == [0.9, 0.2]
 
 
 @pytest.mark.parametrize(

@@ -56,8 +56,6 @@ def drawn():
         [0, "4", "s", "holds", "cost of $5", 0.4, "<", 0.1, 100],
         [0, "5", "s", "holds", "accuracy", 97.0, "from … to", (97.5, 98.5), 100],
         [0, "6", "s", "holds", "", None, "", None, 100],
-        [0, "7", "s", "holds", "other", 3.0, "≥", 0, 100],
-        [1, "7", "s", "holds", "else", 4.0, "≥", 0, 100],
     ]
     figure = trends(pd.DataFrame(rows, columns=COLUMNS), "iterations")
     yield {ax.get_title().partition(":")[0]: ax for ax in figure.axes if ax.get_visible()}
@@ -65,7 +63,7 @@ def drawn():
 
 
 def test_a_panel_shows_runs_their_mean_this_books_run_and_the_record(drawn):
-    assert list(drawn) == ["3", "4", "5", "7"]
+    assert list(drawn) == ["3", "4", "5"]
     dots, mean, built, record, *_ = drawn["3"].lines
     assert np.allclose(dots.get_xydata(), [[100, 0.4], [100, 0.6], [1000, 0.9]])
     assert np.allclose(mean.get_xydata(), [[100, 0.5], [1000, 0.9]])
@@ -80,11 +78,6 @@ def test_the_side_that_passes_is_shaded_to_the_edge_and_in_view(drawn, item, low
     bottom, top = ax.get_ylim()
     assert np.allclose([band.get_y(), band.get_y() + band.get_height()], [max(low, bottom), min(high, top)])
     assert band.get_height() > 0 and all(bottom < end < top for end in (low, high) if np.isfinite(end))
-
-
-def test_numbers_of_other_words_are_not_joined(drawn):
-    dots, *_ = drawn["7"].lines
-    assert np.allclose(dots.get_xydata(), [[100, 4.0]])
 
 
 def test_claims_without_a_number_are_nothing_to_draw():
