@@ -200,3 +200,10 @@ def whole_numbers(argument: str, value: object) -> list[int]:
     if isinstance(value, str) or not isinstance(value, Iterable):
         raise ValueError(f"{argument}: expected whole numbers, got {value!r}")
     return [any_whole_number(argument, each) for each in value]
+
+
+def words(argument: str, value: object) -> str:
+    """The value, a string with something in it; ValueError, naming the argument, for anything else."""
+    if not text(argument, value).strip():
+        raise ValueError(f"{argument}: expected words, got {value!r}")
+    return value  # type: ignore[return-value]

@@ -5,6 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 from scipy.stats import rankdata
 
+from layerbook.analysis._shapes import shaped
+from layerlib._checks import checked, flag, share
 from layerlib.inspection.result import Inspection
 
 Look = Sequence[Inspection]  # of one network at one moment, by means, grid and flat
@@ -72,6 +74,8 @@ def _scales(look: Look, drawn: bool) -> np.ndarray:
     )
 
 
+@checked(share=share, own=flag)
+@shaped(readings="array open ... 7 moments layers", steps="array moments")
 def made_up(readings: np.ndarray, steps: Sequence[float], share: float = 0.5, own: bool = False) -> np.ndarray:
     """The step from which on a layer's reading stays at a share of where the network ends, for every lens.
 
@@ -134,6 +138,7 @@ def usual_step(times: np.ndarray, last: float) -> np.ndarray:
     return np.expm1(np.log1p(np.nan_to_num(times, nan=last)).mean(0))
 
 
+@shaped(readings="array open ... lenses moments layers")
 def agreement(readings: np.ndarray) -> dict[str, np.ndarray]:
     """Rank correlation (Spearman) between every two lenses, in three ways.
 
@@ -165,6 +170,7 @@ def agreement(readings: np.ndarray) -> dict[str, np.ndarray]:
     }
 
 
+@shaped(times="array open ... layers")
 def order(times: np.ndarray) -> np.ndarray:
     """Rank correlation (Spearman) of times with the number of the layer: -1 where upper layers are first, 1 last.
 

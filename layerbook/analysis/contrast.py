@@ -9,7 +9,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from layerbook.analysis._shapes import shaped
 from layerbook.analysis.strokes import Strokes
+from layerlib._checks import any_whole_number, checked, share, whole_number
 
 ADJUSTMENTS, MARKS = ("raw", "adjusted"), ("crossings", "turns")
 
@@ -26,6 +28,12 @@ class Interval(NamedTuple):
     def ends(self) -> tuple[float, float]:
         """Low and high, as a claim's part takes them."""
         return self.low, self.high
+
+
+def _strokes(argument: str, value: object) -> Strokes:
+    if not isinstance(value, Strokes):
+        raise ValueError(f"{argument}: expected what find_strokes gives, got {type(value).__name__}")
+    return value
 
 
 def standardized(pictures: Tensor, ink: Tensor) -> Tensor:
@@ -120,6 +128,8 @@ def contrast(brightness: Tensor, marked: Tensor, rest: Tensor) -> Tensor:
     return there - elsewhere
 
 
+@checked(strokes=_strokes)
+@shaped(pictures="gaps ... H W")
 def contrasts(pictures: Tensor, strokes: Strokes) -> dict[tuple[str, str], Tensor]:
     """Contrast of each image, raw and adjusted, at crossings and at turns.
 
@@ -141,6 +151,8 @@ def contrasts(pictures: Tensor, strokes: Strokes) -> dict[tuple[str, str], Tenso
     }
 
 
+@checked(samples=whole_number, seed=any_whole_number)
+@shaped(values="gaps N")
 def bootstrap_mean(values: Tensor, samples: int = 2000, seed: int = 0) -> Interval:
     """Mean over images with its 95 % percentile bootstrap interval; images with NaN are left out.
 
@@ -174,6 +186,8 @@ def bootstrap_mean(values: Tensor, samples: int = 2000, seed: int = 0) -> Interv
     return Interval(kept.mean().item(), low, high, len(kept))
 
 
+@checked(strokes=_strokes, part=share)
+@shaped(pictures="... H W")
 def near_marks(pictures: Tensor, strokes: Strokes, part: float = 0.1) -> Tensor:
     """Share of the brightest ink, and of all ink, that lies within two pixels of a crossing or a turn.
 
@@ -186,6 +200,10 @@ def near_marks(pictures: Tensor, strokes: Strokes, part: float = 0.1) -> Tensor:
     -------
     float64, shape (2, N): of the brightest ink, of all ink
     """
+    if pictures.numel() != strokes.ink.numel():
+        raise ValueError(
+            f"pictures: expected those of the strokes, {tuple(strokes.ink.shape)}, got {tuple(pictures.shape)}"
+        )
     bright, ink = pictures.reshape(strokes.ink.shape).flatten(1), strokes.ink.flatten(1)
     # the masks reach one pixel from where lines cross and turn: one more
     marks = (strokes.crossings | strokes.turns).float()[:, None]

@@ -7,8 +7,10 @@ import torch
 from scipy.stats import spearmanr, t
 from torch import Tensor
 
+from layerbook.analysis._shapes import shaped
 from layerbook.analysis.contrast import bootstrap_mean
 from layerbook.analysis.intervals import rank_correlation
+from layerlib._checks import checked, whole_number
 
 
 class Stratification(NamedTuple):
@@ -20,6 +22,8 @@ class Stratification(NamedTuple):
     falling: float
 
 
+@checked(at_most=whole_number)
+@shaped(values="array open snapshots ...")
 def stretches(values: np.ndarray, at_most: int = 60) -> np.ndarray:
     """Means over stretches of snapshots, (snapshots, …) -> (at most so many, …): enough for a figure."""
     return np.stack([each.mean(0) for each in np.array_split(values, min(len(values), at_most))])
@@ -46,16 +50,20 @@ def depth_tests(distances: Tensor) -> DepthTests:
     DepthTests; ``shallow`` is the range of the first third of the layers by their mean
     """
     mean = distances.double().mean((0, 2)).cpu().numpy()
+    if not mean[0] > 0:
+        raise ValueError(f"distances: expected a mean above 0 at the first tap, got {mean[0]:.4g}")
     first = mean[: len(mean) // 3]
     last = bootstrap_mean(distances[:, -1].double().mean(0))
     return DepthTests(
-        spearmanr(range(len(mean)), mean).statistic.item(),
+        float(spearmanr(range(len(mean)), mean).statistic),
         (mean[-1] / mean[0]).item(),
         (last.low / mean[0].item(), last.high / mean[0].item()),
         (np.ptp(first) / first.mean()).item(),
     )
 
 
+@checked(blocks=whole_number)
+@shaped(change="array snapshots layers")
 def stratification(change: np.ndarray, blocks: int = 10) -> Stratification:
     """Whether a change falls or rises with depth: Spearman's correlation with the number of the layer.
 

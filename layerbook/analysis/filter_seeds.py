@@ -6,8 +6,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from layerbook.analysis._shapes import shaped
 from layerbook.analysis.filter_runs import FilterRun
 from layerbook.analysis.intervals import Interval, bootstrap, rank_correlation
+from layerlib._checks import checked, whole_number
 
 PHASES = ("learning", "memorised")
 
@@ -18,6 +20,7 @@ def over_seeds(runs: Sequence[FilterRun], measure: Callable[[FilterRun], float])
     return Interval(*[torch.nan] * 3) if values.isnan().any() else bootstrap(values[:, None])
 
 
+@shaped(change="array snapshots layers")
 def order(change: np.ndarray) -> float:
     """Spearman's correlation of depth and change, averaged over snapshots; NaN without any.
 
@@ -70,11 +73,14 @@ def ratio(runs: Sequence[FilterRun], others: Sequence[FilterRun], reading: str) 
     return bootstrap(groups, lambda one, other: one.mean(-1) / other.mean(-1))
 
 
+@shaped(values="seeds samples", others="* samples")
 def difference(values: Tensor, others: Tensor) -> Interval:
     """Mean of some networks less that of others on the same samples, shapes (seeds, samples)."""
     return bootstrap([values, others], lambda one, other: one.mean(-1) - other.mean(-1))
 
 
+@checked(picks=whole_number)
+@shaped(lost="array seeds layers choices")
 def cheap_layers(lost: np.ndarray, picks: int) -> np.ndarray:
     """At how many layers the first pick costs less than the 5th percentile of random draws, for each seed.
 
@@ -85,6 +91,7 @@ def cheap_layers(lost: np.ndarray, picks: int) -> np.ndarray:
     return (lost[:, :, 0] < np.quantile(lost[:, :, picks:], 0.05, axis=2)).sum(1)
 
 
+@shaped(gained="seeds layers")
 def rises(gained: Tensor) -> Interval:
     """Spearman's correlation of depth and a number of each layer, mean over seeds.
 

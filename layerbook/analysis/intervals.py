@@ -1,5 +1,6 @@
 """Intervals of what several networks do on many samples: 95 % bootstraps over seeds and samples."""
 
+import math
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
@@ -8,6 +9,9 @@ import torch
 from scipy.stats import bootstrap as scipy_bootstrap
 from scipy.stats import rankdata
 from torch import Tensor
+
+from layerlib._checks import any_whole_number, checked, function, whole_number
+from layerlib._tensors import numbers
 
 ENDS = torch.tensor([0.025, 0.975], dtype=torch.float64)
 AT_ONCE = 100  # draws, so that memory stays small for a whole test set
@@ -31,6 +35,14 @@ def overall(values: Tensor) -> Tensor:
     return values.flatten(1).mean(1)
 
 
+def _groups(argument: str, value: object) -> list[Tensor]:
+    """One group or several, each as a tensor."""
+    if isinstance(value, list | tuple) and value and all(hasattr(each, "ndim") and each.ndim for each in value):
+        return [numbers(argument, each).detach() for each in value]
+    return [numbers(argument, value).detach()]
+
+
+@checked(groups=_groups, statistic=function, rounds=whole_number, seed=any_whole_number)
 def bootstrap(
     groups: Tensor | Sequence[Tensor], statistic: Callable[..., Tensor] = overall, rounds: int = 2000, seed: int = 0
 ) -> Interval:
@@ -62,9 +74,9 @@ def bootstrap(
     >>> bootstrap(right).value == right.double().mean()
     True
     """
-    groups = [each.double().cpu() for each in ([groups] if isinstance(groups, Tensor) else groups)]
+    groups = [each.double().cpu() for each in groups]
     shapes = [tuple(each.shape) for each in groups]
-    if len({shape[-1:] for shape in shapes}) != 1 or min(map(len, shapes)) < 2:
+    if len({shape[-1:] for shape in shapes}) != 1 or min(map(len, shapes)) < 2 or not all(map(math.prod, shapes)):
         raise ValueError(f"groups: expected (..., seeds, samples), all of the same samples, got {shapes}")
     if any(each.isnan().any() for each in groups):
         raise ValueError("groups: expected numbers, got NaN")

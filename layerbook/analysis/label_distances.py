@@ -10,10 +10,12 @@ import torch
 from scipy.stats import kendalltau
 from torch import Tensor
 
+from layerbook.analysis._shapes import shaped
 from layerbook.analysis.contrast import bootstrap_mean
 from layerbook.analysis.depth import depth_tests
 from layerbook.analysis.intervals import bootstrap, over_networks
 from layerbook.verdicts import Part, above, below, shown, within
+from layerlib._checks import checked, text, words
 from layerlib.distributions.bootstrap import difference_draws
 from layerlib.distributions.held_out import ExitTrial
 from layerlib.distributions.samples import KINDS, largest_share
@@ -22,6 +24,8 @@ from layerlib.distributions.scores import SCORES
 STILL = 0.005  # of W: what moves by less does not move
 
 
+@checked(of=words)
+@shaped(distances="trials taps N")
 def falls(distances: Tensor, of: str) -> tuple[Part, Part, Part]:
     """Claim 28: W falls with depth, to half or less, from a level start; the interval is over samples."""
     depth = depth_tests(distances)
@@ -32,6 +36,8 @@ def falls(distances: Tensor, of: str) -> tuple[Part, Part, Part]:
     )
 
 
+@checked(by=words)
+@shaped(distances="mapping trials taps N")
 def orders(distances: Mapping[str, Tensor], by: str = "W, uniform") -> dict[str, float]:
     """Kendall's correlation of the order of the taps by each measure with that ``by`` one of them.
 
@@ -39,10 +45,14 @@ def orders(distances: Mapping[str, Tensor], by: str = "W, uniform") -> dict[str,
     ----------
     distances : measure -> distances, shape (trials, taps, N)
     """
+    if by not in distances:
+        raise ValueError(f"by: expected one of {', '.join(map(repr, distances))}, got {by!r}")
     means = {key: each.double().mean((0, 2)).cpu() for key, each in distances.items()}
     return {key: kendalltau(means[by], each).statistic for key, each in means.items()}
 
 
+@checked(of=words)
+@shaped(untrained="trials taps N", trained="* * N")
 def learned(untrained: Tensor, trained: Tensor, of: str) -> tuple[Part, Part]:
     """Claim 28c: the fall from the first to the last tap is the training's.
 
@@ -57,6 +67,8 @@ def learned(untrained: Tensor, trained: Tensor, of: str) -> tuple[Part, Part]:
     )
 
 
+@checked(of=words, empty=text)
+@shaped(risen="yes/no trials N")
 def some_rise(risen: Tensor, of: str, empty: str = "") -> Part:
     """Claims 30 and 30b: W rises somewhere for at least a tenth of the samples; the interval is over samples.
 
@@ -69,12 +81,14 @@ def some_rise(risen: Tensor, of: str, empty: str = "") -> Part:
     return above(of, found.mean, 0.1, (found.low, found.high), form=".1%", empty=empty)
 
 
+@shaped(course="... looks")
 def changes(course: Tensor) -> Tensor:
     """Standard deviation of the changes of W from look to look, shape (…, looks) -> (…); NaN of fewer than two."""
     steps = course.diff()
     return steps.std(-1) if steps.shape[-1] > 1 else steps.new_full(steps.shape[:-1], torch.nan)
 
 
+@shaped(course="... looks")
 def roughness(course: Tensor) -> Tensor:
     """Standard deviation of first differences by √2 over the last half of the epochs, (…, epochs + 1) -> (…).
 
@@ -84,6 +98,8 @@ def roughness(course: Tensor) -> Tensor:
     return changes(course[..., epochs // 2 :]) / 2**0.5
 
 
+@checked(of=words)
+@shaped(first="trials", last="trials")
 def rougher(first: Tensor, last: Tensor, of: str) -> Part:
     """Claims 31, 31b and 31c: what moves at the first of two taps is more than twice what moves at the last.
 
@@ -96,6 +112,8 @@ def rougher(first: Tensor, last: Tensor, of: str) -> Part:
     return _by_ratio(above, f"first by last tap in {of}", first, last, 2, still, strict=True)
 
 
+@checked(of=words, unsettled=text)
+@shaped(courses="mapping sequence *")
 def steadied(courses: Mapping[str, Sequence[Tensor]], of: str, unsettled: str = "") -> tuple[Part, Part]:
     """Claims 32 and 32b: batch norm alone leaves more than half of the movement, an auxiliary loss at most half.
 
@@ -114,6 +132,8 @@ def steadied(courses: Mapping[str, Sequence[Tensor]], of: str, unsettled: str = 
     )
 
 
+@checked(of=words)
+@shaped(right="yes/no trials taps N", shares="open trials *")
 def lost_again(right: Tensor, shares: Tensor, of: str) -> tuple[Part, Part]:
     """Claim 33: 3 to 10 % are wrong at the end and right earlier, most of them at tap 0; the interval is over samples.
 
@@ -131,6 +151,8 @@ def lost_again(right: Tensor, shares: Tensor, of: str) -> tuple[Part, Part]:
     )
 
 
+@checked(of=words)
+@shaped(kinds="whole trials N")
 def some_confused(kinds: Tensor, of: str) -> Part:
     """F9b: by thirds some samples are easy and some hard by definition; whether any is confused is found.
 
@@ -138,10 +160,12 @@ def some_confused(kinds: Tensor, of: str) -> Part:
     ----------
     kinds : of ``difficulty_by_thirds``, shape (trials, N)
     """
+    _check_kinds(kinds)
     share = (kinds == KINDS.index("confused")).double().mean()
     return above(f"confused in {of}", share, 0, strict=True, form=".1%")
 
 
+@shaped(kinds="whole trials N", right="yes/no trials N")
 def of_kinds(kinds: Tensor, right: Tensor) -> Tensor:
     """How many samples are of each kind, and how many of those the network gets right.
 
@@ -154,12 +178,15 @@ def of_kinds(kinds: Tensor, right: Tensor) -> Tensor:
     -------
     float64, shape (2, kinds), the second NaN for a kind without samples
     """
+    _check_kinds(kinds)
     found = [kinds == kind for kind in range(len(KINDS))]
     return torch.stack([torch.stack([each.double().mean(), right[each].double().mean()]) for each in found], 1)
 
 
+@shaped(kinds="whole N")
 def middle_samples(kinds: Tensor) -> dict[str, int]:
     """A sample of each kind that there is, the middle one in their order; ``kinds`` has the shape (N,)."""
+    _check_kinds(kinds)
     found = {name: (kinds == kind).nonzero()[:, 0] for kind, name in enumerate(KINDS)}
     return {name: int(which[len(which) // 2]) for name, which in found.items() if len(which)}
 
@@ -183,6 +210,11 @@ def gains_over_best(trials: Sequence[ExitTrial], answers: Tensor, metrics: Mappi
         found = over_networks([100 * values], [100 * draws[:, SCORES.index(score)].cpu()], _mean)
         parts.append(above(f"{of} {name} [points]", found.value, 0, found.ends, form="+.2f", empty=alike))
     return parts
+
+
+def _check_kinds(kinds: Tensor) -> None:
+    if kinds.max() >= len(KINDS):
+        raise ValueError(f"kinds: expected numbers of {', '.join(KINDS)}, below {len(KINDS)}, got {kinds.max().item()}")
 
 
 def _mean(values: Tensor) -> Tensor:

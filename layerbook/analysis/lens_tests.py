@@ -10,14 +10,20 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from layerbook.analysis._shapes import shaped
 from layerbook.analysis.agreement import LENSES, agreement, made_up, order
 from layerbook.analysis.intervals import Interval, bootstrap, over_networks, rank_correlation
 from layerbook.verdicts import Part, above, below, undecided
 from layerlib import Inspection
+from layerlib._checks import checked, choice, share, words
 
 BY_HEART = ("distance", "entropy")
 
 
+@checked(share=share, of=words)
+@shaped(
+    readings="array open seeds 7 moments layers", drawn="array open draws seeds 7 moments layers", steps="array moments"
+)
 def ready_before(readings: np.ndarray, drawn: np.ndarray, steps: Sequence[int], share: float, of: str) -> Part:
     """51: share of layers that pass the mark before training, read flat."""
     when = (made_up(each, steps, share)[..., LENSES.index("flat"), :] for each in (readings, drawn))
@@ -26,6 +32,10 @@ def ready_before(readings: np.ndarray, drawn: np.ndarray, steps: Sequence[int], 
     return above(f"layers ready before training, {of}", found.value, 0.5, found.ends, form=".0%")
 
 
+@checked(share=share, lens=choice(*LENSES))
+@shaped(
+    readings="array open seeds 7 moments layers", drawn="array open draws seeds 7 moments layers", steps="array moments"
+)
 def upper_first(readings: np.ndarray, drawn: np.ndarray, steps: Sequence[int], share: float, lens: str) -> Interval:
     """52: rank correlation of layer and step of passing the mark; 0 where all layers pass it at once."""
     found = [
@@ -34,6 +44,8 @@ def upper_first(readings: np.ndarray, drawn: np.ndarray, steps: Sequence[int], s
     return _over_seeds(*map(torch.from_numpy, found))
 
 
+@checked(of=words)
+@shaped(readings="array open seeds 7 moments layers", drawn="array open draws seeds 7 moments layers")
 def least_rise(readings: np.ndarray, drawn: np.ndarray, of: str) -> Part:
     """53: growth of the targets' excess from first to last moment, at the hidden layer where it is least sure."""
     told = [torch.from_numpy(each[..., LENSES.index("targets"), :, :-1]) for each in (readings, drawn)]
@@ -61,6 +73,7 @@ def by_heart(looks: Sequence[tuple[Inspection, Inspection]], of: str, empty: str
     return tuple(parts)
 
 
+@shaped(values="seeds layers", drawn="draws seeds layers")
 def with_depth(values: Tensor, drawn: Tensor) -> Interval:
     """54: rank correlation of what a network's layers read and their depth, mean over seeds.
 
@@ -71,6 +84,8 @@ def with_depth(values: Tensor, drawn: Tensor) -> Interval:
     return _over_seeds(*(rank_correlation(range(each.shape[-1]), each) for each in (values, drawn)))
 
 
+@checked(lens=choice(*LENSES), of=words)
+@shaped(readings="array open seeds 7 moments layers", drawn="array open draws seeds 7 moments layers")
 def agree_beyond(readings: np.ndarray, drawn: np.ndarray, lens: str, of: str) -> Part:
     """55: rank correlation of a distance and the nodes in what layers and steps do not add."""
     both = LENSES.index(lens), LENSES.index("nodes")
@@ -79,6 +94,8 @@ def agree_beyond(readings: np.ndarray, drawn: np.ndarray, lens: str, of: str) ->
     return above(f"distance ({lens}) and nodes, {of}", found.value, 0.5, found.ends)
 
 
+@checked(of=words)
+@shaped(followed="yes/no seeds moments layers 2 samples", decided="yes/no seeds moments layers")
 def obeyed(followed: Tensor, decided: Tensor, of: str) -> tuple[Part, Part, Part]:
     """56: how often a network follows where a lens calls its layer decided, where not, and between shuffled classes.
 
@@ -94,12 +111,12 @@ def obeyed(followed: Tensor, decided: Tensor, of: str) -> tuple[Part, Part, Part
         (f"shuffled classes, {of}", below, 0.15, _per_seed(followed[..., 1, :], torch.ones_like(decided))),
     ]
     parts = []
-    for text, test, threshold, shares in tests:
+    for told, test, threshold, shares in tests:
         if not len(shares):
-            parts.append(undecided(text, "no layer is so at any moment"))
+            parts.append(undecided(told, "no layer is so at any moment"))
             continue
         found = bootstrap(shares)
-        parts.append(test(text, found.value, threshold, found.ends, form=".0%"))
+        parts.append(test(told, found.value, threshold, found.ends, form=".0%"))
     return tuple(parts)
 
 

@@ -1,12 +1,17 @@
 """How alike two clouds of vectors are arranged, and how alike the vectors of a class are; only directions count."""
 
+import math
+
 import torch
 from sklearn.metrics import silhouette_samples
 from torch import Tensor
 
+from layerbook.analysis._shapes import shaped
+from layerlib._checks import any_whole_number, checked
 from layerlib.backward.separation import directions
 
 
+@shaped(a="N ...", b="N ...")
 def direction_cka(a: Tensor, b: Tensor) -> float:
     """Linear CKA of the directions of two clouds: 1 where all pairs of samples lie alike in both.
 
@@ -18,9 +23,13 @@ def direction_cka(a: Tensor, b: Tensor) -> float:
     a, b : float, shapes (N, …), of the same samples in the same order
     """
     a, b = (units - units.mean(0) for units in (directions(a)[0], directions(b)[0]))
-    return ((a.T @ b).square().sum() / (a.T @ a).norm() / (b.T @ b).norm()).item()
+    found = ((a.T @ b).square().sum() / (a.T @ a).norm() / (b.T @ b).norm()).item()
+    if not math.isfinite(found):
+        raise ValueError("a, b: expected rows of different directions, got all alike")
+    return found
 
 
+@shaped(vectors="N ...", labels="whole N")
 def within_classes(vectors: Tensor, labels: Tensor) -> float:
     """Mean cosine of two different samples of the same class, over all such pairs.
 
@@ -33,9 +42,12 @@ def within_classes(vectors: Tensor, labels: Tensor) -> float:
     for units in (directions(vectors[labels == each])[0] for each in labels.unique()):
         sums = sums + units.sum(0).square().sum() - units.square().sum()
         counts += len(units) * (len(units) - 1)
+    if not counts:
+        raise ValueError("labels: expected two samples of a class at least")
     return (sums / counts).item()
 
 
+@shaped(vectors="N ...", labels="whole N")
 def silhouettes(vectors: Tensor, labels: Tensor) -> Tensor:
     """Silhouette of every sample by the cosine (Rousseeuw 1987): `layerlib.separation` gives their mean.
 
@@ -49,13 +61,20 @@ def silhouettes(vectors: Tensor, labels: Tensor) -> Tensor:
     float64, shape (N,), on the CPU; 0 for a sample whose vector is zero, which lies nowhere
     """
     units, kept = (each.cpu() for each in directions(vectors))
-    found = torch.zeros(len(units), dtype=torch.float64)
+    found, classes = torch.zeros(len(units), dtype=torch.float64), len(labels.cpu()[kept].unique())
+    if not 1 < classes < int(kept.sum()):
+        raise ValueError(
+            f"labels: expected at least 2 classes, and fewer than the vectors that are not zero, {int(kept.sum())}, "
+            f"got {classes}"
+        )
     found[kept] = torch.from_numpy(
         silhouette_samples(units[kept].numpy(), labels.cpu()[kept].numpy(), metric="cosine")
     ).double()
     return found
 
 
+@checked(seed=any_whole_number)
+@shaped(labels="whole N")
 def class_mates(labels: Tensor, seed: int = 0) -> Tensor:
     """For every sample another one of its class, at random: int64, shape (N,); each is the mate of one.
 

@@ -11,11 +11,14 @@ import torch
 from scipy.stats import spearmanr
 from torch import Tensor
 
+from layerbook.analysis._shapes import shaped
 from layerbook.analysis.intervals import Interval, bootstrap, over_networks, rank_correlation, trend
 from layerbook.verdicts import HOLDS, Part, above, below, shown
+from layerlib._checks import checked, share, text, words
 from layerlib.patterns import crossing
 
 
+@shaped(shares="seeds layers C nodes")
 def agnostic(shares: Tensor) -> Part:
     """Claim 1: most early nodes have at least three classes that switch them on now and then.
 
@@ -27,6 +30,7 @@ def agnostic(shares: Tensor) -> Part:
     return above("nodes of layers 1–2", found.value, 0.5, found.ends, form=".0%")
 
 
+@shaped(after="seeds layers C nodes", before="seeds layers C nodes")
 def selective(after: Tensor, before: Tensor) -> tuple[Part, Part]:
     """Claim 2: late nodes are on for nearly all of a class or for nearly none, after training and not before.
 
@@ -43,6 +47,8 @@ def selective(after: Tensor, before: Tensor) -> tuple[Part, Part]:
     )
 
 
+@checked(of=words)
+@shaped(p="positive seeds layers C", samples="positive C")
 def early_and_late(p: Tensor, samples: Tensor, of: str) -> tuple[Part, Part]:
     """Claim 3: early layers tell samples apart, late layers only classes."""
     ratio, last = p / samples, p[:, -1]
@@ -53,11 +59,15 @@ def early_and_late(p: Tensor, samples: Tensor, of: str) -> tuple[Part, Part]:
     )
 
 
+@checked(to=share)
+@shaped(p="positive seeds layers C", samples="positive C")
 def drop(p: Tensor, samples: Tensor, to: float) -> Tensor:
     """Layers that ln P takes from 90 % of its cap to ``to`` of it, shape (seeds,); infinite where it never does."""
     return crossing(p, samples, to) - crossing(p, samples, 0.9)
 
 
+@checked(to=share, of=words)
+@shaped(p="mapping positive seeds * C", samples="positive C")
 def sharper(p: Mapping[int, Tensor], samples: Tensor, to: float, of: str) -> Part:
     """First half of claim 4: the drop takes fewer layers in wide networks; ``p`` by width.
 
@@ -77,6 +87,7 @@ def sharper(p: Mapping[int, Tensor], samples: Tensor, to: float, of: str) -> Par
     )
 
 
+@shaped(easy="open *", hard="open *")
 def more_gradual(easy: Tensor, hard: Tensor) -> Part:
     """Second half of claim 4: the drop takes longer on the harder set.
 
@@ -92,6 +103,8 @@ def more_gradual(easy: Tensor, hard: Tensor) -> Part:
     )
 
 
+@checked(of=words, empty=text)
+@shaped(middles="mapping open seeds", draws="mapping open * seeds")
 def stays(middles: Mapping[int, Tensor], of: str, draws: Mapping[int, Tensor] | None = None, empty: str = "") -> Part:
     """Claims 5 and 5c: the middle of the drop lies within one layer whatever the depth.
 
@@ -126,6 +139,8 @@ def apart(*middles: Tensor) -> Tensor:
     return (means.amax(1) - means.amin(1)).nan_to_num(torch.inf)
 
 
+@checked(of=words, empty=text)
+@shaped(deep="seeds", shallow="seeds")
 def no_harm(deep: Tensor, shallow: Tensor, of: str, empty: str = "") -> Part:
     """Claims 6 and 6b: deep networks err no more than shallow ones, beyond two standard errors over seeds.
 
@@ -165,6 +180,8 @@ def specific_and_general(*counts: tuple[Tensor, int]) -> tuple[Part, Part]:
     )
 
 
+@checked(of=words)
+@shaped(lit="whole seeds nodes")
 def specialists(lit: Tensor, of: str) -> Part:
     """Claim 15b: every network has nodes that are on for one or two training samples, dead ones apart.
 
@@ -181,11 +198,14 @@ def specialists(lit: Tensor, of: str) -> Part:
     )
 
 
+@shaped(p="positive ... layers C", samples="positive C")
 def height(p: Tensor, samples: Tensor) -> Tensor:
     """How much of its cap ln P takes, averaged over classes and layers; shape (..., seeds)."""
     return (p.log() / samples.log()).mean((-2, -1))
 
 
+@checked(of=words)
+@shaped(p="positive seeds layers C", before="positive seeds layers C", samples="positive C")
 def raised(p: Tensor, before: Tensor, samples: Tensor, of: str) -> Part:
     """Claim 17: another way to train raises perplexity."""
     heights = [height(each, samples)[:, None] for each in (p, before)]
@@ -193,6 +213,8 @@ def raised(p: Tensor, before: Tensor, samples: Tensor, of: str) -> Part:
     return above(f"{of}: ln P / ln N_c up by", found.value, 0, found.ends, form="+.3f")
 
 
+@checked(label=text, of=words)
+@shaped(heights="mapping seeds", draws="mapping * seeds")
 def rises(
     heights: Mapping[tuple[str, float], Tensor], draws: Mapping[tuple[str, float], Tensor], label: str, of: str
 ) -> Part:
@@ -205,6 +227,8 @@ def rises(
     label : the set
     """
     keys = sorted(key for key in heights if key[0] == label)
+    if not keys or not keys == sorted(key for key in draws if key[0] == label):
+        raise ValueError(f"label: expected a set of heights and draws, got {label!r}")
     places = np.repeat([strength for _, strength in keys], len(heights[keys[0]]))
     found = over_networks(
         [heights[key] for key in keys],

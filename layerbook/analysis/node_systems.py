@@ -11,13 +11,21 @@ import torch
 from scipy.stats import binomtest
 from torch import Tensor
 
+from layerbook.analysis._shapes import shaped
 from layerbook.analysis.intervals import bootstrap, rank_correlation, trend
 from layerbook.verdicts import Part, above, below, shown, within
+from layerlib._checks import checked, mapping, several_names, share, text, whole_numbers, words
 
 SYSTEMS = ("discrete", "continuous", "combined")
 DISCRETE, CONTINUOUS, COMBINED = range(3)
 
 
+def _two_names(argument: str, value: object) -> dict[str, str]:
+    given = mapping("easy", "hard")(argument, value)
+    return {key: text(argument, each) for key, each in given.items()}
+
+
+@shaped(late="... 3 layers", network="...")
 def gap_and_lead(late: Tensor, network: Tensor) -> Tensor:
     """Largest distance between the systems, and their least lead over the network, in points.
 
@@ -34,6 +42,8 @@ def gap_and_lead(late: Tensor, network: Tensor) -> Tensor:
     return 100 * torch.stack([gap, late.flatten(-2).amin(-1) - network], -1)
 
 
+@checked(network=share, of=words)
+@shaped(accuracy="3 seeds layers")
 def together(accuracy: Tensor, network: float, of: str = "") -> tuple[Part, Part]:
     """Claim 7: in the last two layers the systems are one, and as good as the network.
 
@@ -47,6 +57,8 @@ def together(accuracy: Tensor, network: float, of: str = "") -> tuple[Part, Part
     return _together(of, (gap, None), (lead, None))
 
 
+@checked(of=words, empty=text)
+@shaped(right="yes/no 3 seeds layers N", network="yes/no seeds N")
 def together_surely(right: Tensor, network: Tensor, of: str = "", empty: str = "") -> tuple[Part, Part]:
     """Claim 7b: the same with intervals over seeds and samples.
 
@@ -77,6 +89,7 @@ def _together(of: str, gap: tuple, lead: tuple, empty: str = "") -> tuple[Part, 
     )
 
 
+@shaped(right="yes/no 3 samples")
 def combined_leads(right: Tensor) -> tuple[Part, Part]:
     """Claim 8: in the first layer the combined system is right where another is wrong more often than the reverse.
 
@@ -100,6 +113,7 @@ def combined_leads(right: Tensor) -> tuple[Part, Part]:
     return tuple(parts)
 
 
+@shaped(before="3 seeds layers", after="3 seeds layers")
 def late_gain(before: Tensor, after: Tensor) -> Part:
     """Claim 9: while training, the last two layers gain at least twice what the first layer gains.
 
@@ -118,6 +132,8 @@ def late_gain(before: Tensor, after: Tensor) -> Part:
     )
 
 
+@checked(bandwidths=several_names)
+@shaped(accuracy="moments bandwidths 3 seeds layers")
 def continuous_lags(accuracy: Tensor, bandwidths: Sequence[str]) -> tuple[Part, ...]:
     """Claim 10: at every one of some moments the continuous system is the worse one, for each bandwidth.
 
@@ -126,6 +142,8 @@ def continuous_lags(accuracy: Tensor, bandwidths: Sequence[str]) -> tuple[Part, 
     accuracy : shape (moments, bandwidths, 3, seeds, layers)
     bandwidths : their names
     """
+    if len(bandwidths) != accuracy.shape[1]:
+        raise ValueError(f"bandwidths: expected {accuracy.shape[1]} names, as in accuracy, got {len(bandwidths)}")
     lag = 100 * (accuracy[:, :, CONTINUOUS] - accuracy[:, :, DISCRETE]).mean((-2, -1))
     return tuple(
         below(f"largest continuous − discrete, bandwidth {name} [points]", lag[:, b].max(), 0, strict=True, form="+.1f")
@@ -133,6 +151,8 @@ def continuous_lags(accuracy: Tensor, bandwidths: Sequence[str]) -> tuple[Part, 
     )
 
 
+@checked(of=words)
+@shaped(accuracy="widths 3 seeds layers", widths="array widths")
 def with_width(accuracy: Tensor, widths: Sequence[int], of: str) -> tuple[Part, Part]:
     """Claims 11 and 12: with width, layer 1's continuous accuracy falls, and the last layer's accuracies rise.
 
@@ -146,6 +166,8 @@ def with_width(accuracy: Tensor, widths: Sequence[int], of: str) -> tuple[Part, 
     return below(text, falls.value, 0, falls.ends, form="+.2f"), above(text, rises.value, 0, rises.ends, form="+.2f")
 
 
+@checked(of=words)
+@shaped(right="mapping yes/no seeds N")
 def falls_with_width(right: Mapping[int, Tensor], of: str) -> Part:
     """Claim 11b: the accuracy of layer 1's continuous system falls with width.
 
@@ -159,6 +181,8 @@ def falls_with_width(right: Mapping[int, Tensor], of: str) -> Part:
     return below(f"rank correlation of width and accuracy, {of}", found.value, 0, found.ends, form="+.2f")
 
 
+@checked(of=words)
+@shaped(narrow="3 seeds layers", wide="3 seeds layers")
 def narrow_loses(narrow: Tensor, wide: Tensor, of: str) -> Part:
     """Half of claim 13: in the first layer of a narrow network the discrete system loses most.
 
@@ -172,6 +196,7 @@ def narrow_loses(narrow: Tensor, wide: Tensor, of: str) -> Part:
     return shown(f"{of}, points lost: {told}", lost.argmax() == DISCRETE)
 
 
+@shaped(accuracy="3 seeds layers")
 def meeting_layer(accuracy: Tensor) -> float:
     """First layer, from 1, from which on the systems stay within half a point; infinite if there is none.
 
@@ -185,6 +210,8 @@ def meeting_layer(accuracy: Tensor) -> float:
     return apart.nonzero().max().item() + 2.0 if apart.any() else 1.0
 
 
+@checked(names=_two_names)
+@shaped(easy="3 seeds layers", hard="3 seeds layers")
 def meet_earlier(easy: Tensor, hard: Tensor, names: Mapping[str, str]) -> tuple[Part, Part]:
     """Claim 14: on the easier set the systems meet at least one layer earlier, and all accuracies are higher.
 
@@ -205,6 +232,7 @@ def meet_earlier(easy: Tensor, hard: Tensor, names: Mapping[str, str]) -> tuple[
     )
 
 
+@shaped(right="yes/no 3 seeds layers N")
 def slightly_ahead(right: Tensor) -> tuple[Part, Part]:
     """Claim 16: in the last two layers the continuous system is ahead of the discrete one, by at most two points.
 
@@ -221,6 +249,8 @@ def slightly_ahead(right: Tensor) -> tuple[Part, Part]:
     )
 
 
+@checked(seeds=whole_numbers)
+@shaped(accuracy="seeds layers")
 def deepest_dip(accuracy: Tensor, seeds: Sequence[int]) -> dict[str, float]:
     """Where a layer lies farthest below the mean of its two neighbours, in a single network.
 
@@ -233,6 +263,8 @@ def deepest_dip(accuracy: Tensor, seeds: Sequence[int]) -> dict[str, float]:
     -------
     dict with ``dip`` in points, its ``dip_layer`` from 1 and its ``dip_seed``
     """
+    if len(seeds) != len(accuracy):
+        raise ValueError(f"seeds: expected {len(accuracy)}, as in accuracy, got {len(seeds)}")
     dip = 100 * ((accuracy[:, :-2] + accuracy[:, 2:]) / 2 - accuracy[:, 1:-1])
     seed, layer = divmod(dip.argmax().item(), dip.shape[1])
     return {"dip": dip.max().item(), "dip_layer": layer + 2, "dip_seed": seeds[seed]}

@@ -12,6 +12,9 @@ from scipy import ndimage
 from torch import Tensor
 from torch.nn import functional as F
 
+from layerlib._checks import checked, share
+from layerlib._tensors import numbers
+
 SPUR = 3  # branches of at most so many pixels come from a ragged edge
 SPAN = 4  # a direction is taken over so many pixels of the path
 SHARP = 60.0  # degrees; a circle of radius 4 turns by 57 over two spans
@@ -44,6 +47,7 @@ class Strokes:
         return self.ink & ~self.crossings & ~self.turns
 
 
+@checked(images=numbers, threshold=share)
 def find_strokes(images: Tensor, threshold: float = 0.5) -> Strokes:
     """Strokes of drawn images, by skeleton (Zhang & Suen 1984, through scikit-image).
 

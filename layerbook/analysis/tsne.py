@@ -11,11 +11,15 @@ from joblib import Parallel, delayed
 from openTSNE import TSNE
 from torch import Tensor
 
+from layerbook.analysis._shapes import shaped
+from layerlib._checks import above_zero, any_whole_number, checked
+from layerlib._tensors import finite, numbers
 from layerlib.backward.separation import directions
 
 SAME = 4  # rounding errors of the largest coordinate: rows that differ by no more are one point
 
 
+@checked(features=finite, perplexity=above_zero, seed=any_whole_number, start=numbers)
 def tsne(features: Tensor, perplexity: float = 30.0, seed: int = 0, start: Tensor | None = None) -> Tensor:
     """Features in the plane by t-SNE (van der Maaten & Hinton 2008) with the cosine, through openTSNE.
 
@@ -94,6 +98,7 @@ def tsne_series(moments: Mapping[Hashable, Tensor], perplexity: float = 30.0) ->
     return planes
 
 
+@shaped(planes="sequence open N 2")
 def planes_curve(planes: Sequence[Tensor], **axes: Sequence) -> dict:
     """Planes as the arguments of a report's ``curve``: of each the first 400 points, as of `in_the_record`.
 

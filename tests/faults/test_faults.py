@@ -13,6 +13,7 @@ from types import FunctionType
 
 import numpy as np
 import pytest
+import recipes_analysis
 import recipes_book
 import recipes_data
 import recipes_distributions
@@ -27,7 +28,14 @@ import layerlib
 from layerlib._tensors import finite
 
 WRITTEN, SHOWN = ROOT / "_build" / "faults.csv", ROOT / "tests" / "faults" / "outcomes.csv"
-RECIPES = [*recipes_book.RECIPES, *recipes_data.RECIPES, *recipes_distributions.RECIPES, *recipes_layers.RECIPES]
+RECIPES = [
+    *recipes_analysis.RECIPES,
+    *recipes_book.RECIPES,
+    *recipes_data.RECIPES,
+    *recipes_distributions.RECIPES,
+    *recipes_layers.RECIPES,
+]
+CHAPTERS = "reads the networks and runs that one chapter trained: tests/layerbook/analysis"
 # pattern of names -> why they are not called here
 EXCLUDED = {
     "layerlib.data.folders.voc2007": "needs the original tree, which it would download: tests/layerlib/data",
@@ -35,7 +43,25 @@ EXCLUDED = {
     "layerlib.data.folders.imagenet_folder": "needs a tree of train and val: tests/layerlib/data",
     "layerlib.palette.*": "draws on axes that figures made",
     "layerlib.models.ResidualConv2d*": "a torch.nn.Conv2d, with its arguments and errors",
-    "layerbook.analysis.*": "statistics of one chapter's claims, judged by tests/layerbook/analysis",
+    "layerbook.analysis.node_readings.*": CHAPTERS,
+    "layerbook.analysis.filter_runs.*": CHAPTERS,
+    "layerbook.analysis.redundancy.*": CHAPTERS,
+    "layerbook.analysis.intervention.*": CHAPTERS,
+    "layerbook.analysis.zeroing_costs.*": CHAPTERS,
+    "layerbook.analysis.turning.*": CHAPTERS,
+    "layerbook.analysis.encoder_decoder.*": CHAPTERS,
+    "layerbook.analysis.exits.*": CHAPTERS,
+    "layerbook.analysis.your_network.*": CHAPTERS,
+    "layerbook.analysis.filter_seeds.[!dcor]*": CHAPTERS,
+    "layerbook.analysis.filter_seeds.over_seeds": CHAPTERS,
+    "layerbook.analysis.filter_seeds.ratio": CHAPTERS,
+    "layerbook.analysis.filter_seeds.resting": CHAPTERS,
+    "layerbook.analysis.lens_tests.by_heart": CHAPTERS,
+    "layerbook.analysis.agreement.readings": CHAPTERS,
+    "layerbook.analysis.label_distances.gains_over_best": CHAPTERS,
+    "layerbook.analysis.node_patterns.apart": "any number of arguments alike: tests/layerbook/analysis",
+    "layerbook.analysis.node_patterns.specific_and_general": "any number of arguments alike: tests/layerbook/analysis",
+    "layerbook.analysis.tsne.tsne_*": "several of tsne, which refuses what it cannot draw: tests/layerbook/analysis",
     "layerbook.robustness.*": "read what sweeps kept: tests/layerbook/test_robustness.py",
     "layerbook.figures.*": "draw on axes that figures made: tests/layerbook/figures",
     "layerbook.training._store.Store.*": "fit calls them, with what it made",
