@@ -74,10 +74,11 @@ def _check_axes(name: str, value: Tensor, axes: list[str], lengths: dict[str, tu
         named.reverse()
         shape.reverse()
     fits = len(shape) >= len(named) if "..." in axes else len(shape) == len(named)
+    fits &= all(not axis.isdigit() or int(axis) == length for axis, length in zip(named, shape, strict=False))
     if not fits or not value.numel():
         raise ValueError(f"{name}: expected shape ({', '.join(axes)}), not empty, got {tuple(value.shape)}")
     for axis, length in zip(named, shape, strict=False):
-        wanted, first = (int(axis), "that") if axis.isdigit() else lengths.setdefault(axis, (length, name))
+        wanted, first = lengths.setdefault(axis, (length, name))
         if axis != "*" and wanted != length:
             raise ValueError(f"{name}: expected {wanted} along {axis}, as in {first}, got {length}")
 

@@ -24,7 +24,7 @@ from layerlib.distributions.scores import SCORES
 STILL = 0.005  # of W: what moves by less does not move
 
 
-@checked(of=words)
+@checked(of=text)
 @shaped(distances="trials taps N")
 def falls(distances: Tensor, of: str) -> tuple[Part, Part, Part]:
     """Claim 28: W falls with depth, to half or less, from a level start; the interval is over samples."""
@@ -51,7 +51,7 @@ def orders(distances: Mapping[str, Tensor], by: str = "W, uniform") -> dict[str,
     return {key: kendalltau(means[by], each).statistic for key, each in means.items()}
 
 
-@checked(of=words)
+@checked(of=text)
 @shaped(untrained="trials taps N", trained="* * N")
 def learned(untrained: Tensor, trained: Tensor, of: str) -> tuple[Part, Part]:
     """Claim 28c: the fall from the first to the last tap is the training's.
@@ -67,7 +67,7 @@ def learned(untrained: Tensor, trained: Tensor, of: str) -> tuple[Part, Part]:
     )
 
 
-@checked(of=words, empty=text)
+@checked(of=text, empty=text)
 @shaped(risen="yes/no trials N")
 def some_rise(risen: Tensor, of: str, empty: str = "") -> Part:
     """Claims 30 and 30b: W rises somewhere for at least a tenth of the samples; the interval is over samples.
@@ -98,8 +98,8 @@ def roughness(course: Tensor) -> Tensor:
     return changes(course[..., epochs // 2 :]) / 2**0.5
 
 
-@checked(of=words)
-@shaped(first="trials", last="trials")
+@checked(of=text)
+@shaped(first="open trials", last="open trials")
 def rougher(first: Tensor, last: Tensor, of: str) -> Part:
     """Claims 31, 31b and 31c: what moves at the first of two taps is more than twice what moves at the last.
 
@@ -112,7 +112,7 @@ def rougher(first: Tensor, last: Tensor, of: str) -> Part:
     return _by_ratio(above, f"first by last tap in {of}", first, last, 2, still, strict=True)
 
 
-@checked(of=words, unsettled=text)
+@checked(of=text, unsettled=text)
 @shaped(courses="mapping sequence *")
 def steadied(courses: Mapping[str, Sequence[Tensor]], of: str, unsettled: str = "") -> tuple[Part, Part]:
     """Claims 32 and 32b: batch norm alone leaves more than half of the movement, an auxiliary loss at most half.
@@ -132,7 +132,7 @@ def steadied(courses: Mapping[str, Sequence[Tensor]], of: str, unsettled: str = 
     )
 
 
-@checked(of=words)
+@checked(of=text)
 @shaped(right="yes/no trials taps N", shares="open trials *")
 def lost_again(right: Tensor, shares: Tensor, of: str) -> tuple[Part, Part]:
     """Claim 33: 3 to 10 % are wrong at the end and right earlier, most of them at tap 0; the interval is over samples.
@@ -151,7 +151,7 @@ def lost_again(right: Tensor, shares: Tensor, of: str) -> tuple[Part, Part]:
     )
 
 
-@checked(of=words)
+@checked(of=text)
 @shaped(kinds="whole trials N")
 def some_confused(kinds: Tensor, of: str) -> Part:
     """F9b: by thirds some samples are easy and some hard by definition; whether any is confused is found.

@@ -15,12 +15,12 @@ from layerbook.analysis.agreement import LENSES, agreement, made_up, order
 from layerbook.analysis.intervals import Interval, bootstrap, over_networks, rank_correlation
 from layerbook.verdicts import Part, above, below, undecided
 from layerlib import Inspection
-from layerlib._checks import checked, choice, share, words
+from layerlib._checks import checked, choice, share, text
 
 BY_HEART = ("distance", "entropy")
 
 
-@checked(share=share, of=words)
+@checked(share=share, of=text)
 @shaped(
     readings="array open seeds 7 moments layers", drawn="array open draws seeds 7 moments layers", steps="array moments"
 )
@@ -44,7 +44,7 @@ def upper_first(readings: np.ndarray, drawn: np.ndarray, steps: Sequence[int], s
     return _over_seeds(*map(torch.from_numpy, found))
 
 
-@checked(of=words)
+@checked(of=text)
 @shaped(readings="array open seeds 7 moments layers", drawn="array open draws seeds 7 moments layers")
 def least_rise(readings: np.ndarray, drawn: np.ndarray, of: str) -> Part:
     """53: growth of the targets' excess from first to last moment, at the hidden layer where it is least sure."""
@@ -84,7 +84,7 @@ def with_depth(values: Tensor, drawn: Tensor) -> Interval:
     return _over_seeds(*(rank_correlation(range(each.shape[-1]), each) for each in (values, drawn)))
 
 
-@checked(lens=choice(*LENSES), of=words)
+@checked(lens=choice(*LENSES), of=text)
 @shaped(readings="array open seeds 7 moments layers", drawn="array open draws seeds 7 moments layers")
 def agree_beyond(readings: np.ndarray, drawn: np.ndarray, lens: str, of: str) -> Part:
     """55: rank correlation of a distance and the nodes in what layers and steps do not add."""
@@ -94,7 +94,7 @@ def agree_beyond(readings: np.ndarray, drawn: np.ndarray, lens: str, of: str) ->
     return above(f"distance ({lens}) and nodes, {of}", found.value, 0.5, found.ends)
 
 
-@checked(of=words)
+@checked(of=text)
 @shaped(followed="yes/no seeds moments layers 2 samples", decided="yes/no seeds moments layers")
 def obeyed(followed: Tensor, decided: Tensor, of: str) -> tuple[Part, Part, Part]:
     """56: how often a network follows where a lens calls its layer decided, where not, and between shuffled classes.

@@ -14,7 +14,7 @@ from torch import Tensor
 from layerbook.analysis._shapes import shaped
 from layerbook.analysis.intervals import Interval, bootstrap, over_networks, rank_correlation, trend
 from layerbook.verdicts import HOLDS, Part, above, below, shown
-from layerlib._checks import checked, share, text, words
+from layerlib._checks import checked, share, text
 from layerlib.patterns import crossing
 
 
@@ -47,7 +47,7 @@ def selective(after: Tensor, before: Tensor) -> tuple[Part, Part]:
     )
 
 
-@checked(of=words)
+@checked(of=text)
 @shaped(p="positive seeds layers C", samples="positive C")
 def early_and_late(p: Tensor, samples: Tensor, of: str) -> tuple[Part, Part]:
     """Claim 3: early layers tell samples apart, late layers only classes."""
@@ -66,7 +66,7 @@ def drop(p: Tensor, samples: Tensor, to: float) -> Tensor:
     return crossing(p, samples, to) - crossing(p, samples, 0.9)
 
 
-@checked(to=share, of=words)
+@checked(to=share, of=text)
 @shaped(p="mapping positive seeds * C", samples="positive C")
 def sharper(p: Mapping[int, Tensor], samples: Tensor, to: float, of: str) -> Part:
     """First half of claim 4: the drop takes fewer layers in wide networks; ``p`` by width.
@@ -103,7 +103,7 @@ def more_gradual(easy: Tensor, hard: Tensor) -> Part:
     )
 
 
-@checked(of=words, empty=text)
+@checked(of=text, empty=text)
 @shaped(middles="mapping open seeds", draws="mapping open * seeds")
 def stays(middles: Mapping[int, Tensor], of: str, draws: Mapping[int, Tensor] | None = None, empty: str = "") -> Part:
     """Claims 5 and 5c: the middle of the drop lies within one layer whatever the depth.
@@ -139,7 +139,7 @@ def apart(*middles: Tensor) -> Tensor:
     return (means.amax(1) - means.amin(1)).nan_to_num(torch.inf)
 
 
-@checked(of=words, empty=text)
+@checked(of=text, empty=text)
 @shaped(deep="seeds", shallow="seeds")
 def no_harm(deep: Tensor, shallow: Tensor, of: str, empty: str = "") -> Part:
     """Claims 6 and 6b: deep networks err no more than shallow ones, beyond two standard errors over seeds.
@@ -180,7 +180,7 @@ def specific_and_general(*counts: tuple[Tensor, int]) -> tuple[Part, Part]:
     )
 
 
-@checked(of=words)
+@checked(of=text)
 @shaped(lit="whole seeds nodes")
 def specialists(lit: Tensor, of: str) -> Part:
     """Claim 15b: every network has nodes that are on for one or two training samples, dead ones apart.
@@ -204,7 +204,7 @@ def height(p: Tensor, samples: Tensor) -> Tensor:
     return (p.log() / samples.log()).mean((-2, -1))
 
 
-@checked(of=words)
+@checked(of=text)
 @shaped(p="positive seeds layers C", before="positive seeds layers C", samples="positive C")
 def raised(p: Tensor, before: Tensor, samples: Tensor, of: str) -> Part:
     """Claim 17: another way to train raises perplexity."""
@@ -213,7 +213,7 @@ def raised(p: Tensor, before: Tensor, samples: Tensor, of: str) -> Part:
     return above(f"{of}: ln P / ln N_c up by", found.value, 0, found.ends, form="+.3f")
 
 
-@checked(label=text, of=words)
+@checked(label=text, of=text)
 @shaped(heights="mapping seeds", draws="mapping * seeds")
 def rises(
     heights: Mapping[tuple[str, float], Tensor], draws: Mapping[tuple[str, float], Tensor], label: str, of: str

@@ -14,7 +14,7 @@ from torch import Tensor
 from layerbook.analysis._shapes import shaped
 from layerbook.analysis.intervals import bootstrap, rank_correlation, trend
 from layerbook.verdicts import Part, above, below, shown, within
-from layerlib._checks import checked, mapping, several_names, share, text, whole_numbers, words
+from layerlib._checks import checked, mapping, several_names, share, text, whole_numbers
 
 SYSTEMS = ("discrete", "continuous", "combined")
 DISCRETE, CONTINUOUS, COMBINED = range(3)
@@ -42,7 +42,7 @@ def gap_and_lead(late: Tensor, network: Tensor) -> Tensor:
     return 100 * torch.stack([gap, late.flatten(-2).amin(-1) - network], -1)
 
 
-@checked(network=share, of=words)
+@checked(network=share, of=text)
 @shaped(accuracy="3 seeds layers")
 def together(accuracy: Tensor, network: float, of: str = "") -> tuple[Part, Part]:
     """Claim 7: in the last two layers the systems are one, and as good as the network.
@@ -57,7 +57,7 @@ def together(accuracy: Tensor, network: float, of: str = "") -> tuple[Part, Part
     return _together(of, (gap, None), (lead, None))
 
 
-@checked(of=words, empty=text)
+@checked(of=text, empty=text)
 @shaped(right="yes/no 3 seeds layers N", network="yes/no seeds N")
 def together_surely(right: Tensor, network: Tensor, of: str = "", empty: str = "") -> tuple[Part, Part]:
     """Claim 7b: the same with intervals over seeds and samples.
@@ -151,7 +151,7 @@ def continuous_lags(accuracy: Tensor, bandwidths: Sequence[str]) -> tuple[Part, 
     )
 
 
-@checked(of=words)
+@checked(of=text)
 @shaped(accuracy="widths 3 seeds layers", widths="array widths")
 def with_width(accuracy: Tensor, widths: Sequence[int], of: str) -> tuple[Part, Part]:
     """Claims 11 and 12: with width, layer 1's continuous accuracy falls, and the last layer's accuracies rise.
@@ -166,7 +166,7 @@ def with_width(accuracy: Tensor, widths: Sequence[int], of: str) -> tuple[Part, 
     return below(text, falls.value, 0, falls.ends, form="+.2f"), above(text, rises.value, 0, rises.ends, form="+.2f")
 
 
-@checked(of=words)
+@checked(of=text)
 @shaped(right="mapping yes/no seeds N")
 def falls_with_width(right: Mapping[int, Tensor], of: str) -> Part:
     """Claim 11b: the accuracy of layer 1's continuous system falls with width.
@@ -181,7 +181,7 @@ def falls_with_width(right: Mapping[int, Tensor], of: str) -> Part:
     return below(f"rank correlation of width and accuracy, {of}", found.value, 0, found.ends, form="+.2f")
 
 
-@checked(of=words)
+@checked(of=text)
 @shaped(narrow="3 seeds layers", wide="3 seeds layers")
 def narrow_loses(narrow: Tensor, wide: Tensor, of: str) -> Part:
     """Half of claim 13: in the first layer of a narrow network the discrete system loses most.

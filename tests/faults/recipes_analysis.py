@@ -56,7 +56,7 @@ def statistic(module, name, fine=None, /, given=None, **arguments):
         if isinstance(value, torch.Tensor) and value.ndim > 2:
             told[each, "narrow"] = "one is enough"
         if each in ("of", "empty", "unsettled"):
-            told |= {(each, "another"): "words, shown as they are"}
+            told |= {(each, "another"): "words, shown as they are", (each, "nothing in it"): "no words"}
         if isinstance(value, str) and not value:
             told[each, "nothing in it"] = "the default"
     told |= {(argument, fault): why for argument, faults in (fine or {}).items() for fault, why in faults.items()}
@@ -73,7 +73,6 @@ OPEN = {"NaN": A_GAP, "infinite": A_GAP}
 CLASS = {"labels": {"far out": "a class by any number"}}
 NOWHERE = dict.fromkeys(("tiny", "all alike", "zeros"), "NaN where no pixel is marked, or all are as bright")
 NEVER = {argument: {"all alike": "a drop that never ends is infinite"} for argument in ("p", "samples")}
-UNSAID = {"of": {"nothing in it": "the default"}}
 READ = {"readings": {"infinite": A_GAP}, "drawn": {"infinite": A_GAP}}
 RECIPES = [
     statistic(
@@ -147,8 +146,8 @@ RECIPES = [
         of="a",
     ),
     statistic(node_systems, "gap_and_lead", {"late": MORE}, late=SYSTEMS[:, 0], network=drawn(1)[0]),
-    statistic(node_systems, "together", UNSAID, accuracy=SYSTEMS, network=0.5, of="a"),
-    statistic(node_systems, "together_surely", UNSAID, right=RIGHT, network=RIGHT[0, :, 0], of="a", empty=""),
+    statistic(node_systems, "together", accuracy=SYSTEMS, network=0.5, of="a"),
+    statistic(node_systems, "together_surely", right=RIGHT, network=RIGHT[0, :, 0], of="a", empty=""),
     statistic(node_systems, "combined_leads", right=RIGHT[:, 0, 0]),
     statistic(node_systems, "late_gain", before=SYSTEMS, after=SYSTEMS / 2),
     statistic(
@@ -180,7 +179,7 @@ RECIPES = [
     statistic(label_distances, "some_rise", risen=DISTANCES[:, 0] > 0.5, of="a", empty=""),
     statistic(label_distances, "changes", {"course": MORE}, course=DISTANCES[0]),
     statistic(label_distances, "roughness", {"course": MORE}, course=DISTANCES[0]),
-    statistic(label_distances, "rougher", first=drawn(2), last=drawn(2), of="a"),
+    statistic(label_distances, "rougher", {"first": OPEN, "last": OPEN}, first=drawn(2), last=drawn(2), of="a"),
     statistic(
         label_distances,
         "steadied",

@@ -1,12 +1,17 @@
 """The check of the evening before: what it finds, and that it finds what is wrong."""
 
+import json
 import math
+import os
+import platform
 import re
+import subprocess
 from collections import Counter
 
 import pytest
 import torch
 from packaging.requirements import Requirement
+from repository import ROOT
 
 from layerbook import check, cli, small_run
 from layerlib.data import load as loading
@@ -143,3 +148,22 @@ def test_twice_as_many_threads_train_the_same_network_and_every_instrument_says_
     finally:
         torch.set_num_threads(threads)
     assert not [told for told in found.items() if told[1]]
+
+
+@pytest.mark.slow
+def test_another_python_says_the_same_to_six_digits():
+    """``OTHER_PYTHON`` names one of another version that has the packages of requirements.txt."""
+    if not (other := os.environ.get("OTHER_PYTHON")):
+        pytest.skip("OTHER_PYTHON names no Python of another version")
+    ended = subprocess.run([other, "-c", ANOTHER], cwd=ROOT, capture_output=True, text=True, check=True)
+    found = json.loads(ended.stdout)
+    assert found.pop("python") != platform.python_version()
+    assert not [name for name, values in found.items() if small_run.apart(values, small_run.stored()[name])]
+
+
+ANOTHER = """
+import json, platform
+from layerbook.small_run import INSTRUMENTS, Trained, measured
+run = Trained.on("cpu")
+print(json.dumps({name: measured(name, run) for name in INSTRUMENTS} | {"python": platform.python_version()}))
+"""

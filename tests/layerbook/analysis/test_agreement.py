@@ -118,7 +118,7 @@ def test_made_up_of_several_seeds_is_that_of_each():
 @pytest.mark.parametrize(
     ("shape", "steps", "share", "message"),
     [
-        ((len(LENSES), 3, 2), STEPS, 0.5, "readings: expected shape"),
+        ((len(LENSES), 3, 2), STEPS, 0.5, "steps: expected 3 along moments, as in readings"),
         ((4, 4, 2), STEPS, 0.5, "readings: expected shape"),
         ((len(LENSES), 4, 2), [0, 1, 1, 2], 0.5, "steps, share"),
         ((len(LENSES), 4, 2), [-1, 0, 1, 2], 0.5, "steps, share"),

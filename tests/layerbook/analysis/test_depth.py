@@ -51,10 +51,10 @@ def test_interval_holds_the_truth_about_95_times_in_100(stretch):
 @pytest.mark.parametrize(
     "change, message",
     [
-        (np.zeros(20), r"change: expected \(snapshots, layers\).* got \(20,\)"),
+        (np.zeros(20), r"change: expected shape \(snapshots, layers\).* got \(20,\)"),
         (np.zeros((20, 1)), "2 layers"),
         (np.zeros((9, 5)), "at least 10 snapshots"),
-        (np.full((20, 5), np.nan), "change: 100 of 100 are NaN"),
+        (np.full((20, 5), np.nan), "change: 100 of 100 values are not finite"),
     ],
 )
 def test_bad_series_raise(change, message):

@@ -115,7 +115,7 @@ def test_bad_input_is_refused():
         find_strokes(torch.full((1, 8, 8), 255.0))
     with pytest.raises(ValueError, match="^images: expected uint8"):
         find_strokes(torch.full((1, 8, 8), torch.nan))
-    with pytest.raises(ValueError, match="^threshold: expected between 0 and 1, got 128"):
+    with pytest.raises(ValueError, match=r"^threshold: expected a number in \[0, 1\], got 128"):
         find_strokes(torch.zeros(1, 8, 8), threshold=128)
     with pytest.raises(ValueError, match=r"^mask: expected bool of shape \(H, W\), got torch.float32"):
         boxes(torch.zeros(3, 3))
