@@ -13,9 +13,10 @@ from torch import nn
 import layerlib as ll
 from layerlib.backward.guided import alignment
 from layerlib.backward.targets import propagate
+from layerlib.distributions.early_exit import at_exit, exit_layers
 from layerlib.distributions.scores import scores
 from layerlib.nodes.classifiers import NodeClassifiers
-from layerlib.patterns import activation_share
+from layerlib.patterns import activation_share, hamming
 
 CLASSES, SAMPLES, DRAWS = 3, 300, 40
 LEARN, ASK = slice(0, SAMPLES // 2), slice(SAMPLES // 2, None)
@@ -89,7 +90,38 @@ def most_shared(x, labels):
     return (shares.max(-1).values - shares.min(-1).values).mean().item()
 
 
+def likeness(x, labels):
+    """How much nearer the patterns of a class lie to one another than to those of others."""
+    within, between = hamming(x > 0, labels)
+    return (between - within).item()
+
+
+def leaving(x, labels):
+    """Accuracy where samples leave at the first of two layers if that is sure enough."""
+    both = torch.stack([probed(x[:, :2], labels), probed(x, labels)])
+    layers = exit_layers(both, s2=0.6, rho=1.0)
+    return at_exit(both.argmax(-1) == labels[ASK], layers).double().mean().item()
+
+
+def without_a_filter(x, labels):
+    """Accuracy that a zeroed filter costs."""
+    model = network()
+    whole = (model(x).argmax(1) == labels).double().mean()
+    with ll.zeroed(model, "0", [0]):
+        return (whole - (model(x).argmax(1) == labels).double().mean()).item()
+
+
+def pictured(make):
+    """How far a picture sent back from the output brightens what the sample has."""
+    return lambda x, labels: (make(network(), x, labels) * x).sum(1).mean().item()
+
+
 NUMBERS = {
+    "hamming of patterns": likeness,
+    "early exit": leaving,
+    "zeroed filters": without_a_filter,
+    "pictures": pictured(ll.bp_image),
+    "pictures, guided": pictured(ll.guided_bp_image),
     "perplexity of patterns": lambda x, labels: ll.layer_perplexity(x > 0, labels).mean().item(),
     "shares of activations": most_shared,
     "nodes, discrete": node_accuracy("discrete"),

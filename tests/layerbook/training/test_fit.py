@@ -880,3 +880,10 @@ def test_snapshots_lie_on_the_cpu_fresh_and_read_back(tmp_path, device):
         for state in (*trained.history.snapshots.values(), alone.snapshots[1]):
             assert {t.device.type for t in state.values()} == {"cpu"}
         assert all(p.is_cuda == (device == "cuda") for model in trained.at(1) for p in model.parameters())
+
+
+def test_a_network_made_under_inference_mode_is_refused():
+    with torch.inference_mode():
+        model = MLP((4, 5, 3))
+    with pytest.raises(ValueError, match="^model: made under torch.inference_mode, which keeps it from learning"):
+        fit(model, Split(torch.zeros(3, 1, 2, 2, dtype=torch.uint8), torch.arange(3)), epochs=1)
