@@ -2,18 +2,21 @@
 
 from pathlib import Path
 
-from layerbook import passport
+from layerbook import drift, passport
 
-PARTS = {"passport": passport.page}
+PARTS = {
+    "passport": lambda root: passport.page(root / "book"),
+    "drift": lambda root: drift.page(root / "book", root / "_build" / "executed"),
+}
 MARK = "% generated: "
 
 
 def fill_in(app, docname, source):
-    book = Path(app.srcdir, "book")
+    root = Path(app.srcdir)
     for name, made in PARTS.items():
         if MARK + name in source[0]:
-            source[0] = source[0].replace(MARK + name, made(book))
-            for record in sorted((book / "records").glob("*.json")):
+            source[0] = source[0].replace(MARK + name, made(root))
+            for record in sorted((root / "book" / "records").glob("*.json")):
                 app.env.note_dependency(str(record))
 
 

@@ -20,7 +20,7 @@ BRANCH = "gh-pages"  # where .github/workflows/book.yml publishes the built book
 
 def copy_portable(app):
     """Put the portable notebooks, the package and the records that they read beside the pages."""
-    if app.builder.format != "html":
+    if app.builder.name != "html":
         return
     made = Path(app.srcdir, "_build", "editions", "portable")
     if not list(made.glob("layerlib-*.whl")):
