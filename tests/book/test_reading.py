@@ -117,7 +117,7 @@ def test_exercises_stand_where_they_belong_in_three_levels(name):
     assert len(sections) >= 4, "not all at the end"
 
 
-@rewritten
+@pytest.mark.parametrize("name", CHAPTERS)
 def test_a_paragraph_holds_at_most_three_numbers(name):
     many = [(numbers_in(each), each.strip()[:100]) for each in paragraphs(prose(name)) if numbers_in(each) > 3]
     assert many == []
