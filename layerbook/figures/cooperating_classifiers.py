@@ -15,7 +15,7 @@ from xarray import DataArray
 
 from layerbook.figures._drawing import as_text, class_colours, class_names, closed_on_error, fits
 from layerbook.figures.common import DATA_COLOURS, INK, KIND_COLOURS, as_array, depth_colours, spread
-from layerbook.figures.sides import WIDE, by_side, legend_below, panels
+from layerbook.figures.sides import WIDE, by_side, in_powers, legend_below, panels
 from layerbook.report import Report
 
 SETS = {"easy": "MNIST", "hard": "Fashion-MNIST"}
@@ -116,7 +116,8 @@ def variants(report: Report) -> HTML:
         for ax, rows in zip(axes, curve, strict=True):
             for each, colour in zip(rows, KIND_COLOURS, strict=False):
                 spread(each.layer, each, ax, label=each.variant.item(), color=colour)
-            ax.set(yscale="log", xlabel="layer", title=SETS[rows["data"].item()])
+            in_powers(ax.yaxis)
+            ax.set(xlabel="layer", title=SETS[rows["data"].item()])
         axes[0].set_ylabel("layer perplexity P")
         legend_below(figure, axes[0])
         return figure
@@ -189,5 +190,7 @@ def _capped(curve: DataArray, over: str, cap: float, ax: Axes, step: int | None 
         else:
             ax.plot(each.layer, each.mean("seed"), color=_OTHER, linewidth=0.9)
     ax.axhline(cap, color=INK, linestyle="--", linewidth=1)
-    ax.set(yscale="log", ylim=(0.9, None), xlabel="layer")
+    ax.axhspan(cap**0.1, cap**0.9, color=INK, alpha=0.06, linewidth=0)  # where the length of the drop is measured
+    in_powers(ax.yaxis)
+    ax.set(ylim=(0.9, None), xlabel="layer")
     ax.xaxis.get_major_locator().set_params(integer=True)

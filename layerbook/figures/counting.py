@@ -11,7 +11,7 @@ from xarray import DataArray
 from layerbook.figures._drawing import closed_on_error
 from layerbook.figures.common import CLASS_COLOURS, DATA_COLOURS, INK, SYSTEM_COLOURS, spread
 from layerbook.figures.cooperating_classifiers import SETS
-from layerbook.figures.sides import WIDE, by_side, panels
+from layerbook.figures.sides import WIDE, by_side, in_powers, panels
 from layerbook.figures.slider import drawing
 from layerbook.report import Report
 
@@ -108,7 +108,8 @@ def in_short(report: Report) -> HTML:
         depth = report.side_number("depth", side)
         for each, colour in zip(curve.sel(depth=depth), DATA_COLOURS, strict=True):
             spread(each.layer, each, left, label=SETS[each["data"].item()], color=colour)
-        left.set(yscale="log", ylim=(0.9, None), title="patterns a class uses", xlabel="layer", ylabel="perplexity P")
+        in_powers(left.yaxis)
+        left.set(ylim=(0.9, None), title="patterns a class uses", xlabel="layer", ylabel="perplexity P")
         left.legend(fontsize="small")
         last = report.sides("systems_epochs")[side].isel(epoch=-1).sel(part="test", system="discrete")
         own = report.sides("network_epochs")[side].isel(epoch=-1).sel(part="test").item()

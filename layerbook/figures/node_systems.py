@@ -12,7 +12,7 @@ from xarray import DataArray
 from layerbook.figures._drawing import as_text, class_colours, closed_on_error, fits
 from layerbook.figures.common import INK, KIND_COLOURS, SYSTEM_COLOURS, as_array, spread
 from layerbook.figures.cooperating_classifiers import SETS, by_set
-from layerbook.figures.sides import WIDE, by_side, legend_below, panels
+from layerbook.figures.sides import WIDE, by_side, in_powers, legend_below, panels
 from layerbook.figures.slider import Side, touchable
 from layerbook.figures.svg import svg
 from layerbook.report import Report
@@ -61,7 +61,8 @@ def bandwidths(report: Report) -> HTML:
                 ax.plot(one, values[-1], "*", color=colour, ms=13)
         told = "mean log-likelihood [nats]", "accuracy of the\ncontinuous system [%]"
         for ax, what in zip(axes, told, strict=True):
-            ax.set(xscale="log", xlabel="bandwidth / Scott's rule", ylabel=what)
+            in_powers(ax.xaxis)
+            ax.set(xlabel="bandwidth / Scott's rule", ylabel=what)
         axes[1].legend(fontsize="small")
         return figure
 

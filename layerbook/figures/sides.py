@@ -6,7 +6,9 @@ import matplotlib.pyplot as plt
 import numpy as np
 from IPython.display import HTML
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullLocator
 
 from layerbook.figures._drawing import closed_on_error
 from layerbook.figures.common import evenly
@@ -68,6 +70,13 @@ def panels(count: int, height: float = 2.9, **shared: object) -> tuple[Figure, n
     """A figure of some axes in a row, as wide as the page."""
     figure, axes = plt.subplots(1, count, figsize=(WIDE, height), squeeze=False, **shared)
     return figure, axes[0]
+
+
+def in_powers(axis: Axis) -> None:
+    """A scale of powers of ten with plain numbers, which are read, and drawn, faster than formulas."""
+    getattr(axis.axes, f"set_{axis.axis_name}scale")("log")
+    axis.set_major_formatter(lambda value, _: f"{value:,g}")
+    axis.set_minor_locator(NullLocator())
 
 
 def legend_below(figure: Figure, ax: Axes, **look: object) -> None:

@@ -137,6 +137,8 @@ def test_the_network_at_the_slider_has_a_band_and_all_end_with_their_layers_belo
     ax = last(drawn).axes[0]
     assert [np.isfinite(line.get_ydata()).sum() for line in ax.lines] == [2, 3, 2]
     assert ax.lines[2].get_ydata()[0] == 10
+    [drop] = ax.patches
+    np.testing.assert_allclose(drop.get_bbox().intervaly, [10**0.1, 10**0.9])
     assert len(ax.collections) == 1 and ax.lines[1].get_color() != ax.lines[0].get_color()
 
 
