@@ -9,8 +9,9 @@ from pathlib import Path
 MENDS = [
     # An empty cell heads nothing.
     (re.compile(r"<th\b([^>]*)>\s*(?:<p>\s*</p>)?\s*</th>"), r"<td\1></td>"),
-    # What opens a part of the contents has no name of its own.
-    (re.compile(r"([^<>]+)</a><details([^>]*)><summary>"), r'\1</a><details\2><summary aria-label="Pages of \1">'),
+    # What opens a part of the contents has no name of its own. Without the first mark, a picture, which is one word of
+    # a million letters, would be searched from each of them.
+    (re.compile(r">([^<>]+)</a><details([^>]*)><summary>"), r'>\1</a><details\2><summary aria-label="Pages of \1">'),
     # Roles that are deprecated, or stand where they may not.
     (re.compile(r' role="doc-biblioentry"'), ""),
     (re.compile(r'<div role="list" class="citation-list">'), '<div class="citation-list">'),
