@@ -93,8 +93,16 @@ def _is_pair(data: object) -> bool:
 
 
 def _array(value: object) -> bool:
-    plain = isinstance(value, list) and bool(value) and all(isinstance(each, (int, float, str)) for each in value)
-    return plain or (hasattr(value, "__array__") and getattr(value, "ndim", 0) > 0)
+    return (isinstance(value, list) and _plain(value)) or (
+        hasattr(value, "__array__") and getattr(value, "ndim", 0) > 0
+    )
+
+
+def _plain(value: object) -> bool:
+    """Whether it is a number or a word, or a list of such, or of such lists."""
+    if isinstance(value, list):
+        return bool(value) and all(map(_plain, value))
+    return isinstance(value, (int, float, str))
 
 
 def _cut(batch: Mapping | tuple | list) -> Iterator:
@@ -153,7 +161,10 @@ def as_tensor(value: object) -> Tensor:
     """An array, or a list of numbers, as a tensor that needs no gradient."""
     if isinstance(value, Tensor):
         return value.detach()
-    value = np.asarray(value)
+    try:
+        value = np.asarray(value)
+    except ValueError as error:
+        raise ValueError("data: expected numbers, got lists of different lengths") from error
     if value.dtype.kind not in "biuf":
         raise ValueError(f"data: expected numbers, got an array of {value.dtype}")
     return torch.from_numpy(np.require(value, value.dtype.newbyteorder("="), ["C", "W"]))

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -52,7 +53,7 @@ class Taps:
 
     @torch.inference_mode(False)
     @torch.no_grad()
-    def read(self, images: Tensor, batch_size: int) -> Iterator[tuple[list[Tensor], Tensor | None]]:
+    def read(self, images: Tensor | np.ndarray, batch_size: int) -> Iterator[tuple[list[Tensor], Tensor | None]]:
         """Batch by batch, features of taps that need a probe, (n, F) each, and logits of the others, (taps, n, K)."""
         for outputs, ends in _outputs(self.model, self.names, images, batch_size):
             own = {name: self.answer(name, outputs[name]) for name in self.heads}
@@ -69,9 +70,9 @@ class Taps:
 
 
 def _outputs(
-    model: nn.Module, names: Sequence[str], images: Tensor, batch_size: int
+    model: nn.Module, names: Sequence[str], images: Tensor | np.ndarray, batch_size: int
 ) -> Iterator[tuple[dict[str, Tensor], bool]]:
-    """Run ``model`` in evaluation mode on ``images``, uint8 (N, C, H, W), and read what its taps put out.
+    """Run ``model`` in evaluation mode on ``images``, (N, …), and read what its taps put out.
 
     Yields
     ------

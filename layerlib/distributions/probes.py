@@ -2,14 +2,15 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from layerlib._checks import checked, functions, kind_of, number, several_names, text, whole_number
 from layerlib._room import room
-from layerlib._tensors import beside, finite, first_parameter, labelled, network, pixels
-from layerlib.data.splits import Split
+from layerlib._tensors import beside, finite, first_parameter, network, samples
+from layerlib.data._pairs import pairs
 from layerlib.distributions._features import Features, bar, fill
 from layerlib.distributions._labels import targets_of
 from layerlib.distributions._taps import Taps
@@ -73,9 +74,9 @@ class LayerProbes:
         """Of all probes, shape (probes, K)."""
         return self.linear.bias
 
-    @checked(split=labelled, batch_size=whole_number)
+    @checked(batch_size=whole_number)
     def features(
-        self, split: Split, batch_size: int = 500, memory: float = 2e9, progress: str | None = None
+        self, split: object, batch_size: int = 500, memory: float = 2e9, progress: str | None = None
     ) -> Features:
         """Run the network once over ``split`` and keep what the taps gave, pooled, on the device of the network.
 
@@ -84,7 +85,7 @@ class LayerProbes:
 
         Parameters
         ----------
-        split : labelled pictures
+        split : labelled samples: a ``Split``, ``(x, y)`` as the network takes them, a ``Dataset``, or a ``DataLoader``
         batch_size : pictures that go through the network at a time
         memory : bytes; features that need more are kept in a temporary file, which ends with them
         progress : label of the progress bar; none is shown without it, nor under CI
@@ -94,6 +95,7 @@ class LayerProbes:
         Features, which go to ``fit`` and ``predict`` in place of the pictures
         """
         number("memory", memory, "a number of bytes from 0 up", lambda given: given >= 0)
+        split = pairs("split", split, self.model)
         parameter, pooled, answers, end = first_parameter(self.model), None, [], 0
         count = -(-len(split) // batch_size)
         for each, own in bar(self._taps.read(split.images, batch_size), progress, "batch", count):
@@ -108,7 +110,7 @@ class LayerProbes:
 
     def fit(
         self,
-        split: Split | Features,
+        split: object,
         targets: Tensor | None = None,
         *,
         penalty: float = 1.0,
@@ -118,7 +120,7 @@ class LayerProbes:
 
         Parameters
         ----------
-        split : labelled pictures, or their ``features`` where they are there already
+        split : labelled samples, as of ``features``, or their features where they are there already
         targets : in place of the labels, as of ``LinearProbes.fit``
         penalty : as of ``LinearProbes.fit``
         progress : label of the progress bar; none is shown without it, nor under CI
@@ -137,7 +139,7 @@ class LayerProbes:
     @checked(callbacks=functions)
     def train(
         self,
-        split: Split | Features,
+        split: object,
         targets: Tensor | None = None,
         *,
         callbacks: Iterable[Callable] = (),
@@ -192,12 +194,12 @@ class LayerProbes:
         return torch.cat([logits, features.own.to(logits.device)])[[rows.index(name) for name in self.names]]
 
     @checked(batch_size=whole_number)
-    def predict(self, images: Tensor | Features, batch_size: int = 500) -> Tensor:
+    def predict(self, images: Tensor | np.ndarray | Features, batch_size: int = 500) -> Tensor:
         """Probability of each class at every tap.
 
         Parameters
         ----------
-        images : uint8, shape (N, C, H, W); or their features
+        images : samples, as of ``outputs``; or their features
         batch_size : pictures that go through the network at a time
 
         Returns
@@ -207,7 +209,7 @@ class LayerProbes:
         if isinstance(images, Features):
             return self.logits(images).sigmoid()
         self.linear.check_fitted()
-        images = pixels("images", images)
+        images = samples("images", images)
         return torch.cat(list(map(self._probabilities, self._taps.read(images, batch_size))), 1)
 
     @checked(name=text, output=finite)
@@ -242,9 +244,9 @@ class LayerProbes:
         pooled = self._taps.pooled(name, output)
         return F.linear(pooled, self.weight[i, :, : pooled.shape[1]], self.bias[i]).sigmoid()  # type: ignore[index]
 
-    def _given(self, split: Split | Features, targets: Tensor | None, progress: str | None) -> tuple[Features, Tensor]:
+    def _given(self, split: object, targets: Tensor | None, progress: str | None) -> tuple[Features, Tensor]:
         if not isinstance(split, Features):
-            labelled("split", split)
+            split = pairs("split", split, self.model)
         # before the network runs
         if targets is None:
             given = targets_of("labels", split.labels, len(split), self.classes, soft=False)  # type: ignore[arg-type]

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from layerlib._checks import checked, several_names, whole_number
 from layerlib._forward import alone, as_written, batches, evaluating, running
 from layerlib._tensors import first_parameter, network, samples
+from layerlib.data._pairs import pairs
 from layerlib.layers._calls import Call, recording
 from layerlib.layers._names import bare, named_layers
 
@@ -123,10 +124,8 @@ def passes(
         yield final, seen
 
 
-@checked(model=network, names=several_names, images=samples, batch_size=whole_number)
-def outputs(
-    model: nn.Module, names: str | Iterable[str], images: Tensor | np.ndarray, batch_size: int = 2000
-) -> dict[str, Tensor]:
+@checked(model=network, names=several_names, batch_size=whole_number)
+def outputs(model: nn.Module, names: str | Iterable[str], images: object, batch_size: int = 2000) -> dict[str, Tensor]:
     """The outputs of the named layers for all ``images``, in evaluation mode, on the device of the model.
 
     All N outputs are held at once: for more than fits, go batch by batch with ``capture``.
@@ -136,7 +135,8 @@ def outputs(
     model : any module
     names : one name or several, as of ``capture``
     images : uint8 pixels, shape (N, C, H, W), which are divided by 255; or any other tensor, shape (N, …), as the
-        model takes it. Floats of an array get the model's precision.
+        model takes it. Floats of an array get the model's precision. Of samples with labels, a ``Split``, ``(x, y)``,
+        a ``Dataset`` or a ``DataLoader``, these are read, too.
     batch_size : samples that go through the network at a time
 
     Returns
@@ -149,6 +149,8 @@ def outputs(
         as ``capture``; or if the network has no parameters, or ``images`` are neither a tensor nor an array, or are
         floats of another precision
     """
+    if not isinstance(images, (Tensor, np.ndarray)):
+        images = pairs("images", images, bare(model)).images
     pieces: dict[str, list[Tensor]] = {name: [] for name in names}
     for _, seen in passes(model, names, images, batch_size):
         for name in names:

@@ -150,3 +150,10 @@ def test_the_figure_has_a_map_of_layers_and_steps_for_each_instrument():
 def test_bad_options_are_refused_before_training(options, message):
     with pytest.raises(ValueError, match=f"^{message}"):
         ll.Watch(network(), data(), **options)
+
+
+@pytest.mark.slow
+def test_ten_inspections_of_a_thousand_samples_cost_a_tenth_of_a_training_at_most(capsys):
+    from benchmarks import watch
+
+    assert watch.main()["share_of_training"] < 0.1

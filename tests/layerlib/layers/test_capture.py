@@ -311,7 +311,7 @@ def test_arrays_are_taken_in_the_models_precision(array):
 
 
 def test_what_is_neither_tensor_nor_array_is_refused():
-    with pytest.raises(ValueError, match="images: expected a tensor or a numpy array, got list"):
+    with pytest.raises(ValueError, match="images: expected a Split, .x, y., a Dataset, .*, got list"):
         outputs(MLP((4, 3)), "linear1", [[1.0, 2.0, 3.0, 4.0]])
     with pytest.raises(ValueError, match="images: expected uint8 pixels, .* or torch.float32 like the model, got"):
         outputs(MLP((4, 3)), "linear1", torch.rand(2, 4).double())
