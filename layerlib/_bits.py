@@ -1,5 +1,7 @@
 """Rows of on and off, checked and counted; as words of 64 bits, equal words for equal rows."""
 
+from functools import lru_cache
+
 import torch
 from torch import Tensor
 
@@ -53,7 +55,7 @@ def distinct(rows: Tensor, counts: Tensor) -> tuple[Tensor, Tensor]:
     if not torch.equal(differs, hashes[1:] != hashes[:-1]):
         kinds, group = rows.unique(dim=0, return_inverse=True)
         return kinds, torch.zeros_like(counts[: len(kinds)]).index_add_(0, group, counts[order])
-    last = torch.cat([differs.nonzero()[:, 0], differs.new_tensor([len(rows) - 1], dtype=torch.int64)])
+    last = torch.cat([differs.nonzero()[:, 0], differs.new_full((1,), len(rows) - 1, dtype=torch.int64)])
     return rows[last], totals[last].diff(prepend=totals.new_zeros(1))
 
 
@@ -72,7 +74,12 @@ def row_numbers(active: Tensor) -> Tensor:
 
 def _mix(words: Tensor) -> Tensor:
     """A 64-bit hash of each row: multiply and add with fixed random odd numbers, wrapping around."""
-    generator = torch.Generator().manual_seed(0)
-    odd = torch.randint(-(2**63), 2**63 - 1, (words.shape[1],), generator=generator).to(words.device) | 1
+    odd = _odd(words.shape[1], words.device)
     mixed = (words ^ (words >> 29)) * odd
     return (mixed ^ (mixed >> 32)).mul(odd.flip(0)).sum(1)
+
+
+@lru_cache(maxsize=64)
+def _odd(count: int, device: torch.device) -> Tensor:
+    generator = torch.Generator().manual_seed(0)
+    return torch.randint(-(2**63), 2**63 - 1, (count,), generator=generator).to(device) | 1

@@ -104,6 +104,9 @@ class PatternCounts:
             as ``layer_perplexity``, and if the nodes are not those of earlier batches
         """
         classes_of(active, labels, self.classes)
+        return self._add(active, labels)
+
+    def _add(self, active: Tensor, labels: Tensor) -> "PatternCounts":
         labels = labels.to(active.device)
         shape = (*active.shape[:-2], active.shape[-1])
         if self._shape not in (None, shape):
@@ -220,8 +223,17 @@ def hamming_of_each(active: Tensor, labels: Tensor, classes: int) -> tuple[Tenso
 def surprisals(active: Tensor, labels: Tensor, classes: int) -> Tensor:
     """-ln of the share of a sample's class that has its pattern: its mean over a class is ln P. float64, shape (N,)."""
     labels = labels.to(active.device)
-    _, group, count = torch.stack([labels, row_numbers(active)]).unique(dim=1, return_inverse=True, return_counts=True)
-    return labels.bincount(minlength=classes)[labels].double().log() - count[group].double().log()
+    # as counting the distinct pairs would, without waiting to hear how many there are
+    pairs = labels * len(labels) + row_numbers(active)
+    ordered = pairs.sort().values
+    count = torch.searchsorted(ordered, pairs, right=True) - torch.searchsorted(ordered, pairs)
+    sizes = labels.new_zeros(classes).index_add_(0, labels, torch.ones_like(labels))
+    return sizes[labels].double().log() - count.double().log()
+
+
+def known_perplexity(active: Tensor, labels: Tensor, classes: int) -> Tensor:
+    """``layer_perplexity`` of patterns and labels that are as they must be."""
+    return PatternCounts(classes)._add(active, labels).perplexity()
 
 
 @checked(perplexity=numbers, samples=numbers)

@@ -67,13 +67,14 @@ class Cloud:
     precision: torch.dtype
 
     @classmethod
-    def of(cls, features: Tensor, labels: Tensor) -> "Cloud":
+    def of(cls, features: Tensor, labels: Tensor, numbered: tuple[Tensor, int] | None = None) -> "Cloud":
         """Those of ``features``.
 
         Parameters
         ----------
         features : float, shape (N, …)
         labels : int64, shape (N,)
+        numbered : the classes that occur numbered from 0, for each label, and how many these are, where it is known
 
         Returns
         -------
@@ -89,11 +90,20 @@ class Cloud:
                 f"labels: expected int64 of shape {tuple(features.shape[:1])}, one label per row of features, "
                 f"got {labels.dtype} {tuple(labels.shape)}"
             )
-        units, kept = directions(features)
-        rows = kept.nonzero()[:, 0]
-        classes, labels = labels.to(features.device)[rows].unique(return_inverse=True)
+        if features.ndim < 2 or not features.is_floating_point():
+            directions(features)  # which says what is wrong
+        units, kept, checks = _directions(features)
+        # asked at once: a GPU is waited for each time
+        known, small, whole = torch.stack([*checks, kept.all()]).tolist()
+        if not (known and small):
+            directions(features)
+        rows = torch.arange(len(kept), device=kept.device) if whole else kept.nonzero()[:, 0]
+        if not whole or numbered is None:
+            classes, own = labels.to(features.device)[rows].unique(return_inverse=True)
+            numbered = own, len(classes)
+        own, count = numbered
         precision = torch.float64 if features.dtype == torch.float64 else torch.float32
-        return cls(units[rows], labels, len(classes), rows, len(features), precision)
+        return cls(units if whole else units[rows], own, count, rows, len(features), precision)
 
     def separation(self, neighbours: int) -> tuple[Tensor, Tensor]:
         """The same as ``separation``, point by point.
@@ -145,12 +155,18 @@ def directions(features: Tensor) -> tuple[Tensor, Tensor]:
     """
     if features.ndim < 2:
         raise ValueError(f"features: expected shape (N, …), got {tuple(features.shape)}")
+    units, kept, (_, small) = _directions(features)
+    if not small:
+        raise ValueError("features: expected numbers whose squares are finite, got larger ones")
+    return units, kept
+
+
+def _directions(features: Tensor) -> tuple[Tensor, Tensor, list[Tensor]]:
+    """``directions``, and whether features are finite and small enough, bool, shapes ()."""
     rows = features.detach().flatten(1).double()
     norms = rows.norm(dim=1, keepdim=True)
-    if norms.isinf().any():
-        raise ValueError("features: expected numbers whose squares are finite, got larger ones")
     kept = norms > 1e-30
-    return torch.where(kept, rows / norms, 0), kept[:, 0]
+    return torch.where(kept, rows / norms, 0), kept[:, 0], [features.isfinite().all(), ~norms.isinf().any()]
 
 
 def _knn_right(units: Tensor, labels: Tensor, classes: int, neighbours: int) -> Tensor:

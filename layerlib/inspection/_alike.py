@@ -7,7 +7,7 @@ from torch import Tensor
 
 from layerlib.inspection._intervals import Estimate, Resampling
 from layerlib.inspection._narrow import COLUMNS, factor
-from layerlib.similarity import aligned, ratio_of, spectrum_rank
+from layerlib.similarity import aligned, ratio_of
 
 ALIKE = "it puts out, or put out before, the same for every sample"
 
@@ -16,8 +16,7 @@ def rank(z: Tensor, resampling: Resampling) -> Estimate:
     """Effective rank of the readings ``z``, shape (N, F). Raises ValueError if all are alike."""
     rows = z.double()
     rows = rows - rows[0]
-    if not rows.any():
-        raise ValueError(ALIKE)
+    differ = rows.any()
     rows = rows - rows.mean(0)
     if len(rows) < rows.shape[1]:
         values, vectors = torch.linalg.eigh(rows @ rows.T)
@@ -25,7 +24,12 @@ def rank(z: Tensor, resampling: Resampling) -> Estimate:
     else:
         values, vectors = torch.linalg.eigh(rows.T @ rows)
         scores = rows @ vectors
-    value = spectrum_rank(values)
+    # spectrum_rank, asked at once: a GPU is waited for each time
+    positive = values.clamp(min=0)
+    value = torch.special.entr(positive / positive.sum()).sum().exp()
+    value, differ, some = torch.stack([value, differ.double(), positive.any().double()]).tolist()
+    if not (differ and some):
+        raise ValueError(ALIKE)
     # to first order, other samples stretch the principal directions and leave them where they are
     here = torch.arange(len(z), device=resampling.counts.device)
     spread = (resampling.mean(scores.square(), here) - resampling.mean(scores, here).square()).clamp(min=0)

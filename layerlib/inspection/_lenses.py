@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 
 import torch
 from torch import Tensor, nn
@@ -14,7 +15,7 @@ from layerlib.inspection._intervals import Estimate, Resampling
 from layerlib.layers._weights import effective, filters_first, weight_in
 from layerlib.nodes._in_parts import log_posteriors
 from layerlib.nodes.classifiers import SYSTEMS
-from layerlib.patterns import active, hamming_of_each, layer_perplexity, surprisals
+from layerlib.patterns import active, hamming_of_each, known_perplexity, surprisals
 
 QUANTITIES = {
     "distribution": ("distance", "probe_accuracy"),
@@ -33,7 +34,27 @@ Numbers = dict[str, Estimate]
 
 def shuffled(labels: Tensor) -> Tensor:
     """The labels in another order, always the same for as many."""
-    return labels[torch.randperm(len(labels), generator=torch.Generator().manual_seed(0)).to(labels.device)]
+    return labels[_order(len(labels), labels.device)]
+
+
+@lru_cache(maxsize=4)
+def _order(count: int, device: torch.device) -> Tensor:
+    return torch.randperm(count, generator=torch.Generator().manual_seed(0)).to(device)
+
+
+# of labels that are the same tensor for every layer, asked once: a GPU is waited for each time
+@lru_cache(maxsize=4)
+def _sizes(labels: Tensor, classes: int) -> tuple[Tensor, Tensor]:
+    """ln of the number of samples of each class, and which classes have several."""
+    cap = labels.new_zeros(classes).index_add_(0, labels, torch.ones_like(labels)).double().log()
+    return cap, (cap > 0).nonzero()[:, 0]
+
+
+@lru_cache(maxsize=4)
+def _numbered(labels: Tensor) -> tuple[Tensor, int]:
+    """The classes that occur among those separated, numbered from 0, for each label, and how many these are."""
+    classes, own = labels[:SEPARATED].unique(return_inverse=True)
+    return own, len(classes)
 
 
 def patterns(
@@ -55,14 +76,18 @@ def patterns(
         if no class has two samples, or, not pooled, every node is on for every sample
     """
     labels = labels.to(z.device)
-    cap = labels.bincount(minlength=classes).double().log()
-    if not (several := cap > 0).any():
+    cap, several = _sizes(labels, classes)
+    on = z > 0
+    # asked at once: a GPU is waited for each time
+    unknown, all_on = torch.stack([z.isnan().any(), on.all()]).tolist()
+    if not len(several):
         raise ValueError("no two of the samples judged are of one class")
-    on = active(z)
-    if on.all() and not pooled:
+    if unknown:
+        active(z)
+    if all_on and not pooled:
         raise ValueError("every node is on for every sample, as behind an activation; name the layer before it")
     # 1 but for rounding, where there is one pattern
-    perplexity = layer_perplexity(on, labels, classes).clamp(min=1)
+    perplexity = known_perplexity(on, labels, classes).clamp(min=1)
     within, between = hamming_of_each(on, labels, classes)
     apart = within.sum(1) / between.sum(1)
     # patterns that are all one are as far apart within classes as between them
@@ -102,7 +127,7 @@ def separated(values: Tensor, labels: Tensor, what: str, resampling: Resampling 
     ValueError
         if samples whose values are not all 0 are too few, or not at least two of one class and one of another
     """
-    cloud = Cloud.of(values[:SEPARATED], labels[:SEPARATED])
+    cloud = Cloud.of(values[:SEPARATED], labels[:SEPARATED], _numbered(labels.to(values.device)))
     known = len(cloud.rows)
     if known <= NEIGHBOURS:
         raise ValueError(

@@ -57,6 +57,7 @@ class Study:
         labels = samples.labels.to(like.device)
         self.own = [labels[half.to(like.device)] for half in (self.fitted, self.judged)]  # as the network numbers them
         self.labels, self.truth, self.classes = numbered(*self.own)
+        self.mixed = shuffled(self.labels), shuffled(self.truth)  # for the nulls: one tensor for all layers
         self.by_class = self.truth.ndim == 1
         self.resampling = Resampling(len(self.truth), seed, like.device)
         self.few = Resampling(min(len(self.truth), SEPARATED), seed, like.device)
@@ -154,7 +155,7 @@ class Study:
                 "patterns",
                 *(
                     lambda truth=truth: lenses.patterns(peaks, truth, self.classes, pooled, self.resampling)
-                    for truth in (self.truth, shuffled(self.truth))
+                    for truth in (self.truth, self.mixed[1])
                 ),
             )
         if "nodes" in self.asked:
@@ -165,14 +166,14 @@ class Study:
                     lambda labels=labels: lenses.nodes(
                         first.peaks[layer], labels, peaks, self.truth, self.classes, self.resampling, self.memory / 4
                     )
-                    for labels in (self.labels, shuffled(self.labels))
+                    for labels in (self.labels, self.mixed[0])
                 ),
             )
 
     def _distribution(self, sheet: Sheet, outputs: Mapping[str, tuple[Tensor | None, Tensor]], flat: bool) -> None:
         if "distribution" not in self.asked or not outputs:
             return
-        both = self.labels, shuffled(self.labels)
+        both = self.labels, self.mixed[0]
         if flat:
             for layer, (fitted, judged) in outputs.items():
                 products = grams(flat_blocks(fitted[:SAMPLES], judged))
@@ -207,7 +208,7 @@ class Study:
             "targets",
             *(
                 lambda truth=truth: lenses.separated(z, truth, "feature", self.resampling)
-                for truth in (self.truth, shuffled(self.truth))
+                for truth in (self.truth, self.mixed[1])
             ),
         )
         if untold is not None or layer not in second.targets:

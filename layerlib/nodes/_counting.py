@@ -20,25 +20,36 @@ def counted(
     resolution: int,
     memory: float,
     dtype: torch.dtype | None = None,
+    known: bool = False,
 ) -> tuple[Moments, Histograms, torch.dtype]:
-    """Moments and histograms of what two passes over the batches bring, and their precision."""
+    """Moments and histograms of what two passes over the batches bring, and their precision.
+
+    Where it is ``known`` that there are samples, the same in both passes, and that labels are classes, no device is
+    kept waiting for that.
+    """
     moments = None
-    for z, labels in as_they_must_be(batches, classes, None, dtype):
+    for z, labels in as_they_must_be(batches, classes, None, dtype, known):
         moments = moments or Moments(z.shape[1], classes, z.device)
         moments.update(z, labels)
         found = z.dtype
-    if moments is None or not moments.count.sum():
+    if moments is None or not (known or moments.count.sum()):
         raise ValueError("batches, z: expected at least one sample, got none")
-    if not moments.finite:
-        raise ValueError("z: expected finite values with finite squares, got NaN, infinity or larger")
     widths = moments.bandwidth(bandwidth, found)
-    if found == torch.float32 and moments.beyond(widths, 1e15):
-        return counted(batches, classes, bandwidth, resolution, memory, torch.float64)
-    if moments.beyond(widths, 1e100):
+    # asked at once: a GPU is waited for each time
+    finite, coarse, huge = torch.stack(
+        [moments.finite, moments.beyond(widths, 1e15), moments.beyond(widths, 1e100)]
+    ).tolist()
+    if not finite:
+        raise ValueError("z: expected finite values with finite squares, got NaN, infinity or larger")
+    if found == torch.float32 and coarse:
+        return counted(batches, classes, bandwidth, resolution, memory, torch.float64, known)
+    if huge:
         raise ValueError(f"bandwidth: expected at most 1e100, of values not all below 1e-100, got {widths.max():.3g}")
     histograms = Histograms(moments.low, moments.high, widths, found, resolution, memory)
-    for z, labels in as_they_must_be(batches, classes, moments.nodes, found):
+    for z, labels in as_they_must_be(batches, classes, moments.nodes, found, known):
         histograms.update(z, labels)
+    if known:
+        return moments, histograms, found
     seen = histograms.samples
     if not torch.allclose(seen, moments.count, rtol=1e-5, atol=0.01):
         raise ValueError(
@@ -63,24 +74,28 @@ def check_values(z: Tensor, nodes: int | None) -> Tensor:
     return z if z.dtype == torch.float64 else z.float()
 
 
-def check(z: Tensor, labels: Tensor, classes: int, nodes: int | None) -> tuple[Tensor, Tensor]:
+def check(z: Tensor, labels: Tensor, classes: int, nodes: int | None, known: bool = False) -> tuple[Tensor, Tensor]:
     z = check_values(z, nodes)
     labels = numbers("labels", labels)
     if labels.dtype != torch.int64:
         raise ValueError(f"labels: expected an int64 tensor, got {labels.dtype}")
     if labels.shape != z.shape[:1]:
         raise ValueError(f"labels: expected shape ({len(z)},), got {tuple(labels.shape)}: one label per row of z")
-    if len(labels) and not 0 <= int(labels.min()) <= int(labels.max()) < classes:
+    if not known and len(labels) and not 0 <= int(labels.min()) <= int(labels.max()) < classes:
         raise ValueError(f"labels: expected classes 0 .. {classes - 1}, got {int(labels.min())} .. {int(labels.max())}")
     return z, labels.to(z.device)
 
 
 def as_they_must_be(
-    batches: Iterable[tuple[Tensor, Tensor]], classes: int, nodes: int | None, dtype: torch.dtype | None
+    batches: Iterable[tuple[Tensor, Tensor]],
+    classes: int,
+    nodes: int | None,
+    dtype: torch.dtype | None,
+    known: bool = False,
 ) -> Iterator[tuple[Tensor, Tensor]]:
     for batch in batches:
         if not isinstance(batch, (tuple, list)) or len(batch) != 2:
             raise ValueError(f"batches: expected pairs (z, labels), got {kind_of(batch)}")
-        z, labels = check(*batch, classes, nodes)
+        z, labels = check(*batch, classes, nodes, known)
         nodes = z.shape[1]
         yield z if dtype is None else z.to(dtype), labels

@@ -186,7 +186,9 @@ class LogDensities:
         point = pick((low[:, None] + cell[:, None] * torch.arange(CELLS, device=low.device)).flatten(), of_row)
         point += pick((cell[:, None] / parts).flatten(), of_row) * (wanted - pick(start, of_row))
         step = max(1, CACHED_VALUES // (classes * bins))
-        ends = torch.searchsorted(node, torch.arange(step, nodes + step, step, device=low.device)).tolist()
+        marks = [*range(step, nodes, step)]
+        ends = torch.searchsorted(node, torch.tensor(marks, device=low.device)).tolist() if marks else []
+        ends += [len(wanted)]
         for begin, first, last in zip(range(0, nodes, step), [0, *ends], ends, strict=False):
             block, here = slice(begin, begin + step), slice(first, last)
             self._tabulate(histograms, block, node[here] - begin, point[here], self.table[here])

@@ -63,7 +63,7 @@ class Moments:
     def _merge(self, z: Tensor, labels: Tensor, rows: Tensor) -> None:
         """Chan's update: squares are taken around the block's own means, so nothing cancels."""
         zeros = z.new_zeros(self.classes, self.nodes)
-        count = torch.bincount(labels, minlength=self.classes).double()
+        count = self.count.new_zeros(self.classes).index_add_(0, labels, self.count.new_ones(len(labels)))
         mean = zeros.scatter_add(0, rows, z) / count.to(z).clamp(min=1)[:, None]
         squares = zeros.scatter_add(0, rows, (z - mean.index_select(0, labels)).square_())
         self.on += zeros.scatter_add(0, rows, is_on(z)).T
@@ -74,9 +74,9 @@ class Moments:
         self.count += count
 
     @property
-    def finite(self) -> bool:
-        """Whether every value so far, and its square, was finite."""
-        return bool(self._squares.isfinite().all())
+    def finite(self) -> Tensor:
+        """Whether every value so far, and its square, was finite: bool, shape ()."""
+        return self._squares.isfinite().all()
 
     @property
     def std(self) -> Tensor:
@@ -93,11 +93,11 @@ class Moments:
         squares = self._squares + self.count * (self.mean - centre).square()
         return (squares.sum(1) / (total - 1).clamp(min=1)).sqrt()
 
-    def beyond(self, bandwidth: Tensor, limit: float) -> bool:
+    def beyond(self, bandwidth: Tensor, limit: float) -> Tensor:
         """Whether a bandwidth is above this limit, or all values of a node that has several below its inverse."""
         largest = torch.maximum(self.high.amax(1), -self.low.amin(1))
         several = self.high.amax(1) > self.low.amin(1)
-        return bool((bandwidth > limit).any() | (several & (largest < 1 / limit)).any())
+        return (bandwidth > limit).any() | (several & (largest < 1 / limit)).any()
 
     def bandwidth(self, rule: str | float | Tensor, dtype: torch.dtype) -> Tensor:
         """Bandwidth per node and class, float64, shape (nodes, C), as :meth:`NodeClassifiers.fit` describes it."""

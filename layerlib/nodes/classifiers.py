@@ -189,11 +189,10 @@ class NodeClassifiers:
 
     @torch.no_grad()
     def _log_posteriors(self, z: Tensor, systems: tuple[str, ...]) -> Tensor:
-        return (self._scores(z, systems) + self.log_prior).log_softmax(2)
+        return (self._scores(self._values(z), systems) + self.log_prior).log_softmax(2)
 
     def _scores(self, z: Tensor, systems: tuple[str, ...]) -> Tensor:
-        """Log likelihoods, (systems, N, C)."""
-        z = self._values(z)
+        """Log likelihoods, (systems, N, C), of values that are as they must be."""
         scores = self.log_prior.new_empty(len(systems), len(z), self.classes)
         for z_block, out in row_blocks(z, scores.transpose(0, 1), width=self.nodes):
             on = is_on(z_block)
