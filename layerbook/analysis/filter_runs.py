@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from layerbook.training.fit import History
+from layerlib import outputs
 from layerlib.data.splits import Split
 from layerlib.filters.gradients import gradient_sizes
 from layerlib.filters.tracking import FilterTracker
@@ -101,6 +102,12 @@ class FilterRun:
         """Mean D of every filter, shape (layers, filters), NaN beyond a layer's last filter."""
         rows = [self.tracker.mean_distance(name).cpu() for name in self.tracker.names]
         return nn.utils.rnn.pad_sequence(rows, batch_first=True, padding_value=torch.nan).numpy()
+
+    def first_features(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """What the first layer puts out after a ReLU, before training and after it: (N, filters, h, w) on the CPU."""
+        name = self.names[0]
+        start, end = (outputs(model, name, images)[name].relu().cpu() for model in (self.start, self.model))
+        return start, end
 
     def first_layer_moves(self) -> tuple[float, float]:
         """How far the first layer has moved by its length, and its answer to a plain grey picture by that before."""

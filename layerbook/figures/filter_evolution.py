@@ -11,7 +11,7 @@ from torch import Tensor
 from xarray import DataArray
 
 from layerbook.figures._drawing import closed_on_error
-from layerbook.figures.common import KIND_COLOURS, as_array, pictures
+from layerbook.figures.common import KIND_COLOURS, as_array, evenly, pictures
 from layerbook.figures.filter_panels import (
     WAYS,
     by_size,
@@ -33,14 +33,16 @@ CASES = NETWORKS | {"ResNet-50, batch norm too": "resnet_norm"}
 
 
 @closed_on_error
-def first_filters(strip: Tensor, steps: Sequence) -> Figure:
-    """Filters of a first layer over the training steps, and how far they moved since the first (Hu et al., fig. 1).
+def first_filters(strip: Tensor, moved: Tensor, steps: Sequence) -> Figure:
+    """Six filters of a first layer over the training steps, and how far they moved since then (Hu et al., fig. 1).
 
     Parameters
     ----------
     strip : shape (steps, filters, 3, h, w)
+    moved : how far each has moved, shape (filters,); from the least to the most are shown
     steps : what the columns are called
     """
+    strip = strip[:, moved.argsort()[evenly(len(moved), 6)]]
     figure, axes = plt.subplots(1, 2, figsize=(12, 3.7))
     for ax, draw, title in zip(
         axes, (filters_over_steps, moves_over_steps), ("filters", "change since step 0"), strict=True

@@ -158,3 +158,10 @@ def test_the_first_layer_moves_by_its_length_and_by_what_grey_makes_of_it(runs):
     picture = torch.ones(1, 1, 3, 3)
     answers = [nn.functional.conv2d(picture, weight).flatten() for weight in (new - old, old)]
     assert grey == pytest.approx((answers[0].norm() / answers[1].norm()).item())
+
+
+def test_features_of_the_first_layer_are_rectified_before_and_after(runs):
+    images = torch.randint(256, (4, 1, 8, 8), dtype=torch.uint8)
+    for model, found in zip((runs[0].start, runs[0].model), runs[0].first_features(images), strict=True):
+        by_hand = nn.functional.conv2d(images / 255, model[0].weight, model[0].bias).clamp(min=0)
+        torch.testing.assert_close(found, by_hand.detach())

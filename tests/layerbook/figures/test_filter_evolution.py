@@ -41,7 +41,16 @@ def test_the_table_of_zeroed_filters_has_means_and_picks_of_the_record(as_record
 
 def test_figures_of_filters_and_maps_have_a_panel_for_each_thing_shown():
     torch.manual_seed(0)
-    assert len(figures.first_filters(torch.rand(3, 2, 3, 4, 4), [0, 10, "end"]).axes) == 2
+    assert len(figures.first_filters(torch.rand(3, 8, 3, 4, 4), torch.rand(8), [0, 10, "end"]).axes) == 2
     maps = [torch.rand(2, 7, 5, 5) for _ in range(2)]
     picture = torch.randint(256, (3, 8, 8), dtype=torch.uint8)
     assert len(figures.feature_maps(picture, {"VGG-16": maps, "ResNet-50": maps}, seed=0).axes) == 6
+
+
+def test_six_filters_are_shown_from_the_least_moved_to_the_most(monkeypatch):
+    shown = []
+    monkeypatch.setattr(figures, "filters_over_steps", lambda strip, steps, ax: shown.append(strip[0, :, 0, 0, 0]))
+    monkeypatch.setattr(figures, "moves_over_steps", lambda strip, steps, ax: None)
+    moved = torch.tensor([3.0, 0, 2, 1, 5, 4, 7, 6, 9, 8, 10])
+    figures.first_filters(moved.reshape(1, 11, 1, 1, 1).expand(2, 11, 3, 2, 2), moved, [0, "end"])
+    assert shown[0].tolist() == [0, 2, 4, 6, 8, 10]
