@@ -22,7 +22,7 @@ def over_seeds(runs: Sequence[FilterRun], measure: Callable[[FilterRun], float])
 
 @shaped(change="array snapshots layers")
 def order(change: np.ndarray) -> float:
-    """Spearman's correlation of depth and change, averaged over snapshots; NaN without any.
+    """Spearman's correlation of depth and change, averaged over snapshots.
 
     Parameters
     ----------
@@ -40,7 +40,8 @@ def phase_orders(runs: Sequence[FilterRun], reading: str) -> dict[str, Interval]
     """
 
     def memorised(run: FilterRun) -> float:
-        return order(run.changes()[reading][len(run.learned.steps) :])
+        after = run.changes()[reading][len(run.learned.steps) :]
+        return order(after) if len(after) else np.nan  # a network that did not end its learning has no such phase
 
     return dict(
         zip(
