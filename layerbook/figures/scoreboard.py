@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
 from IPython.display import HTML
@@ -13,6 +14,7 @@ from layerbook.figures._drawing import closed_on_error
 from layerbook.figures.slider import drawing
 from layerbook.scoreboard import RECORD, Scoreboard
 from layerbook.verdicts import OUTCOMES
+from layerlib.palette import STYLE
 
 # Beside the colours, for eyes that tell these apart badly, and for printers that know none.
 MARKS = dict(zip(COLOURS, ("✓", "½", "✗", "?", "–"), strict=True))
@@ -65,10 +67,11 @@ def legend_entries() -> list[Patch]:
 @closed_on_error
 def picture(board: Scoreboard) -> HTML:
     """How the claims of each paper came out in the largest record, for another page."""
-    figure, ax = plt.subplots(figsize=(7.2, 3.1), layout="constrained")
-    draw(board, [RECORD], [ax])
-    ax.set_title("")
-    figure.legend(handles=legend_entries(), ncols=2, loc="outside lower center", fontsize="small")
+    with mpl.rc_context(STYLE):  # whose ink follows the theme of a page
+        figure, ax = plt.subplots(figsize=(7.2, 3.1))
+        draw(board, [RECORD], [ax])
+        ax.set_title("")
+        figure.legend(handles=legend_entries(), ncols=2, loc="outside lower center", fontsize="small")
     counts = board.counts(RECORD).T.groupby(level=0).sum().T
     told = (
         f"{paper}: " + ", ".join(f"{number} {outcome}" for outcome, number in row.items() if number)

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from layerbook.claims import COLOURS
-from layerbook.figures.scoreboard import MARKS, SMALLER, draw, legend_entries
+from layerbook.figures.scoreboard import MARKS, SMALLER, draw, legend_entries, picture
 from layerbook.scoreboard import SIDES, VERDICTS
 from layerbook.verdicts import SIZES
 
@@ -42,3 +42,10 @@ def test_every_outcome_has_its_own_colour_and_mark_in_the_legend():
     assert len({patch.get_facecolor() for patch in entries[:-1]}) == len(VERDICTS) == len(set(MARKS.values()))
     assert [patch.get_label().split(" ", 1)[1] for patch in entries[:4]] == list(VERDICTS[:4])
     assert list(COLOURS) == list(VERDICTS) and entries[-1].get_hatch() == SMALLER
+
+
+def test_the_picture_of_the_front_page_counts_in_words_and_is_read_on_a_dark_page(board):
+    page = picture(board).data
+    assert "one: 5 holds, 4 undecided" in page and plt.get_fignums() == []
+    names = [line for line in page.splitlines() if ">one</text>" in line]
+    assert names and all("var(--ink-" in line for line in names)
