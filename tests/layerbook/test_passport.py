@@ -1,4 +1,5 @@
 import json
+import re
 from pathlib import Path
 
 import nbformat
@@ -6,7 +7,7 @@ import pytest
 import yaml
 from nbformat.v4 import new_markdown_cell, new_notebook
 
-from layerbook.passport import MISSING, bibtex, codecheck, crate, page, passport, recorded_in, write
+from layerbook.passport import MISSING, bibtex, codecheck, crate, page, paper_of, passport, recorded_in, write
 from layerbook.record import read_record
 
 BOOK = Path(__file__).parents[2] / "book"
@@ -94,6 +95,14 @@ def test_the_crate_describes_every_file_once_and_all_that_it_names():
     assert all((BOOK.parent / each["@id"]).is_file() for each in root["hasPart"])
     named = {value["@id"] for each in graph for value in each.values() if isinstance(value, dict) and "@id" in value}
     assert {each for each in named if not each.startswith("https:")} <= set(known)
+
+
+def test_the_citation_of_the_book_names_every_paper_on_trial_by_its_doi():
+    cited = yaml.safe_load((BOOK.parent / "CITATION.cff").read_text(encoding="utf-8"))["references"]
+    bibliography = (BOOK / "references.bib").read_text(encoding="utf-8")
+    keys = {paper_of(BOOK / f"{name}.ipynb") for name in NAMES} - {""}
+    entries = {key: re.search(rf"(?s)@\w+{{{key},(.*?)\n}}", bibliography)[1] for key in keys}
+    assert {re.search(r"doi\s*=\s*{(.+?)}", entry)[1] for entry in entries.values()} == {each["doi"] for each in cited}
 
 
 def test_both_are_written(tmp_path):
