@@ -80,6 +80,13 @@ def network(argument: str, value: object) -> nn.Module:
     return value  # type: ignore[return-value]
 
 
+def networks(argument: str, value: object) -> list[nn.Module]:
+    """The values, each an ``nn.Module``; ValueError, naming the argument, for none and for anything else."""
+    if not isinstance(value, list | tuple) or not value:
+        raise ValueError(f"{argument}: expected networks, at least one, got {value!r:.80}")
+    return [network(argument, each) for each in value]
+
+
 def place(argument: str, value: object) -> torch.device:
     """The value as a device; ValueError, naming the argument, for anything that is none."""
     with suppress(TypeError, RuntimeError):

@@ -7,9 +7,12 @@ import torch
 from torch import Tensor, nn
 
 from layerlib import Split, outputs
+from layerlib._checks import any_whole_number, checked, several_names
+from layerlib._tensors import labelled, network
 from layerlib.models import taps
 
 
+@checked(model=network, names=several_names, learn=labelled, test=labelled, seed=any_whole_number)
 @torch.no_grad()
 def followed(model: nn.Module, names: Sequence[str], learn: Split, test: Split, seed: int = 0) -> Tensor:
     """Whether the network names class b once a layer's output was moved by μ_b - μ_a.

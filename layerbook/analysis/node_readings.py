@@ -11,6 +11,8 @@ from torch import Tensor, nn
 
 from layerbook.analysis.pattern_draws import perplexity_draws
 from layerbook.training.fit import Trained, error_rate
+from layerlib._checks import checked
+from layerlib._tensors import labelled, network, networks, samples
 from layerlib.data.splits import Split
 from layerlib.layers.capture import outputs
 from layerlib.models import taps
@@ -18,6 +20,7 @@ from layerlib.nodes.classifiers import NodeClassifiers
 from layerlib.patterns import activation_share, active, layer_perplexity
 
 
+@checked(models=networks, split=labelled)
 def active_shares(models: Sequence[nn.Module], split: Split) -> Tensor:
     """Share of each class that switches each node on, hidden and output nodes in a row (Davel et al. 2020, fig. 1).
 
@@ -29,32 +32,38 @@ def active_shares(models: Sequence[nn.Module], split: Split) -> Tensor:
     return torch.stack([torch.cat([activation_share(active(z), split.labels) for z in each], 1) for each in seen]).cpu()
 
 
+@checked(model=network, images=samples)
 def patterns(model: nn.Module, images: Tensor) -> Tensor:
     """Which nodes are on, on the device of the images: bool, shape (layers, N, nodes)."""
     return active(torch.stack(list(outputs(model, taps(model)[:-1], images).values())))
 
 
+@checked(models=networks, split=labelled)
 def perplexities(models: Sequence[nn.Module], split: Split) -> Tensor:
     """Layer perplexity of every network (Davel et al. 2020, eqs. 1-2): float64, shape (seeds, layers, C)."""
     return torch.stack([layer_perplexity(patterns(model, split.images), split.labels).cpu() for model in models])
 
 
+@checked(models=networks, split=labelled)
 def drawn_perplexities(models: Sequence[nn.Module], split: Split) -> Tensor:
     """Perplexities that other samples might give each network: float64, shape (draws, seeds, layers, C)."""
     return torch.stack([perplexity_draws(patterns(model, split.images), split.labels) for model in models], 1)
 
 
+@checked(models=networks, split=labelled)
 def lit(models: Sequence[nn.Module], split: Split) -> Tensor:
     """How many samples switch each node of layer 1 on: int64, shape (seeds, nodes)."""
     first = [outputs(model, taps(model)[:1], split.images) for model in models]
     return torch.stack([active(z).sum(0).cpu() for seen in first for z in seen.values()])
 
 
+@checked(models=networks, split=labelled)
 def errors(models: Sequence[nn.Module], split: Split) -> Tensor:
     """Share of samples that each network answers wrongly: float32, shape (seeds,)."""
     return torch.tensor([error_rate(model, split) for model in models])
 
 
+@checked(models=networks, split=labelled)
 def answered(models: Sequence[nn.Module], split: Split) -> Tensor:
     """Which samples the networks themselves answer rightly: bool, shape (seeds, N)."""
     last = [outputs(model, taps(model)[-1:], split.images) for model in models]
@@ -106,12 +115,14 @@ def right(
     return [torch.stack(rows, 2).cpu() for rows in found]
 
 
+@checked(models=networks, learned=labelled)
 def accuracy(models: Sequence[nn.Module], learned: Split, *judged: Split, bandwidth: str | float = "scott") -> Tensor:
     """Accuracy of the node systems, as of `right`: float64, shape (judged, 2, 3, seeds, layers)."""
     found = right(models, learned, *judged, bandwidth=bandwidth)
     return torch.stack([each.double().mean(-1) for each in found])
 
 
+@checked(models=networks, split=labelled)
 def own_accuracy(models: Sequence[nn.Module], split: Split) -> float:
     """Accuracy of the networks themselves, averaged over seeds."""
     return float(np.mean([1 - error_rate(model, split) for model in models]))

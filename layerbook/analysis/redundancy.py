@@ -6,8 +6,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from layerlib._checks import checked, text, whole_number
 from layerlib._forward import batches, evaluating
-from layerlib._tensors import first_parameter
+from layerlib._tensors import first_parameter, network, pixels, samples
 from layerlib.layers.capture import capture
 from layerlib.similarity import spectrum_rank
 
@@ -53,6 +54,7 @@ def _share(samples: Tensor, total: Tensor, scatter: Tensor) -> Tensor:
     return torch.tensor(spectrum_rank(torch.linalg.eigvalsh(covariance)) / len(total), dtype=torch.float64)
 
 
+@checked(before=network, after=network, images=pixels)
 def shares_gained(before: nn.Module, after: nn.Module, images: Tensor) -> Tensor:
     """`rank_shares` of every 3 x 3 convolution of a network before and after training.
 
@@ -66,6 +68,7 @@ def shares_gained(before: nn.Module, after: nn.Module, images: Tensor) -> Tensor
     return torch.stack([rank_shares(model, names, images) for model in (before, after)])
 
 
+@checked(before=network, after=network, convolution=text, norm=text, images=samples, batch_size=whole_number)
 @torch.no_grad()
 def features_kept(
     before: nn.Module, after: nn.Module, convolution: str, norm: str, images: Tensor, batch_size: int = 1000

@@ -6,11 +6,35 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from layerlib._checks import any_whole_number, checked, flag, several_names, share, whole_number
+from layerlib._tensors import labelled, network
 from layerlib.data.splits import Split
 from layerlib.filters.tracking import FilterTracker
 from layerlib.filters.zeroing import accuracy_without
 
 
+def _tracker(argument: str, value: object) -> FilterTracker:
+    if not isinstance(value, FilterTracker):
+        raise ValueError(f"{argument}: expected a FilterTracker, got {type(value).__name__}")
+    return value
+
+
+def _shares(argument: str, value: object) -> list[float]:
+    if isinstance(value, str) or not hasattr(value, "__iter__"):
+        raise ValueError(f"{argument}: expected shares, one a layer, got {value!r}")
+    return [share(argument, each) for each in value]
+
+
+@checked(
+    model=network,
+    tracker=_tracker,
+    shares=_shares,
+    split=labelled,
+    draws=whole_number,
+    seed=any_whole_number,
+    picked=flag,
+    norms=several_names,
+)
 def costs(
     model: nn.Module,
     tracker: FilterTracker,
@@ -37,10 +61,12 @@ def costs(
     -------
     float64, shape (layers, choices, 2): the picks first, then the draws
     """
+    if len(shares) != len(tracker.names):
+        raise ValueError(f"shares: expected {len(tracker.names)}, one a layer, got {len(shares)}")
     rows = []
-    for i, (name, share) in enumerate(zip(tracker.names, shares, strict=True)):
+    for i, (name, part) in enumerate(zip(tracker.names, shares, strict=True)):
         filters, generator = len(model.get_submodule(name).weight), torch.Generator().manual_seed(seed)
-        count = max(1, round(share * filters))
+        count = max(1, round(part * filters))
         tried = [
             *(picks(model, tracker, name, count) if picked else []),
             *(torch.randperm(filters, generator=generator)[:count] for _ in range(draws)),

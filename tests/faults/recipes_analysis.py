@@ -4,7 +4,7 @@ from functools import partial
 
 import torch
 from calling import Recipe
-from valid import IMAGES, LABELS, MORE_AXES, Z
+from valid import IMAGES, LABELS, MORE_AXES, SPLIT, Z, net, tracker
 
 from layerbook.analysis import (
     agreement,
@@ -12,14 +12,19 @@ from layerbook.analysis import (
     depth,
     filter_seeds,
     intervals,
+    intervention,
     label_distances,
     lens_tests,
     likeness,
     node_patterns,
+    node_readings,
     node_systems,
+    redundancy,
     strokes,
     tsne,
+    zeroing_costs,
 )
+from layerlib.models import MLP
 
 random = torch.Generator().manual_seed(0)
 drawn = partial(torch.rand, generator=random, dtype=torch.float64)
@@ -69,12 +74,44 @@ def statistic(module, name, fine=None, /, given=None, **arguments):
     )
 
 
+def mlp(seed):
+    torch.manual_seed(seed)
+    return MLP((36, 5, 5, 3))
+
+
+AS_GIVEN = dict.fromkeys(("floats", "halves"), "numbers go in as they are")
 OPEN = {"NaN": A_GAP, "infinite": A_GAP}
 CLASS = {"labels": {"far out": "a class by any number"}}
 NOWHERE = dict.fromkeys(("tiny", "all alike", "zeros"), "NaN where no pixel is marked, or all are as bright")
 NEVER = {argument: {"all alike": "a drop that never ends is infinite"} for argument in ("p", "samples")}
 READ = {"readings": {"infinite": A_GAP}, "drawn": {"infinite": A_GAP}}
 RECIPES = [
+    *(
+        statistic(node_readings, name, models=[mlp(0), mlp(1)], split=SPLIT)
+        for name in ("active_shares", "perplexities", "lit", "errors", "answered", "own_accuracy")
+    ),
+    statistic(node_readings, "drawn_perplexities", models=[mlp(0)], split=SPLIT),
+    statistic(
+        node_readings,
+        "patterns",
+        {"images": AS_GIVEN},
+        model=mlp(0),
+        images=IMAGES,
+    ),
+    statistic(intervention, "followed", model=mlp(0), names=["linear1"], learn=SPLIT, test=SPLIT, seed=0),
+    statistic(
+        zeroing_costs,
+        "costs",
+        model=net(6),
+        tracker=tracker(),
+        shares=[0.5, 0.5],
+        split=SPLIT,
+        draws=2,
+        seed=0,
+        picked=True,
+        norms=(),
+    ),
+    statistic(redundancy, "shares_gained", before=net(), after=net(), images=IMAGES),
     statistic(
         intervals, "bootstrap", {"groups": MORE}, groups=RIGHT[0], statistic=intervals.overall, rounds=20, seed=0
     ),
