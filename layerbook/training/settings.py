@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from layerlib._checks import checked, closest, function, functions, number, text, whole_number, whole_numbers
+from layerlib._checks import checked, closest, function, functions, number, text, whole_number
 from layerlib._tensors import labelled
 from layerlib.data.splits import Split
 
@@ -100,8 +100,9 @@ class Settings:
             text("progress", self.progress)
         if self.until is not None and not (is_dataclass(self.until) and hasattr(self.until, "follow")):
             raise ValueError(f"until: expected a rule such as TrainAccuracy(0.999), got {self.until!r}")
-        steps = whole_numbers("snapshots", self.snapshots)
-        self._set("snapshots", tuple(sorted({whole_number("snapshots", step, 0) for step in steps})))
+        if isinstance(self.snapshots, str) or not isinstance(self.snapshots, Iterable):
+            raise ValueError(f"snapshots: expected whole numbers, got {self.snapshots!r}")
+        self._set("snapshots", tuple(sorted({whole_number("snapshots", step, 0) for step in self.snapshots})))
         self._set("callbacks", functions("callbacks", self.callbacks))
 
     def _set(self, name: str, value: object) -> None:
