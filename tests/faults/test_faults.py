@@ -63,6 +63,8 @@ EXCLUDED = {
     "layerbook.analysis.label_distances.gains_over_best": CHAPTERS,
     "layerbook.analysis.node_patterns.apart": "any number of arguments alike: tests/layerbook/analysis",
     "layerbook.analysis.node_patterns.specific_and_general": "any number of arguments alike: tests/layerbook/analysis",
+    "layerbook.analysis.strokes.one_of_each": "of strokes that a chapter found: tests/layerbook/analysis",
+    "layerbook.timing.forward_milliseconds": "milliseconds of one call of a network, with the network's own errors",
     "layerbook.analysis.tsne.tsne_*": "several of tsne, which refuses what it cannot draw: tests/layerbook/analysis",
     "layerbook.robustness.*": "read what sweeps kept: tests/layerbook/test_robustness.py",
     "layerbook.figures.*": "draw on axes that figures made: tests/layerbook/figures",
