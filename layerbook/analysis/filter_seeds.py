@@ -1,6 +1,7 @@
 """What several trainings say of filters, from several seeds: phases apart, intervals over seeds (Hu et al. 2018)."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import numpy as np
 import torch
@@ -39,17 +40,12 @@ def phase_orders(runs: Sequence[FilterRun], reading: str) -> dict[str, Interval]
     reading : one of `layerbook.analysis.filter_runs.READINGS`
     """
 
-    def memorised(run: FilterRun) -> float:
-        after = run.changes()[reading][len(run.learned.steps) :]
-        return order(after) if len(after) else np.nan  # a network that did not end its learning has no such phase
+    def within(run: FilterRun, phase: str) -> float:
+        learned = len(run.learned.steps)
+        change = run.learned.changes()[reading] if phase == PHASES[0] else run.changes()[reading][learned:]
+        return order(change) if len(change) else np.nan  # too short a run has no such phase
 
-    return dict(
-        zip(
-            PHASES,
-            (over_seeds(runs, lambda run: order(run.learned.changes()[reading])), over_seeds(runs, memorised)),
-            strict=True,
-        )
-    )
+    return {phase: over_seeds(runs, partial(within, phase=phase)) for phase in PHASES}
 
 
 def mirroring(run: FilterRun) -> float:

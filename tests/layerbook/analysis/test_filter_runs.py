@@ -1,4 +1,5 @@
 from functools import partial
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -88,6 +89,13 @@ def test_orders_are_scipys_apart_by_phase(runs):
         both = filter_seeds.phase_orders(runs, reading)
         assert np.isnan(both["memorised"].value)  # one has none
         assert both["learning"].low <= both["learning"].value <= both["learning"].high
+
+
+def test_a_run_that_knows_all_before_it_is_measured_has_no_phase_of_learning(runs):
+    nothing = {reading: np.empty((0, 3)) for reading in READINGS}
+    at_once = SimpleNamespace(learned=SimpleNamespace(steps=[], changes=lambda: nothing), changes=runs[0].changes)
+    found = filter_seeds.phase_orders([at_once], READINGS[0])
+    assert np.isnan(found["learning"].value) and np.isfinite(found["memorised"].value)
 
 
 def test_mirroring_is_scipys_and_zero_without_a_change(runs):
