@@ -1,6 +1,7 @@
 """Chapters: how they are kept, that running them again gives what the book shows, and how they get into the book."""
 
 import ast
+import re
 import copy
 import os
 import subprocess
@@ -68,6 +69,13 @@ def test_chapter_has_one_cell_of_typed_parameters_that_papermill_sees(name):
     assert all(isinstance(statement, ast.AnnAssign) and statement.value for statement in statements)
     seen = papermill.inspect_notebook(str(BOOK / f"{name}.ipynb"))
     assert list(seen) == [statement.target.id for statement in statements]
+
+
+@each_chapter
+def test_a_cell_with_a_figure_trains_nothing(name):
+    # The bar of a training is an output, too, and would become a second figure of the same name.
+    figures = [cell.source for cell in code(chapter(name)) if "figure" in cell.metadata.get("mystnb", {})]
+    assert not [source for source in figures if re.search(r"\b(train|fit|fit_ensemble)\(", source)]
 
 
 @each_chapter
