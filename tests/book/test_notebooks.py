@@ -1,9 +1,9 @@
 """Chapters: how they are kept, that running them again gives what the book shows, and how they get into the book."""
 
 import ast
-import re
 import copy
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
