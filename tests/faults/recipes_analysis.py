@@ -4,7 +4,7 @@ from functools import partial
 
 import torch
 from calling import Recipe
-from valid import IMAGES, LABELS, MORE_AXES, SPLIT, Z, net, tracker
+from valid import IMAGES, LABELS, MORE_AXES, NO_SAMPLES, SPLIT, Z, net, tracker
 
 from layerbook.analysis import (
     agreement,
@@ -94,7 +94,7 @@ RECIPES = [
     statistic(
         node_readings,
         "patterns",
-        {"images": AS_GIVEN},
+        {"images": {**AS_GIVEN, "empty": NO_SAMPLES, "a row": "samples of any shape: a layer of nodes flattens them"}},
         model=mlp(0),
         images=IMAGES,
     ),

@@ -2,6 +2,7 @@
 
 import torch
 from valid import (
+    AS_THE_MODEL_TAKES,
     COST,
     DISTANCES,
     GOALS,
@@ -177,7 +178,7 @@ RECIPES = [
         "distributions.probes.LayerProbes.predict",
         lambda **given: probes(net(4)).predict(**given),
         lambda: dict(images=IMAGES, batch_size=5),
-        {("images", "empty"): NO_SAMPLES},
+        {("images", "empty"): NO_SAMPLES, **AS_THE_MODEL_TAKES},
     ),
     recipe(
         "distributions.probes.LayerProbes.probability",

@@ -4,6 +4,7 @@ import torch
 from valid import (
     ACTIVE,
     AS_IT_IS,
+    AS_THE_MODEL_TAKES,
     FOLDER,
     IMAGES,
     LABELS,
@@ -32,7 +33,6 @@ import layerlib as ll
 from layerlib import models, patterns, similarity
 from layerlib.filters import gradients, zeroing
 
-AS_THE_MODEL_TAKES = {("images", fault): "other numbers go in as they are" for fault in ("floats", "halves")}
 MADE = {("path", "not there"): "its folder is made"}
 RECIPES = [
     recipe("filters.change.filter_change", ll.filter_change, lambda: dict(before=Z, after=Z + 0.1, threshold=0.05)),

@@ -16,6 +16,7 @@ from layerlib.layers import capture
 
 MORE_AXES = "axes before the last ones are welcome"
 NO_SAMPLES = "no samples, no answers"
+AS_THE_MODEL_TAKES = {("images", fault): "other numbers go in as they are" for fault in ("floats", "halves")}
 AS_IT_IS = "no choice, no change"
 LABEL = "a label, shown as it is"
 
