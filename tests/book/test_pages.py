@@ -19,8 +19,8 @@ LOOK = r"""(() => {
     article.querySelectorAll("pre, code, script, style, mjx-container").forEach((node) => node.remove());
     const root = document.documentElement;
     const all = (selector) => [...document.querySelectorAll(selector)];
-    const scrolls = (node) => getComputedStyle(node).overflowX === "auto"
-        && node.getBoundingClientRect().right <= root.clientWidth + 1;
+    const scrolls = (node) => node && ((getComputedStyle(node).overflowX === "auto"
+        && node.getBoundingClientRect().right <= root.clientWidth + 1) || scrolls(node.parentElement));
     return {
         theme: root.dataset.theme,
         formulas: all(".math").length,
@@ -31,8 +31,7 @@ LOOK = r"""(() => {
         unnamed: all("article img").filter((image) => !image.alt).map((image) => image.src),
         overflow: Math.max(root.scrollWidth, document.body.scrollWidth) - root.clientWidth,
         wide: all("article *").filter((node) => node.getBoundingClientRect().right > root.clientWidth + 1
-            && !node.closest("mjx-container, .highlight, table, .math, [style*=overflow]")
-            && !(node.matches("figure > img") && scrolls(node.parentElement)))
+            && !node.closest("mjx-container, .highlight, table, .math") && !scrolls(node.parentElement))
             .map((node) => node.outerHTML.slice(0, 120)).slice(0, 3),
     };
 })()"""

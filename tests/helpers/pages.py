@@ -7,9 +7,10 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 HTML = ROOT / "_build" / "html"
-# Neither what packages bring nor the listings of source code: these hold no text of ours.
+# Neither what packages bring nor the listings of source code, which hold no text of ours; slides are no pages and have
+# tests of their own.
 OURS = (path.relative_to(HTML) for path in HTML.rglob("*.html"))
-PAGES = sorted(path.as_posix() for path in OURS if path.parts[0] not in ("_static", "_modules"))
+PAGES = sorted(path.as_posix() for path in OURS if path.parts[0] not in ("_static", "_modules", "slides"))
 
 
 def cannot(reason: str):
