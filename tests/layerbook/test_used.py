@@ -47,11 +47,13 @@ def book(tmp_path):
     for path in (tmp_path / "book").glob("*.ipynb"):
         if path.stem not in CHAPTERS:
             path.unlink()
-    for name in ("Makefile", "requirements.txt", "pyproject.toml", "_config.yml", "_toc.yml"):
+    for name in ("Makefile", "requirements.txt", "pyproject.toml", "_config.yml", "_toc.yml", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, tmp_path)
+    shutil.copy(ROOT / "book" / "references.bib", tmp_path / "book")
     programs = tmp_path / ".venv" / "bin"
     programs.mkdir(parents=True)
-    python = f'#!/bin/sh\nexec "{sys.executable}" "$@"\n'
+    others = "layerbook.editions) exec mkdir -p _build/editions;; pip) exit;;"
+    python = f'#!/bin/sh\ncase $2 in {others} esac\nexec "{sys.executable}" "$@"\n'
     for name, text in (("python", python), ("layerlib", RUN), ("jupyter-book", BUILD)):
         (programs / name).write_text(text)
         (programs / name).chmod(0o755)
