@@ -18,7 +18,6 @@ names = list("abcd")
 FIGURES = {
     "spread": lambda x, ax: common.spread(range(4), x, ax),
     "activation_shares": lambda x, ax: cooperating_classifiers.activation_shares(x[:4], [2, 2], names, ax),
-    "per_layer": lambda x, ax: cooperating_classifiers.per_layer(x.reshape(2, 3, 4), [1, 2], ax, "depth"),
     "systems": lambda x, ax: node_systems.systems(x.reshape(3, 2, 4), 0.5, ax),
     "class_histograms": lambda x, ax: node_systems.class_histograms(x[:4], torch.arange(5.0).to(x), names, ax),
     "cloud": lambda x, ax: clouds.plane(x[:, :2], (4 * x[:, 2]).long(), ax),
