@@ -95,8 +95,9 @@ class FilterRun:
             for name, module in self.model.named_modules()
             if isinstance(module, nn.Conv2d) and "downsample" not in name
         ]
-        found = [torch.stack(gradient_sizes(model, names, batch)) for model in (self.start, self.model)]
-        return torch.stack(found).cpu()
+        return torch.stack(
+            [torch.stack(gradient_sizes(model, names, batch)).cpu() for model in (self.start, self.model)]
+        )
 
     def filter_changes(self) -> np.ndarray:
         """Mean D of every filter, shape (layers, filters), NaN beyond a layer's last filter."""

@@ -9,7 +9,13 @@ pytestmark = [pytest.mark.foreign, pytest.mark.xdist_group("browser")]
 JUDGE = """axe.run(document, {resultTypes: ["violations"]}).then(({violations}) => violations.map((each) => [
     each.id, each.impact, each.nodes.map(({target, html}) => target.join(" ") + "  " + html.slice(0, 200))
 ]))"""
-OPEN = "document.querySelectorAll('article details').forEach((part) => part.open = true)"
+# All is opened, and no colour is on its way to another one.
+SETTLE = """(async () => {
+    document.querySelectorAll("article details").forEach((part) => part.open = true);
+    const still = "<style>*, *::before, *::after { transition: none !important; animation: none !important; }</style>";
+    document.head.insertAdjacentHTML("beforeend", still);
+    for (let frames = 0; frames < 2; frames++) await new Promise(requestAnimationFrame);
+})()"""
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +35,7 @@ def grave_faults(page, axe) -> dict[str, list[str]]:
 @pytest.mark.parametrize("name", [name for name in PAGES if name.startswith("book/")])
 def test_a_page_has_no_grave_fault(page, axe, name, theme, width):
     page.visit(address(name), width, theme)
-    page.evaluate(OPEN)
+    page.evaluate(SETTLE)
     assert grave_faults(page, axe) == {}
 
 
