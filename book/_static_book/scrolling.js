@@ -1,9 +1,10 @@
 // What is wider than the page scrolls by itself. Focus lets the arrow keys do it.
-const scrolling = "mjx-container, div.math, figure, pre, table, dl.py, .cell_output, [style*=overflow]";
+const scrolling = "mjx-container, .math, figure, pre, table, dl.py, .cell_output, [style*=overflow]";
 
 const reach = () => {
   for (const box of document.querySelectorAll(scrolling))
-    if (box.scrollWidth > box.clientWidth + 1 && getComputedStyle(box).overflowX === "auto") box.tabIndex = 0;
+    if (box.scrollWidth > box.clientWidth + 1 && (box.matches("span.math") || getComputedStyle(box).overflowX === "auto"))
+      box.tabIndex = 0;
 };
 
 window.addEventListener("load", async () => {
