@@ -142,8 +142,11 @@ def test_tabs_and_sliders_obey_keys_alone(page):
 
 
 def test_a_figure_can_be_enlarged_and_put_back(page):
+    shown = page.evaluate(SHOWN)  # whatever side and picture it stands at
     page.evaluate('document.querySelectorAll(".layer-enlarge")[1].click()')
-    assert page.evaluate('document.querySelector("dialog[open] .layer-frame").textContent') in "0123"
+    enlarged = page.evaluate("""[...document.querySelectorAll("dialog[open] .layer-frame")]
+        .filter((each) => each.offsetParent).map((each) => each.textContent)""")
+    assert len(shown) == 1 and enlarged == shown
     page.evaluate('document.querySelector("dialog[open] button").click()')
     page.evaluate("new Promise((done) => setTimeout(done, 50))")
     assert page.evaluate('document.querySelector("dialog")') is None
