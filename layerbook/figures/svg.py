@@ -41,7 +41,8 @@ def svg(figure: Figure, alt: str) -> str:
     text = text[text.index("<svg") :]
     text = re.sub(r"<metadata>.*?</metadata>\s*", "", text, flags=re.DOTALL)
     text = re.sub(r"<!--.*?-->\s*", "", text, flags=re.DOTALL)
-    text = re.sub(r"(\d\.\d)\d+", r"\1", text)
+    # places to a tenth of a point; what a reader reads stands between the tags, and stays as it is
+    text = re.sub(r"<[^>]+>", lambda tag: re.sub(r"(\d\.\d)\d+", r"\1", tag[0]), text)
     text = re.sub(r"(?<=data:image/png;base64,)[A-Za-z0-9+/=\s]+", lambda found: _small(found[0]), text)
     name = "p" + hashlib.sha256(f"{alt}{text}".encode()).hexdigest()[:8]  # ids of two figures must not meet
     text = re.sub(r'\bid="([^"]+)"', rf'id="{name}-\1"', text)

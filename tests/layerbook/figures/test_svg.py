@@ -29,6 +29,14 @@ def test_it_is_whole_says_what_it_shows_and_closes_the_figure():
     assert plt.get_fignums() == []
 
 
+def test_numbers_that_are_read_keep_their_digits_and_places_are_short():
+    figure, ax = plt.subplots()
+    ax.set(title="perplexity 1.649", yticks=[0.25, 0.75])
+    text = svg(figure, "Numbers")
+    assert "perplexity 1.649" in text and ">0.25</text>" in text
+    assert not re.search(r"\d\.\d\d", " ".join(re.findall(r'\bd="([^"]+)"', text)))
+
+
 def test_every_colour_can_change_with_the_theme():
     text = made()
     assert "var(--ink-332288, #332288)" in text
