@@ -18,7 +18,7 @@ import ctypes, json, sys, time, warnings
 from pathlib import Path
 import torch
 from torch import nn
-from others import CASES
+from others import CASES, LARGE
 import layerlib as ll
 
 warnings.simplefilter("ignore")
@@ -28,7 +28,7 @@ def megabytes(kind):
     lines = Path("/proc/self/status").read_text().splitlines()
     return next(int(line.split()[1]) for line in lines if line.startswith(kind)) / 1024
 
-case = CASES[sys.argv[1]]()
+case = (CASES | LARGE)[sys.argv[1]]()
 data, small = case.data, nn.Sequential(nn.Flatten(), nn.Linear(12, 3))
 few = torch.zeros(8, 3, 2, 2, dtype=torch.uint8), torch.arange(8) % 2
 if not hasattr(ll, "Watch"):
@@ -68,10 +68,10 @@ def measured(name: str, packages: Path) -> list[str]:
 
 def main(folder: str) -> None:
     sys.path[:] = [str(ROOT / "tests" / "foreign"), *sys.path, str(ROOT / "_build" / "foreign")]
-    from others import CASES
+    from others import CASES, LARGE
 
     rows = []
-    for name in CASES:
+    for name in CASES | LARGE:
         rows.append((name, *measured(name, Path(folder).resolve()), *measured(name, ROOT)))
         print(*rows[-1], sep=" | ", flush=True)
     widths = [max(map(len, column)) for column in zip(HEAD, *rows, strict=True)]

@@ -24,7 +24,13 @@ def first_of_each(samples: Samples, judged: Tensor) -> list[int]:
 
 
 def drawn(
-    model: nn.Module, samples: Samples, judged: Tensor, like: Tensor, output: Callable | None, untold: str | None
+    model: nn.Module,
+    samples: Samples,
+    judged: Tensor,
+    like: Tensor,
+    output: Callable | None,
+    untold: str | None,
+    batch_size: int,
 ) -> tuple[Tensor | None, Tensor | None, str | None, list[str]]:
     """Images, what guided-bp-DNN draws for them, and why it does not; None for what are no pictures.
 
@@ -45,9 +51,12 @@ def drawn(
     labels = labels if labels.ndim == 1 else labels.argmax(1)
     try:
         x = given.ready(like).given[0]
+        pairs = zip(x.split(batch_size), labels.to(like.device).split(batch_size), strict=True)
         with putting_out_logits(model, output):
-            picture, passed = guided_as_far(model, x, labels.to(like.device))
+            pictures, passed = zip(*(guided_as_far(model, *pair) for pair in pairs), strict=True)
     except Exception as error:  # a picture that cannot be drawn must not cost the numbers
         return images, None, in_short(error), []
+    picture = torch.cat(pictures)
     picture = picture if picture.dtype == torch.float64 else picture.float()
-    return images, picture.cpu(), None, [f"{name or 'the network'} ({kind})" for name, (kind, _) in passed.items()]
+    unguided = dict(step for each in passed for step in each.items())
+    return images, picture.cpu(), None, [f"{name or 'the network'} ({kind})" for name, (kind, _) in unguided.items()]

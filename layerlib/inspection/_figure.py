@@ -115,8 +115,9 @@ class _Panel:
         null = scale * self.of(self.inspection.nulls, quantity)
         low, high = scale * interval(self.inspection.null_draws[quantity][self.shown]).numpy()
         low, high = (np.where(np.isnan(end), null, end) for end in (low, high))
+        # with an edge, so that a band of no width is seen, too
         self.ax.fill_between(
-            range(len(self.shown)), low, high, color=NULL, alpha=0.6, linewidth=0, zorder=0.5, label=label
+            range(len(self.shown)), low, high, color=NULL, alpha=0.6, linewidth=2, zorder=0.5, label=label
         )
         self.ax.plot(null, color=colour, linewidth=0.8, linestyle=(0, (2, 2)), zorder=0.6)
 
@@ -169,7 +170,7 @@ def _cka(panel: _Panel) -> None:
 
 def _change(panel: _Panel) -> None:
     panel.lines("filters", {"relative_change": ("weights", WEIGHTS, "o")})
-    panel.ax.set_ylim(bottom=0)
+    panel.ax.set_ylim(bottom=-0.06 * panel.ax.get_ylim()[1])  # room for the null, a change by 0
     panel.ax.set_ylabel("relative\nchange")
 
 

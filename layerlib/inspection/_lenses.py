@@ -9,13 +9,14 @@ from functools import lru_cache
 import torch
 from torch import Tensor, nn
 
+from layerlib._hamming import hamming_of_each
 from layerlib.backward.separation import Cloud
 from layerlib.filters.change import filter_change
 from layerlib.inspection._intervals import Estimate, Resampling
 from layerlib.layers._weights import effective, filters_first, weight_in
 from layerlib.nodes._in_parts import log_posteriors
 from layerlib.nodes.classifiers import SYSTEMS
-from layerlib.patterns import active, hamming_of_each, known_perplexity, surprisals
+from layerlib.patterns import active, known_perplexity, surprisals
 
 QUANTITIES = {
     "distribution": ("distance", "probe_accuracy"),

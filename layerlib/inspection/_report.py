@@ -30,7 +30,7 @@ def in_three_lines(inspection: Inspection) -> str:
     lost = "; ".join(_lost(inspection)) or "nothing"
     return (
         f"{about['network']}: {told} on {about['judged']} samples of {about['classes']} classes, "
-        f"{len(inspection.layers)} layers read by {about['read']}\n"
+        f"{_counted(len(inspection.layers), 'layer')} read by {about['read']}\n"
         f"baseline: accuracy {inspection.baseline['accuracy']:.3g}, distance {inspection.baseline['distance']:.3g} "
         f"from the frequencies of the classes alone\nnot read: {lost}"
     )
@@ -46,7 +46,7 @@ def _lost(inspection: Inspection) -> list[str]:
     every = len(inspection.layers)
     return [
         _listed(instruments)
-        + ("" if layers == ["input"] or len(layers) >= every else f" of {len(layers)} layers")
+        + ("" if layers == ["input"] or len(layers) >= every else f" of {_counted(len(layers), 'layer')}")
         + f" ({textwrap.shorten(reason, 60, placeholder=' …')})"
         for reason, (instruments, layers) in found.items()
     ]
@@ -122,6 +122,10 @@ def _places(inspection: Inspection, layers: list[str]) -> str:
 
 def _few(names: list[str]) -> str:
     return _listed(names) if len(names) < 5 else f"{', '.join(names[:3])} and {len(names) - 3} more layers"
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count} {what}{'' if count == 1 else 's'}"
 
 
 def _listed(words: list[str]) -> str:

@@ -86,7 +86,7 @@ class Study:
             logits, untold = self._layers(sheet, group, earlier)
         filters(sheet, self.model, earlier, self.seed)
         images, pictures, why, unguided = (
-            drawn(self.model, self.samples, self.judged, self.like, self.output, untold)
+            drawn(self.model, self.samples, self.judged, self.like, self.output, untold, reader.batch_size)
             if "pictures" in self.asked
             else (None, None, None, [])
         )

@@ -33,6 +33,10 @@ def tokens(z):  # (n, places …, channels)
     return z.flatten(1, -2).mT
 
 
+def windows(each):  # (n · each, places …, channels)
+    return lambda z: z.unflatten(0, (-1, each)).flatten(1, -2).mT
+
+
 def pictures(size, samples=24, classes=3):
     random, y = torch.Generator().manual_seed(0), torch.arange(samples) % classes
     x = torch.randn(samples, 3, size, size, generator=random)
@@ -49,12 +53,13 @@ def stirred(model):
     return model.eval()
 
 
-def from_timm(name, size, layers, unread="", **options):
+def from_timm(name, size, layers, unread="", samples=24, **options):
     def make():
         import timm
 
         torch.manual_seed(0)
-        return Case(stirred(timm.create_model(name, num_classes=3, **options)), pictures(size), layers, unread)
+        model = stirred(timm.create_model(name, num_classes=3, **options))
+        return Case(model, pictures(size, samples), layers, unread)
 
     return make
 
@@ -128,6 +133,15 @@ TIMM = {
         "poolformerv2_s12", 64, {"stem.conv": ("stem.norm", maps), "head.fc": ("head.fc", vectors)}
     ),
 }
+# its MBConv's, its windows and its grid; 40 pictures of the size that it was made for took 9 GB
+MAXVIT = {
+    "stem.conv1": ("stem.norm1", maps),
+    "stages.1.blocks.0.attn_block.attn.qkv": ("stages.1.blocks.0.attn_block.attn.qkv", windows(16)),
+    "stages.2.blocks.1.attn_grid.mlp.fc1": ("stages.2.blocks.1.attn_grid.mlp.fc1", tokens),
+    "head.fc": ("head.fc", vectors),
+}
+TIMM["maxvit"] = from_timm("maxvit_nano_rw_256", 64, MAXVIT, unread="rel_pos", img_size=64)
+LARGE = {"timm maxvit, 40 of 256 x 256": from_timm("maxvit_nano_rw_256", 256, MAXVIT, unread="rel_pos", samples=40)}
 TORCHVISION = {
     "alexnet": from_torchvision(
         "alexnet", 64, {"features.3": ("features.3", maps), "classifier.6": ("classifier.6", vectors)}

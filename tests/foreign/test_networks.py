@@ -9,7 +9,7 @@ from pathlib import Path
 import again
 import pytest
 import torch
-from others import CASES
+from others import CASES, LARGE
 from torch.nn import functional as F
 
 import layerlib as ll
@@ -51,10 +51,8 @@ def megabytes(kind):
     return next(int(line.split()[1]) for line in lines if line.startswith(kind)) / 1024
 
 
-@pytest.fixture(scope="module", params=CASES)
-def inspected(request):
-    """A case, and what came of inspecting it. ``-s`` prints the table: layers read, seconds of a processor, memory."""
-    case = CASES[request.param]()
+def measured(name, case):
+    """What came of inspecting a case, and megabytes at the peak. ``-s`` prints a line: layers, seconds, memory."""
     gc.collect()
     ctypes.CDLL(None).malloc_trim(0)  # what Python has freed counts no more
     Path("/proc/self/clear_refs").write_text("5")
@@ -64,8 +62,15 @@ def inspected(request):
         found = ll.inspect(case.model, case.data)
     seconds, peak = time.process_time() - start, megabytes("VmHWM")
     read = int(found.values["effective_rank"].isfinite().sum())
-    print(f"\n| {request.param} | {read} of {len(found.layers)} | {seconds:.1f} s | {peak - before:.0f} MB |")
-    return case, found
+    print(f"\n| {name} | {read} of {len(found.layers)} | {seconds:.1f} s | {peak - before:.0f} MB |")
+    return found, peak - before
+
+
+@pytest.fixture(scope="module", params=CASES)
+def inspected(request):
+    """A case, and what came of inspecting it."""
+    case = CASES[request.param]()
+    return case, measured(request.param, case)[0]
 
 
 def test_every_layer_is_read_or_says_why(inspected):
@@ -103,3 +108,14 @@ def test_numbers_are_those_of_plain_hooks_and_other_packages(inspected):
             # silhouettes and ranks of single precision; all else is counted
             assert found.values[quantity][row].item() == pytest.approx(value, rel=2e-3, abs=2e-3), (name, quantity)
         assert found.values["distance"][row].isfinite()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", LARGE)
+def test_large_pictures_take_the_memory_that_is_said_and_no_layer_with_outputs_is_left_out(name):
+    case = LARGE[name]()
+    found, peak = measured(name, case)
+    assert {layer for layer, instrument in found.reasons if instrument == "rank"} == {
+        layer for layer in found.layers if layer.endswith(case.unread)
+    }
+    assert found.about["batch_size"] < 4 and peak < 2200  # of 2 GB; what is loaded with the first call counts, too

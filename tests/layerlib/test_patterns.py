@@ -10,13 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from layerlib import _bits
+from layerlib._hamming import hamming_of_each
 from layerlib.patterns import (
     PatternCounts,
     activation_share,
     active,
     crossing,
     hamming,
-    hamming_of_each,
     layer_perplexity,
     surprisals,
 )

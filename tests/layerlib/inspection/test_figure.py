@@ -135,6 +135,22 @@ def test_every_panel_has_the_null_as_a_grey_band_and_a_shade_for_the_interval():
     np.testing.assert_allclose(shades(ax)[""][0], (0.81 * shade.min(), 1.19 * shade.max()), rtol=1e-3)
 
 
+def test_a_null_of_no_width_is_within_the_panel_and_seen():
+    inspection = made()
+    for quantity in ALL:
+        inspection.null_draws[quantity][:] = inspection.nulls[quantity].float()[:, None]
+    for quantity in QUANTITIES["filters"]:
+        inspection.nulls[quantity][:] = 0
+        inspection.null_draws[quantity][:] = 0
+    for name, ax in panels(figure(inspection)).items():
+        if not ax.images:
+            (area,) = (area for area in ax.collections if area.get_label() == "null")
+            low, high = ax.get_ylim()
+            assert (
+                area.get_linewidth()[0] >= 1.5 and low < shades(ax)["null"][0][0] <= shades(ax)["null"][0][1] < high
+            ), name
+
+
 def test_layers_that_nothing_could_read_are_named_below_and_take_no_place():
     of_outputs = [instrument for instrument in QUANTITIES if instrument != "filters"]
     inspection = made(missing={instrument: [1, 4] for instrument in of_outputs})
