@@ -5,7 +5,7 @@ from pathlib import Path
 
 from layerbook.chapters import Chapter, chapters
 from layerbook.needs import check_needs
-from layerbook.parameters import checked
+from layerbook.parameters import as_kind
 from layerbook.places import from_here
 from layerbook.plain_yaml import from_yaml
 
@@ -74,7 +74,7 @@ def fitting(values: Mapping[str, object], chapter: Chapter, where: str = "") -> 
             error = unknown(f"parameter of {chapter.path.stem}", str(name), chapter.parameters)
             raise UsageError(f"{where}{error}")
         try:
-            kept[name] = checked(value, chapter.parameters[name].kind, name)
+            kept[name] = as_kind(value, chapter.parameters[name].kind, name)
         except ValueError as error:
             raise UsageError(f"{where}{error}") from None
     return kept

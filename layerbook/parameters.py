@@ -1,4 +1,4 @@
-"""Parameters of chapters: read from their cell as Python reads it; values from outside, checked against their types."""
+"""Parameters of chapters: read from their cell as Python reads it; values from outside, as_kind against their types."""
 
 import ast
 import io
@@ -100,7 +100,7 @@ def _kind_of(value: object) -> str:
     return type(value).__name__ if type(value) in _SCALARS.values() else ""
 
 
-def checked(value: object, kind: str, name: str) -> object:
+def as_kind(value: object, kind: str, name: str) -> object:
     """Return a value as its parameter's type wants it.
 
     Parameters

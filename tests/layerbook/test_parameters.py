@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from layerbook.parameters import Parameter, checked, plain, read_parameters, recordable
+from layerbook.parameters import Parameter, as_kind, plain, read_parameters, recordable
 
 
 @pytest.mark.parametrize(
@@ -87,7 +87,7 @@ def test_every_literal_is_read_as_it_is(value):
     ],
 )
 def test_values_of_the_right_type_pass(kind, value, expected):
-    got = checked(value, kind, "p")
+    got = as_kind(value, kind, "p")
     assert got == expected and type(got) is type(expected)
 
 
@@ -117,7 +117,7 @@ def test_values_of_the_right_type_pass(kind, value, expected):
 )
 def test_other_values_are_refused_by_name_and_place(kind, value, message):
     with pytest.raises(ValueError) as raised:
-        checked(value, kind, "p")
+        as_kind(value, kind, "p")
     assert str(raised.value).startswith(message)
 
 
