@@ -2,13 +2,12 @@
 
 import os
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 from browser import browser_page, find_browser
+from small_site import build_site
 
-BOOK = Path(__file__).parents[2] / "book"
 pytestmark = pytest.mark.xdist_group("browser")
 
 PAGE = """# A page
@@ -37,13 +36,8 @@ DOT = '<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"><circle r="4
 
 
 def build(folder: Path, page: str) -> subprocess.CompletedProcess:
-    (folder / "index.md").write_text(page)
-    (folder / "other.md").write_text(f"---\norphan: true\n---\n{OTHER}")
-    (folder / "dot.svg").write_text(DOT)
-    options = ["extensions=myst_parser,predictions", f"html_static_path={BOOK / '_static_book'}"]
-    command = [sys.executable, "-m", "sphinx", "-C", "-q", "-W", *(word for each in options for word in ("-D", each))]
-    env = os.environ | {"PYTHONPATH": os.pathsep.join([str(BOOK / "_ext"), str(BOOK.parent)])}
-    return subprocess.run([*command, ".", "site"], cwd=folder, env=env, capture_output=True, text=True)
+    other = f"---\norphan: true\n---\n{OTHER}"
+    return build_site(folder, {"index.md": page, "other.md": other, "dot.svg": DOT}, "predictions")
 
 
 @pytest.fixture(scope="module")
