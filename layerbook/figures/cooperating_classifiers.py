@@ -190,7 +190,7 @@ def _capped(curve: DataArray, over: str, cap: float, ax: Axes, step: int | None 
         else:
             ax.plot(each.layer, each.mean("seed"), color=_OTHER, linewidth=0.9)
     ax.axhline(cap, color=INK, linestyle="--", linewidth=1)
-    ax.axhspan(cap**0.1, cap**0.9, color=INK, alpha=0.06, linewidth=0)  # where the length of the drop is measured
+    ax.axhspan(cap**0.1, cap**0.9, color=INK, alpha=0.13, linewidth=0)  # where the length of the drop is measured
     in_powers(ax.yaxis)
     ax.set(ylim=(0.9, None), xlabel="layer")
     ax.xaxis.get_major_locator().set_params(integer=True)

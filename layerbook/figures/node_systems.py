@@ -36,14 +36,14 @@ def systems_epochs(report: Report) -> HTML:
     alt = (
         "Accuracy of the three systems by layer: late layers are as good as the network, the first layer learns little"
     )
-    return _moments(report, "epochs", "epoch", "part", alt)
+    return _moments(report, "epochs", "epoch", "part", alt, -1)
 
 
 @closed_on_error
 def systems_batches(report: Report) -> HTML:
     """The three systems after some mini-batches of the first epoch, for two bandwidths (figure 5)."""
     alt = "Accuracy of the three systems by layer: with a bandwidth of 1.0 the continuous system starts far behind"
-    return _moments(report, "batches", "batch", "bandwidth", alt)
+    return _moments(report, "batches", "batch", "bandwidth", alt, 0)
 
 
 @closed_on_error
@@ -100,7 +100,7 @@ def systems_width(report: Report) -> HTML:
         return figure
 
     alt = "Accuracy of the three systems by layer: in narrow networks the discrete system loses most"
-    return by_side(report, "systems_width_hard", draw, alt, "width", "nodes a layer:")
+    return by_side(report, "systems_width_hard", draw, alt, "width", "nodes a layer:", start=0)
 
 
 @closed_on_error
@@ -194,24 +194,27 @@ def class_histograms(counts: np.ndarray, edges: np.ndarray, classes: Sequence[st
     return ax
 
 
-def _moments(report: Report, name: str, moment: str, inner: str, alt: str) -> HTML:
-    """The three systems at some moments of a training, which the slider goes through, a panel for each of ``inner``."""
+def _moments(report: Report, name: str, moment: str, inner: str, alt: str, start: int) -> HTML:
+    """The three systems at moments of a training, through which a slider goes from ``start``; a panel an ``inner``."""
 
     def draw(curve: DataArray, side: str, step: int) -> Figure:
         figure, axes = panels(2, 3, sharey=True)
-        own = report.sides(f"network_{name}")[side].sel({moment: step})
+        network = report.sides(f"network_{name}")[side]
+        own = network.sel({moment: step})
         for ax, value in zip(axes, curve[inner].values, strict=True):
             at = curve.sel({moment: step, inner: value}).transpose("system", "seed", "layer")
             systems(at, (own.sel({inner: value}) if inner in own.dims else own).item(), ax)
-            ax.set(title=f"bandwidth {value}" if inner == "bandwidth" else f"{value} images", ylim=_span(curve))
+            ax.set(
+                title=f"bandwidth {value}" if inner == "bandwidth" else f"{value} images", ylim=_span(curve, network)
+            )
         axes[0].set_ylabel("accuracy [%]")
-        axes[1].legend(loc="lower right")
+        legend_below(figure, axes[1])
         return figure
 
-    return by_side(report, f"systems_{name}", draw, alt, moment, f"after {moment}")
+    return by_side(report, f"systems_{name}", draw, alt, moment, f"after {moment}", start)
 
 
-def _span(curve: DataArray) -> tuple[float, float]:
+def _span(*curves: DataArray) -> tuple[float, float]:
     """Limits of an axis of percent that hold for every position of a slider."""
-    lowest = 100 * float(curve.min())
+    lowest = 100 * min(float(curve.min()) for curve in curves)
     return lowest - 3, 102

@@ -27,6 +27,7 @@ def by_side(
     alt: str,
     along: str = "",
     told: str = "",
+    start: int = -1,
 ) -> HTML:
     """A figure of one curve, for its largest record and for this run.
 
@@ -37,6 +38,7 @@ def by_side(
     alt : what the figure shows, in a sentence that says the finding
     along : the dimension that the slider moves along; none without a slider
     told : what the slider moves along, in words: ``"hidden layers"``
+    start : the position of the slider that is shown first
     """
     sides = report.sides(name)
     order = sorted(sides, key=lambda side: side == THIS_RUN)
@@ -50,7 +52,7 @@ def by_side(
             figure = draw(*((curve, side, step) if along else (curve, side)))
             places = _laid_out(figure, places)
             frames[label] = svg(figure, f"{alt} ({side}{', ' * bool(label)}{label})")
-        made[side] = Side(frames, curve)
+        made[side] = Side(frames, curve, start)
     return touchable(made, told, name)
 
 
