@@ -24,6 +24,7 @@ from layerlib import inspect
 from layerlib._forward import as_input
 from layerlib.data.load import load
 from layerlib.data.splits import Split
+from layerlib.inspection._lenses import QUANTITIES
 from layerlib.models import MLP, build
 
 IMAGES, LARGE, ROUNDS = 800, 2000, 3
@@ -105,10 +106,13 @@ def perceptron() -> dict:
     on_host = copy.deepcopy(model).cpu()  # where the tools of the reference work
     taken = seconds(
         ROUNDS,
-        layerlib=lambda: inspect(model, split, before=before),
+        layerlib=lambda: inspect(model, split, before=before, instruments=tuple(QUANTITIES)),
         reference=lambda: one_at_a_time(on_host, names, split, before),
     )
-    ours, theirs = inspect(model, split, before=before), one_at_a_time(on_host, names, split, before)
+    ours, theirs = (
+        inspect(model, split, before=before, instruments=tuple(QUANTITIES)),
+        one_at_a_time(on_host, names, split, before),
+    )
     pairs = {"perplexity": "perplexity", "relative_change": "change"}
     nodes = torch.stack([ours.values[s] for s in ("discrete", "continuous", "combined")], 1)
     separation = torch.stack(

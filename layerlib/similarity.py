@@ -113,11 +113,11 @@ def aligned(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Each sample's part, float64, (N,), in N (N - 3) HSIC₁ of x with itself, of x with y, and of y with itself."""
     # no estimate depends on a shift, but rounding does: samples that are all alike become zeros
     x, y = x - x[0], y - y[0]
-    one, other = _centred(x @ x.T), _centred(y @ y.T)
+    one, other = centred(x @ x.T), centred(y @ y.T)
     return one.square().sum(1), (one * other).sum(1), other.square().sum(1)
 
 
-def _centred(kernel: Tensor) -> Tensor:
+def centred(kernel: Tensor) -> Tensor:
     """Off the diagonal, without what rows and columns add; zero on it (Székely & Rizzo 2014, U-centring)."""
     n = len(kernel)
     kernel = kernel.fill_diagonal_(0)

@@ -1,6 +1,6 @@
-"""The inspections of RNet in the book: python tools/inspect_rnet.py FOLDER
+"""The inspection of RNet in the book: python tools/inspect_rnet.py FOLDER
 
-They need facenet-pytorch, which asks for versions of others that are long gone, and does well without:
+It needs facenet-pytorch, which asks for versions of others that are long gone, and does well without:
 make _build/foreign/.ready, which installs it beside the environment.
 """
 
@@ -32,17 +32,17 @@ def network(pretrained: bool) -> torch.nn.Module:
     return made
 
 
-def inspections() -> dict[str, ll.Inspection]:
-    """Of RNet as it was trained, and of its untrained twin."""
-    twin, data = network(pretrained=False), samples()
-
-    def of(model: torch.nn.Module) -> ll.Inspection:
-        return ll.inspect(model, data, before=twin, output=lambda boxes_and_logits: boxes_and_logits[1])
-
-    return {"rnet": of(network(pretrained=True)), "rnet_untrained": of(network(pretrained=False))}
+def inspection() -> ll.Inspection:
+    """Of RNet as it was trained, beside its untrained twin."""
+    return ll.inspect(
+        network(pretrained=True),
+        samples(),
+        before=network(pretrained=False),
+        output=lambda boxes_and_logits: boxes_and_logits[1],
+    )
 
 
 if __name__ == "__main__":
-    for name, found in inspections().items():
-        found.save(Path(sys.argv[1], f"{name}.npz"))
-        print(found)
+    found = inspection()
+    found.save(Path(sys.argv[1], "rnet.npz"))
+    print(found)

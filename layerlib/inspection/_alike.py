@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 import torch
 from torch import Tensor
 
 from layerlib.inspection._intervals import Estimate, Resampling
 from layerlib.inspection._narrow import COLUMNS, factor
-from layerlib.similarity import aligned, ratio_of
+from layerlib.similarity import aligned, centred, ratio_of
 
+BETWEEN = 500  # samples at most for CKA between layers, which keeps their square for each
 ALIKE = "it puts out, or put out before, the same for every sample"
 
 
@@ -49,6 +52,31 @@ def alike(z: Tensor, earlier: Tensor, resampling: Resampling) -> Estimate:
     aa, ab, bb = resampling.sums(torch.stack(parts, 1), here).unbind(1)
     # a pair counts for both its samples: see Resampling.ratio
     return Estimate(value, value + 2 * (ab / (aa * bb).sqrt() - value))
+
+
+def likeness(z: Tensor) -> Tensor:
+    """Centred products of the first samples, one for each pair, of length 1: of two layers, their product is the CKA.
+
+    NaN where all samples are alike, or too few.
+    """
+    rows = z[:BETWEEN].double()
+    if len(rows) < 4:
+        return rows.new_full((1,), torch.nan)
+    rows = rows - rows[0]
+    first, second = torch.triu_indices(len(rows), len(rows), 1, device=rows.device)
+    pairs = centred(rows @ rows.T)[first, second]
+    return (pairs / pairs.norm()).float()
+
+
+def between(layers: Sequence[str], likeness: Mapping[str, Tensor]) -> Tensor:
+    """Debiased CKA between any two of the layers, float64, on the CPU; NaN for those without a ``likeness``."""
+    found = torch.full((len(layers), len(layers)), torch.nan, dtype=torch.float64)
+    rows = [i for i, layer in enumerate(layers) if layer in likeness]
+    if rows:
+        pairs = torch.stack([likeness[layers[i]] for i in rows])
+        here = torch.tensor(rows)
+        found[here[:, None], here] = (pairs @ pairs.T).double().cpu()
+    return found
 
 
 def apart(z: Tensor) -> Tensor:

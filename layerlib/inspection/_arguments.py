@@ -13,7 +13,7 @@ from layerlib.data._samples import Samples
 from layerlib.inspection._lenses import QUANTITIES
 from layerlib.layers._names import bare
 
-INSTRUMENTS = (*QUANTITIES, "pictures")
+INSTRUMENTS = (*QUANTITIES, "twin", "pictures")
 
 
 def network_of(model: nn.Module) -> tuple[nn.Module, nn.Parameter]:

@@ -8,7 +8,8 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
 
-from layerlib.inspection._figure import OUTPUTS, name_layers
+from layerlib.inspection._figure import OUTPUTS
+from layerlib.inspection._named import name_layers
 from layerlib.palette import use_style
 
 if TYPE_CHECKING:

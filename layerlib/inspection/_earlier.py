@@ -1,9 +1,12 @@
-"""What an earlier moment is needed for: how alike outputs are to those of then, and how far filters have moved."""
+"""What an earlier moment is needed for: what it says itself, how alike its outputs are, how far filters have moved."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import copy
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from torch import Tensor, nn
 
@@ -17,9 +20,32 @@ from layerlib.inspection._lenses import SEPARATED, shuffled
 from layerlib.inspection._reading import Reader, read
 from layerlib.inspection._sheet import Sheet
 
+if TYPE_CHECKING:
+    from layerlib.inspection._study import Study
+    from layerlib.inspection.result import Inspection
+
+NO_TWIN = ("cka", "filters", "twin", "pictures")  # of the earlier moment itself
 NO_BEFORE = "no earlier weights were given as before"
 
 Weights = Mapping[str, Tensor]
+
+
+def twin_of(
+    study: Study, reader: Reader, parts: list[list[str]], reasons: Mapping[str, str], earlier: Weights | None
+) -> tuple[Inspection | None, str | None]:
+    """What the same study says of the network with the ``earlier`` weights; and why nothing, where they were given."""
+    if "twin" not in study.asked or earlier is None:
+        return None, None
+    if (why := runnable(reader.model, earlier)) is not None:
+        return None, why
+    own = copy.copy(study)
+    own.asked = tuple(name for name in study.asked if name not in NO_TWIN)
+    try:
+        with _as_it_was(reader.model):
+            sheet, logits, _ = own.readings(replace(reader, weights=_there(reader, earlier)), parts, reasons, None)
+    except Exception as error:  # the network as it is has been read all the same
+        return None, in_short(error)
+    return own.found(sheet, reader, logits), None
 
 
 def earlier_outputs(reader: Reader, samples: Samples, wanted: Tensor, earlier: Weights | None) -> Weights | str:
@@ -28,11 +54,26 @@ def earlier_outputs(reader: Reader, samples: Samples, wanted: Tensor, earlier: W
         return NO_BEFORE
     if (why := runnable(reader.model, earlier)) is not None:
         return why
-    weights = {name: value.detach().to(reader.like.device) for name, value in earlier.items()}
     try:
-        return read(replace(reader, weights=weights), samples, wanted).outputs
+        with _as_it_was(reader.model):
+            return read(replace(reader, weights=_there(reader, earlier)), samples, wanted).outputs
     except Exception as error:  # the network as it is has been read all the same
         return in_short(error)
+
+
+@contextmanager
+def _as_it_was(model: nn.Module) -> Iterator[None]:
+    """Tensors that modules hold beside their parameters, as pruned weights are, are afterwards what they were."""
+    held = [(vars(module), dict(vars(module))) for module in model.modules()]
+    try:
+        yield
+    finally:
+        for now, then in held:
+            now.update((name, value) for name, value in then.items() if isinstance(value, Tensor))
+
+
+def _there(reader: Reader, weights: Weights) -> Weights:
+    return {name: value.detach().to(reader.like.device) for name, value in weights.items()}
 
 
 def cka(sheet: Sheet, layer: str, z: Tensor, then: Tensor | str, resampling: Resampling) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import textwrap
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import matplotlib.pyplot as plt
@@ -15,6 +15,7 @@ from matplotlib.ticker import LogLocator, NullLocator
 
 from layerlib.inspection._intervals import interval
 from layerlib.inspection._lenses import QUANTITIES
+from layerlib.inspection._named import name_layers, short
 from layerlib.inspection._pictured import pictured, say
 from layerlib.nodes.classifiers import SYSTEMS
 from layerlib.palette import BASELINE_COLOUR, INK, KIND_COLOURS, SYSTEM_COLOURS, use_style
@@ -22,7 +23,6 @@ from layerlib.palette import BASELINE_COLOUR, INK, KIND_COLOURS, SYSTEM_COLOURS,
 if TYPE_CHECKING:
     from layerlib.inspection.result import Inspection
 
-NAMES, LONGEST = 32, 30  # names below the layers at most, and characters of a name
 NULL = "0.75"
 OUTPUTS, TARGETS, WEIGHTS = KIND_COLOURS[0], KIND_COLOURS[1], KIND_COLOURS[4]
 MARKS = dict(zip(SYSTEMS, "so^", strict=True))
@@ -32,8 +32,9 @@ def figure(inspection: Inspection) -> Figure:
     """Images and guided pictures; then a panel for each instrument, over the layers in their order.
 
     A line is what was read, its shade the interval, and the grey band what the instrument says where there is nothing
-    to be found. A hatched layer is one that an instrument could not read; where it read none, the panel says why.
-    Layers that no instrument could read are named below.
+    to be found. A thin line with empty marks is the network as it was before. A hatched layer is one that an
+    instrument could not read; where it read none, the panel says why. Layers that no instrument could read are named
+    below.
 
     Returns
     -------
@@ -41,11 +42,12 @@ def figure(inspection: Inspection) -> Figure:
     """
     asked = inspection.about["instruments"]
     shown, unread = _shown(inspection)
-    panels = [draw for instrument, draw in PANELS if instrument in asked and _worth(inspection, instrument)]
+    panels = [draw for instrument, draw in PANELS if instrument in asked and _worth(inspection, instrument, draw)]
     longest = max(len(short(inspection.layers[i])) for i in shown)
     width, names = min(max(7.5, 0.22 * len(shown) + 3), 13), 0.3 + 0.075 * longest + 0.25 * bool(unread)
     top = 1.9 if "pictures" in asked and inspection.images is not None else 0
-    height = (1.45 if len(panels) < 7 else 1.15) * max(len(panels), 1) + names
+    shares = [2 if draw is _between else 1 for draw in panels] or [1]
+    height = (1.45 if len(panels) < 7 else 1.15) * sum(shares) + names
     plt.switch_backend(plt.get_backend())  # first loaded within the context, it would forget to show other figures
     with plt.rc_context():
         use_style()
@@ -54,7 +56,7 @@ def figure(inspection: Inspection) -> Figure:
         above, below = whole.subfigures(2, 1, height_ratios=(top, height)) if top else (None, whole)
         if above is not None:
             pictured(inspection, above.subplots(2, 1, sharex=True, sharey=True))
-        axes = np.atleast_1d(below.subplots(max(len(panels), 1), 1, sharex=True))
+        axes = np.atleast_1d(below.subplots(len(shares), 1, sharex=True, height_ratios=shares))
         for draw, ax in zip(panels, axes, strict=False):
             draw(_Panel(inspection, shown, ax))
             if ax.get_legend_handles_labels()[0]:
@@ -67,13 +69,6 @@ def figure(inspection: Inspection) -> Figure:
         below.align_ylabels(axes)
     plt.close(whole)
     return whole
-
-
-def name_layers(ax: Axes, layers: Sequence[str]) -> None:
-    """Names of the layers below an axes, thinned out where they are many."""
-    ax.set_xlim(-0.6, max(len(layers) - 0.4, 1))  # room for a single layer too
-    ticks = range(0, len(layers), -(-len(layers) // NAMES))
-    ax.set_xticks(list(ticks), [short(layers[i]) for i in ticks], rotation=90, fontsize="x-small", parse_math=False)
 
 
 class _Panel:
@@ -99,6 +94,18 @@ class _Panel:
                 ends = [scale * self.of(part, quantity) for part in (self.inspection.low, self.inspection.high)]
                 self.ax.fill_between(range(len(self.shown)), *ends, color=colour, alpha=0.15, linewidth=0)
                 self.ax.plot(values[quantity], color=colour, marker=mark, markersize=3.5, linewidth=1.4, label=label)
+                if self.inspection.twin is not None and quantity in self.inspection.twin.values:
+                    then = scale * self.of(self.inspection.twin.values, quantity)
+                    told = "before" if i == 0 else None
+                    self.ax.plot(
+                        then,
+                        color=colour,
+                        marker=mark,
+                        markersize=3,
+                        markerfacecolor="white",
+                        linewidth=0.8,
+                        label=told,
+                    )
         for i in np.flatnonzero(missing):
             self.ax.axvspan(i - 0.5, i + 0.5, facecolor="none", edgecolor="0.8", hatch="////", linewidth=0, zorder=0)
         if missing.any():
@@ -174,6 +181,16 @@ def _change(panel: _Panel) -> None:
     panel.ax.set_ylabel("relative\nchange")
 
 
+def _between(panel: _Panel) -> None:
+    values = panel.inspection.between[panel.shown][:, panel.shown].numpy()
+    drawn = panel.ax.imshow(values, vmin=0, vmax=1, cmap="viridis_r", origin="lower", aspect="auto")
+    bar = panel.ax.figure.colorbar(drawn, cax=panel.ax.inset_axes((1.02, 0.1, 0.02, 0.8)))
+    bar.ax.tick_params(labelsize="x-small")
+    panel.ax.grid(False)
+    panel.ax.set_yticks([])
+    panel.ax.set_ylabel("likeness\nbetween layers\n[CKA]")
+
+
 PANELS: tuple[tuple[str, Callable[[_Panel], None]], ...] = (
     ("distribution", _distance),
     ("patterns", _perplexity),
@@ -181,6 +198,7 @@ PANELS: tuple[tuple[str, Callable[[_Panel], None]], ...] = (
     ("nodes", _nodes),
     ("targets", _silhouette),
     ("rank", _rank),
+    ("cka", _between),
     ("cka", _cka),
     ("filters", _change),
 )
@@ -194,8 +212,10 @@ def _shown(inspection: Inspection) -> tuple[list[int], list[int]]:
     return (read, [i for i in every if i not in read]) if read else (list(every), [])
 
 
-def _worth(inspection: Inspection, instrument: str) -> bool:
+def _worth(inspection: Inspection, instrument: str, draw: Callable[[_Panel], None]) -> bool:
     """Whether a panel has something to say: what an earlier moment is needed for has not, without one."""
+    if draw is _between:
+        return inspection.between is not None and int(inspection.between.isfinite().any(0).sum()) > 1
     return instrument not in ("cka", "filters") or any(
         inspection.values[quantity].isfinite().any() for quantity in QUANTITIES[instrument]
     )
@@ -222,8 +242,3 @@ def _reason(inspection: Inspection, instrument: str) -> str:
     found = Counter(reason for (_, which), reason in inspection.reasons.items() if which == instrument)
     # of several, the one of most layers
     return found.most_common(1)[0][0]
-
-
-def short(name: str) -> str:
-    """The end of a long name."""
-    return name if len(name) <= LONGEST else f"…{name[-LONGEST + 1 :]}"

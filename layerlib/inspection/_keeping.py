@@ -64,9 +64,11 @@ def packed(inspection: Inspection) -> dict[str, np.ndarray]:
     }
     arrays |= {
         name: getattr(inspection, name).numpy()
-        for name in ("images", "pictures")
+        for name in ("images", "pictures", "between")
         if getattr(inspection, name) is not None
     }
+    if inspection.twin is not None:
+        arrays |= {f"twin/{name}": array for name, array in packed(inspection.twin).items()}
     arrays["accuracy"] = np.float64(inspection.accuracy)
     if inspection.accuracy.draws is not None:
         arrays["accuracy_draws"] = inspection.accuracy.draws.numpy()
@@ -96,8 +98,9 @@ def unpacked(arrays: Mapping[str, np.ndarray]) -> Inspection:
     }
     drawn = {
         name: torch.from_numpy(arrays[name]) if name in arrays else None
-        for name in ("images", "pictures", "accuracy_draws")
+        for name in ("images", "pictures", "accuracy_draws", "between")
     }
+    twin = {key.removeprefix("twin/"): array for key, array in arrays.items() if key.startswith("twin/")}
     accuracy = Estimate(float(arrays["accuracy"]), drawn.pop("accuracy_draws"))
     return Inspection(
         tuple(said["layers"]),
@@ -108,4 +111,5 @@ def unpacked(arrays: Mapping[str, np.ndarray]) -> Inspection:
         accuracy=accuracy,
         **drawn,
         about=said["about"],
+        twin=unpacked(twin) if twin else None,
     )

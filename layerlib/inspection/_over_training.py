@@ -10,7 +10,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from layerlib.inspection._compared import SHOWN
-from layerlib.inspection._figure import NAMES, short
+from layerlib.inspection._named import NAMES, short
 from layerlib.palette import use_style
 
 if TYPE_CHECKING:

@@ -17,6 +17,7 @@ from layerlib._files import replacing
 if TYPE_CHECKING:
     from layerlib.inspection.result import Inspection
 
+WHOLE = ("input", "before")  # in the place of a layer: the pictures, the twin
 STYLE = """body { font-family: sans-serif; max-width: 75rem; margin: 2rem auto; padding: 0 1rem; color: #222 }
 table { border-collapse: collapse; font-size: 0.85rem } th, td { padding: 0.2rem 0.5rem; text-align: right }
 th:first-child, td:first-child { text-align: left } tr:nth-child(even) { background: #f4f4f4 }
@@ -28,11 +29,12 @@ def in_three_lines(inspection: Inspection) -> str:
     about, right = inspection.about, inspection.accuracy
     told = "accuracy not known" if math.isnan(right) else f"accuracy {right:.3g}"
     lost = "; ".join(_lost(inspection)) or "nothing"
+    then = "" if inspection.twin is None else f"; before: accuracy {inspection.twin.accuracy:.3g}"
     return (
         f"{about['network']}: {told} on {about['judged']} samples of {about['classes']} classes, "
         f"{_counted(len(inspection.layers), 'layer')} read by {about['read']}\n"
         f"baseline: accuracy {inspection.baseline['accuracy']:.3g}, distance {inspection.baseline['distance']:.3g} "
-        f"from the frequencies of the classes alone\nnot read: {lost}"
+        f"from the frequencies of the classes alone{then}\nnot read: {lost}"
     )
 
 
@@ -46,7 +48,7 @@ def _lost(inspection: Inspection) -> list[str]:
     every = len(inspection.layers)
     return [
         _listed(instruments)
-        + ("" if layers == ["input"] or len(layers) >= every else f" of {_counted(len(layers), 'layer')}")
+        + ("" if layers[0] in WHOLE or len(layers) >= every else f" of {_counted(len(layers), 'layer')}")
         + f" ({textwrap.shorten(reason, 60, placeholder=' …')})"
         for reason, (instruments, layers) in found.items()
     ]
@@ -115,7 +117,7 @@ def page(inspection: Inspection, path: str | Path | None) -> str:
 
 
 def _places(inspection: Inspection, layers: list[str]) -> str:
-    if layers == ["input"]:
+    if layers[0] in WHOLE:
         return ""
     return " at any layer" if len(layers) == len(inspection.layers) > 1 else f" at {_few(layers)}"
 

@@ -30,6 +30,7 @@ class Sheet:
     def __init__(self, layers: tuple[str, ...], asked: Iterable[str]):
         self.layers, self.asked = layers, tuple(asked)
         self.reasons: dict[tuple[str, str], str] = {}
+        self.likeness: dict[str, Tensor] = {}  # of the layers between which CKA is taken
         quantities = [quantity for instrument in self.asked for quantity in QUANTITIES.get(instrument, ())]
         self.values, self.nulls = (
             {quantity: torch.full((len(layers),), torch.nan, dtype=torch.float64) for quantity in quantities}

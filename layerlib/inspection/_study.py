@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
 
-from layerlib import __version__
 from layerlib._checks import in_short
 from layerlib.data._samples import Samples
 from layerlib.distributions.ridge import SAMPLES, flat_blocks, grams
 from layerlib.inspection import _lenses as lenses
 from layerlib.inspection import _probing as probing
 from layerlib.inspection import _sizes as sizes
-from layerlib.inspection._alike import apart, rank
+from layerlib.inspection._about import about
+from layerlib.inspection._alike import apart, between, likeness, rank
 from layerlib.inspection._arguments import halves, numbered
 from layerlib.inspection._drawn import drawn
-from layerlib.inspection._earlier import cka, earlier_outputs, filters
+from layerlib.inspection._earlier import cka, earlier_outputs, filters, twin_of
 from layerlib.inspection._errors import Errors, errors_of
 from layerlib.inspection._intervals import Resampling
 from layerlib.inspection._lenses import SEPARATED, shuffled
@@ -70,9 +69,6 @@ class Study:
     def inspected(self, layers: Iterable[str] | None, earlier: Mapping[str, Tensor] | None) -> Inspection:
         few = self.samples.blocks[0][:2].ready(self.like)
         places, reasons = survey(self.model, few, layers)
-        sheet = Sheet((*places, *reasons), self.asked)
-        for layer, reason in reasons.items():
-            sheet.refuse(layer, OF_OUTPUTS, reason)
         reader = Reader(self.model, places, self.like, self.pooling, self.output, self.batch_size or 1, self.memory)
         parts = [list(places)]
         if self.batch_size is None or self.pooling.read == "flat":
@@ -80,10 +76,7 @@ class Study:
             reader = replace(reader, batch_size=self.batch_size or sizes.batch_for(self.memory, each))
             if self.pooling.read == "flat":
                 parts = sizes.groups(entries, len(self.samples), self.like.element_size(), self.memory)
-        logits, untold = self.like.new_empty(len(self.truth), 0), None
-        for part in parts:
-            group = replace(reader, places={layer: places[layer] for layer in part})
-            logits, untold = self._layers(sheet, group, earlier)
+        sheet, logits, untold = self.readings(reader, parts, reasons, earlier)
         filters(sheet, self.model, earlier, self.seed)
         images, pictures, why, unguided = (
             drawn(self.model, self.samples, self.judged, self.like, self.output, untold, reader.batch_size)
@@ -91,9 +84,30 @@ class Study:
             else (None, None, None, [])
         )
         sheet.reasons |= {} if why is None else {("input", "pictures"): why}
+        twin, why = twin_of(self, reader, parts, reasons, earlier)
+        sheet.reasons |= {} if why is None else {("before", "twin"): why}
+        found = self.found(sheet, reader, logits)
+        more = {"unguided": unguided} if unguided else {}
+        return replace(found, images=images, pictures=pictures, about=found.about | more, twin=twin)
+
+    def readings(
+        self, reader: Reader, parts: list[list[str]], reasons: Mapping[str, str], earlier: Mapping[str, Tensor] | None
+    ) -> tuple[Sheet, Tensor, str | None]:
+        """What was read, a group of layers at a time; what the network puts out, and why there are no targets."""
+        sheet = Sheet((*reader.places, *reasons), self.asked)
+        for layer, reason in reasons.items():
+            sheet.refuse(layer, OF_OUTPUTS, reason)
+        logits, untold = self.like.new_empty(len(self.truth), 0), None
+        for part in parts:
+            group = replace(reader, places={layer: reader.places[layer] for layer in part})
+            logits, untold = self._layers(sheet, group, earlier)
+        return sheet, logits, untold
+
+    def found(self, sheet: Sheet, reader: Reader, logits: Tensor) -> Inspection:
+        """What is written down as an inspection, without pictures."""
         return Inspection(
             sheet.layers,
-            tuple(places.get(layer, layer) for layer in sheet.layers),
+            tuple(reader.places.get(layer, layer) for layer in sheet.layers),
             sheet.values,
             sheet.nulls,
             sheet.draws(),
@@ -101,9 +115,10 @@ class Study:
             sheet.reasons,
             probing.guess(self.labels, self.truth, self.classes),
             accuracy(logits, self.own[1], self.resampling),
-            images,
-            pictures,
-            self._about(reader) | ({"unguided": unguided} if unguided else {}),
+            images=None,
+            pictures=None,
+            about=about(self, reader),
+            between=between(sheet.layers, sheet.likeness) if "cka" in self.asked else None,
         )
 
     def _layers(self, sheet: Sheet, reader: Reader, earlier: Mapping[str, Tensor] | None) -> tuple[Tensor, str | None]:
@@ -137,6 +152,7 @@ class Study:
                     lambda layer=layer: {"effective_rank": rank(dealt[layer], self.few)},
                 )
         if "cka" in self.asked:
+            sheet.likeness |= {layer: likeness(z) for layer, (_, z) in outputs.items()}
             then = earlier_outputs(reader, self.samples, self.judged, earlier)
             for layer, (_, z) in outputs.items():
                 cka(sheet, layer, z, then if isinstance(then, str) else self._short(then[layer]), self.few)
@@ -225,23 +241,3 @@ class Study:
     def _short(self, rows: Tensor) -> Tensor:
         """Readings that, read flat, are no more numbers than samples, with the same inner products."""
         return narrowed(rows) if self.pooling.read == "flat" else rows
-
-    def _about(self, reader: Reader) -> dict[str, object]:
-        """What was read of which samples, with what, in plain words and numbers."""
-        labels = self.own[1].cpu().numpy().tobytes()
-        return {
-            "network": type(self.model).__name__,
-            "parameters": sum(p.numel() for p in self.model.parameters()),
-            "samples": len(self.samples),
-            "judged": len(self.truth),
-            "classes": self.classes,
-            "judged_labels": hashlib.sha256(labels).hexdigest()[:16],
-            "read": self.pooling.read,
-            "position": self.pooling.position,
-            "instruments": list(self.asked),
-            "seed": self.seed,
-            "batch_size": reader.batch_size,
-            "layerlib": __version__,
-            "torch": str(torch.__version__),
-            "device": str(self.like.device),
-        }

@@ -50,9 +50,12 @@ def inspect(
     - *targets*: silhouette and k-NN accuracy, by the cosine, of the back-propagated targets and of what the layer puts
       out, "feature", on at most 2,000 samples (Xie & Lai 2018);
     - *rank*: ``effective_rank`` of what the layer puts out, on at most 2,000 samples;
-    - *cka*: with ``before``, the debiased ``cka`` of what the layer puts out with what it put out then, likewise;
+    - *cka*: the debiased CKA between any two layers, ``between``, and, with ``before``, the ``cka`` of what the layer
+      puts out with what it put out then, likewise;
     - *filters*: with ``before``, the ``change`` of one weight, D_t by the number of weights of a filter, and
       ``relative_change``, ‖W' - W‖ / ‖W‖ (Hu et al. 2018);
+    - *twin*: with ``before``, all of this of the network as it was then, beside each number: what an untrained one can
+      do as well, nobody had to learn. It takes as long again;
     - *pictures*: guided-bp-DNN's, of a sample of each of the first classes (Xie & Lai 2018). Through attention and
       gates, which cannot be guided, the plain derivative passes; ``about["unguided"]`` names them.
 

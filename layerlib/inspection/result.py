@@ -39,6 +39,9 @@ class Inspection:
     images : up to eight of the judged half, one of each of the first classes, shape (n, C, H, W), or None
     pictures : what guided-bp-DNN draws for them and their labels, the same shape; None where it cannot
     about : what was read, of which samples, with what
+    between : debiased CKA between any two layers, of the first 500 samples judged, float64, shape (layers, layers); it
+        is 0 on average where two have nothing in common. None where it was not asked for
+    twin : the same of the network as it was ``before``, without pictures: what it can do as well, nobody had to learn
     """
 
     layers: tuple[str, ...]
@@ -53,18 +56,29 @@ class Inspection:
     images: Tensor | None
     pictures: Tensor | None
     about: dict[str, object]
+    between: Tensor | None = None
+    twin: Inspection | None = None
 
     def to_frame(self) -> pd.DataFrame:
-        """One row for each layer and quantity: layer, read_at, instrument, quantity, value, low, high, null, reason.
+        """One row for each layer and quantity.
 
-        ``low`` and ``high`` hold the middle 95 % of what other samples of the kind would have given, ``null`` is the
-        value where there is nothing to be found. ``reason`` is empty where there is a value. Layers and quantities are
-        categories in their order, which ``frame.pivot(index="layer", columns="quantity", values="value")`` keeps.
+        Its columns are layer, read_at, instrument, quantity, value, low, high, null, twin and reason. ``low`` and
+        ``high`` hold the middle 95 % of what other samples of the kind would have given, ``null`` is the value where
+        there is nothing to be found, ``twin`` that of the network as it was before. ``reason`` is empty where there
+        is a value. Layers and quantities are categories in their order, which
+        ``frame.pivot(index="layer", columns="quantity", values="value")`` keeps.
         """
         kinds = {quantity: kind for kind, quantities in QUANTITIES.items() for quantity in quantities}
+        unknown = torch.full((len(self.layers),), torch.nan, dtype=torch.float64)
+        then = {} if self.twin is None else self.twin.values
+        twin = {quantity: then.get(quantity, unknown) for quantity in self.values}
         columns = {
             name: torch.stack(list(part.values()), 1).flatten().tolist() if part else []
-            for name, part in (("value", self.values), ("low", self.low), ("high", self.high), ("null", self.nulls))
+            for name, part in zip(
+                ("value", "low", "high", "null", "twin"),
+                (self.values, self.low, self.high, self.nulls, twin),
+                strict=True,
+            )
         }
         keys = [
             (layer, place, kinds[quantity], quantity)

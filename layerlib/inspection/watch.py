@@ -16,7 +16,7 @@ from torch import nn
 from layerlib._checks import checked, did_you_mean, function, mapping, whole_number
 from layerlib.data._source import gather
 from layerlib.inspection import _keeping
-from layerlib.inspection._arguments import INSTRUMENTS
+from layerlib.inspection._lenses import QUANTITIES
 from layerlib.inspection.inspect import inspect
 from layerlib.inspection.result import Inspection
 from layerlib.layers._names import bare
@@ -38,7 +38,8 @@ class Watch:
     model : that is trained
     data : as of ``inspect``; a thousand samples tell much, at little cost
     every : steps between two inspections
-    options : of ``inspect``. By default all instruments but the pictures, and ``before`` is the network as it is given
+    options : of ``inspect``. By default all instruments but pictures and the twin, and ``before`` is the network as it
+        is given: its first inspection is the twin's
 
     Attributes
     ----------
@@ -71,7 +72,7 @@ class Watch:
         self._step, self._began, self._logs = 0, time.perf_counter(), []
         sources = {name: options.pop(name) for name in ("input", "mask") if name in options}
         self._samples = gather(data, bare(model), **sources, memory=options.get("memory", 2e9))
-        self._options = {"instruments": INSTRUMENTS[:-1]} | options
+        self._options = {"instruments": tuple(QUANTITIES)} | options
         if self._options.get("before") is None:
             self._options["before"] = copy.deepcopy(bare(model).state_dict())
         self.look()

@@ -1,5 +1,6 @@
 """The figure of an inspection: what is drawn, what is grey, and what is said where nothing could be read."""
 
+from dataclasses import replace
 from itertools import pairwise
 
 import matplotlib
@@ -11,15 +12,16 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from networks import NETWORKS
 
 from layerlib import inspect
-from layerlib.inspection._figure import NAMES, figure
+from layerlib.inspection._figure import figure
 from layerlib.inspection._intervals import DRAWS, Estimate
 from layerlib.inspection._lenses import QUANTITIES
+from layerlib.inspection._named import NAMES
 from layerlib.inspection.result import Inspection
 
 ALL = [quantity for quantities in QUANTITIES.values() for quantity in quantities]
 
 
-def made(layers=7, missing=None, channels=1, pictures=True, changed=True, names=None):
+def made(layers=7, missing=None, channels=1, pictures=True, changed=True, names=None, twin=None):
     """An inspection with numbers of its own, without a network; ``missing``: instrument -> which layers."""
     random = torch.Generator().manual_seed(0)
     values = {quantity: torch.rand(layers, generator=random, dtype=torch.float64) for quantity in ALL}
@@ -55,6 +57,8 @@ def made(layers=7, missing=None, channels=1, pictures=True, changed=True, names=
         images,
         torch.randn(8, channels, 12, 12, generator=random) if pictures else None,
         about,
+        torch.rand(layers, layers, generator=random, dtype=torch.float64),
+        twin,
     )
 
 
@@ -98,6 +102,7 @@ def test_each_panel_draws_the_numbers_of_its_instrument():
         "accuracy",
         "silhouette",
         "effective",
+        "likeness",
         "CKA",
         "relative",
     ]
@@ -118,6 +123,31 @@ def test_each_panel_draws_the_numbers_of_its_instrument():
     assert set(lines(drawn["accuracy"])["network"]) == {80}
     assert drawn["perplexity"].get_yscale() == "log"
     assert [label.get_text() for label in drawn["relative"].get_xticklabels()] == list(inspection.layers)
+
+
+def test_the_network_before_is_a_line_of_its_own_where_there_is_one():
+    earlier = made()
+    for values in earlier.values.values():
+        values.mul_(0.9)
+    for name, ax in panels(figure(made(twin=earlier))).items():
+        if name not in ("images", "guided-", "likeness"):
+            assert "before" in lines(ax), name
+            assert "before" not in lines(panels(figure(made()))[name])
+    drawn = panels(figure(made(twin=earlier)))
+    np.testing.assert_allclose(lines(drawn["distance"])["before"], earlier.values["distance"])
+    np.testing.assert_allclose(lines(drawn["accuracy"])["before"], 100 * earlier.values["discrete"])
+    assert sum(line.get_markerfacecolor() == "white" for line in drawn["accuracy"].lines) == 3
+
+
+def test_likeness_between_the_layers_shown_is_a_map_with_these_layers_both_ways():
+    of_outputs = [instrument for instrument in QUANTITIES if instrument != "filters"]
+    inspection = made(missing={instrument: [1, 4] for instrument in of_outputs})
+    (drawn,) = panels(figure(inspection))["likeness"].images
+    shown = [0, 2, 3, 5, 6]
+    np.testing.assert_allclose(drawn.get_array(), inspection.between[shown][:, shown])
+    assert drawn.get_clim() == (0, 1)
+    assert "likeness" not in panels(figure(replace(inspection, between=None)))
+    assert "likeness" not in panels(figure(made(1)))
 
 
 def test_without_a_change_there_is_no_panel_of_it():
@@ -215,7 +245,7 @@ def test_names_of_many_layers_are_thinned_out_and_within_the_figure(layers, show
     assert len(labels) == shown <= NAMES and all(len(label.get_text()) <= 30 for label in labels)
     FigureCanvasAgg(fig).draw()
     boxes = [label.get_window_extent() for label in labels]
-    assert min(box.y0 for box in boxes) >= 0 and fig.get_size_inches().max() < 14
+    assert min(box.y0 for box in boxes) >= 0 and fig.get_size_inches().max() < 16
     assert all(left.x1 <= right.x0 + 1 for left, right in pairwise(boxes))
 
 

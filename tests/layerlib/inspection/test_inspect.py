@@ -252,6 +252,53 @@ def test_gradients_switched_off_around_the_call_change_nothing(around):
     assert torch.equal(free.pictures, bound.pictures)
 
 
+def test_beside_each_number_stands_that_of_the_network_before(read):
+    _, before, split, inspection = read
+    alone = inspect(before, split, seed=3)
+    frame = inspection.to_frame().set_index(["layer", "quantity"])
+    for quantity, values in inspection.twin.values.items():
+        torch.testing.assert_close(values, alone.values[quantity], rtol=1e-6, atol=1e-6)
+        torch.testing.assert_close(inspection.twin.draws[quantity], alone.draws[quantity], rtol=1e-4, atol=1e-4)
+        told = frame.xs(quantity, level="quantity")["twin"].tolist()
+        assert told == pytest.approx(values.tolist()) and told != pytest.approx(inspection.values[quantity].tolist())
+    assert set(alone.values) - set(inspection.twin.values) == {"cka", "change", "relative_change"}
+    assert inspection.twin.accuracy == alone.accuracy != inspection.accuracy and inspection.twin.twin is None
+    assert f"before: accuracy {alone.accuracy:.3g}" in repr(inspection) and "before" not in repr(inspection.twin)
+
+
+def test_there_is_no_twin_where_it_is_not_asked_for_or_cannot_run():
+    model, split = Plain(), picture_split(24)
+    assert inspect(model, split).twin is None
+    assert inspect(model, split, before=moved(model), instruments=("rank", "filters")).twin is None
+    old = {name: value for name, value in moved(model).state_dict().items() if "conv1" not in name}
+    lost = inspect(model, split, before=old)
+    assert lost.twin is None and "before cannot be run: it has no conv1" in lost.reasons["before", "twin"]
+    assert "<li>twin not read: before cannot be run" in lost._repr_html_() and "twin" in repr(lost)
+
+
+def test_likeness_between_layers_is_the_cka_of_their_outputs():
+    torch.manual_seed(0)
+    model, split = MLP((784, 40, 30, CLASSES)), load("mnist-mini").test[:240]
+    inspection = inspect(model, split, instruments=("cka",))
+    judged = torch.randperm(240, generator=torch.Generator().manual_seed(0))[:120].sort().values
+    seen = outputs(model, inspection.layers, split.images[judged])
+    assert inspection.between.shape == (3, 3)
+    for i, one in enumerate(inspection.layers):
+        for j, other in enumerate(inspection.layers):
+            assert inspection.between[i, j].item() == pytest.approx(cka(seen[one], seen[other]), abs=1e-5)
+    assert inspect(model, split, instruments=("rank",)).between is None
+
+
+def test_a_layer_whose_outputs_are_all_alike_is_like_no_other():
+    model, split = Plain(), picture_split(24)
+    with torch.no_grad():
+        model.conv1.weight.zero_()
+    between = inspect(model, split, layers=["conv1", "conv2"]).between
+    assert between.isnan().all()
+    few = inspect(Plain(), picture_split(6, classes=2)).between
+    assert few.isnan().all()
+
+
 def test_what_is_not_read_is_listed_by_layer_with_its_reason():
     model, split, _ = NETWORKS["detach"]()
     frame = inspect(model, split).to_frame().set_index(["layer", "quantity"])
@@ -282,6 +329,7 @@ def test_frame_keeps_the_order_of_layers_and_quantities(read):
         "low",
         "high",
         "null",
+        "twin",
         "reason",
     ]
     table = frame.pivot(index="layer", columns="quantity", values="value")
@@ -309,9 +357,8 @@ def test_any_named_module_is_read_where_it_puts_out(layers):
 
 
 def no_cka(inspection, name="conv1", shape=(6, 3, 3, 3)):
-    return {
-        (layer, "cka"): f"before cannot be run: it has no {name}.weight of shape {shape}" for layer in inspection.layers
-    }
+    why = f"before cannot be run: it has no {name}.weight of shape {shape}"
+    return {(layer, "cka"): why for layer in inspection.layers} | {("before", "twin"): why}
 
 
 def test_a_partial_or_wrong_before_is_told_layer_by_layer():

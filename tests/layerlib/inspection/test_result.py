@@ -42,6 +42,14 @@ def test_what_is_saved_is_loaded_again(tmp_path, name):
         assert all(file[key].dtype != object for key in file.files)
 
 
+def test_the_network_before_and_what_is_between_layers_are_kept_too(tmp_path, inspections):
+    inspections[1].save(tmp_path / "after.npz")
+    again = Inspection.load(tmp_path / "after.npz")
+    assert again == inspections[1] and again.twin == inspections[1].twin is not None
+    assert again.between.isfinite().all() and again.between.shape == 2 * (len(again.layers),)
+    assert ll.compare(again.twin, again).paired
+
+
 def test_tables_are_kept_without_images(tmp_path):
     model = nn.Sequential(nn.Linear(3, 4), nn.ReLU(), nn.Linear(4, 2))
     inspection = ll.inspect(model, (torch.randn(20, 3), torch.arange(20) % 2), instruments=("nodes", "pictures"))
@@ -55,13 +63,15 @@ def test_equal_is_what_reads_equal(inspections):
     assert before == copy.deepcopy(before) != after and before != 5
     for change in (
         lambda each: each.values["distance"].add_(1e-9),
-        lambda each: each.reasons.clear(),
-        lambda each: each.draws["discrete"].mul_(2),
+        lambda each: each.reasons.update({("input", "pictures"): "none"}),
+        lambda each: each.draws["discrete"].add_(1),
         lambda each: each.about.pop("seed"),
+        lambda each: each.between.add_(1e-9),
+        lambda each: each.twin.values["distance"].add_(1e-9),
     ):
-        other = copy.deepcopy(before)
+        other = copy.deepcopy(after)
         change(other)
-        assert other != before
+        assert other != after
     with pytest.raises(TypeError, match="unhashable"):
         hash(before)
 

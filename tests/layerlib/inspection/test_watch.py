@@ -10,7 +10,7 @@ from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
 import layerlib as ll
-from layerlib.inspection._arguments import INSTRUMENTS
+from layerlib.inspection._lenses import QUANTITIES
 
 
 def data(samples=60, seed=0):
@@ -46,7 +46,7 @@ def test_a_watch_inspects_at_first_and_every_so_many_steps():
         train(model, 1, watch, seed=step)
     assert list(watch.inspections) == [0, 3, 6]
     for step, found in watch.inspections.items():
-        expected = ll.inspect(moments[step], data(), before=start, seed=2, instruments=INSTRUMENTS[:-1])
+        expected = ll.inspect(moments[step], data(), before=start, seed=2, instruments=tuple(QUANTITIES))
         if step:
             assert found == expected
     frame = watch.to_frame()

@@ -246,3 +246,16 @@ def test_an_earlier_moment_of_parametrised_and_pruned_layers_is_compared_with():
     assert {reason for (_, which), reason in aliased.reasons.items() if which == "filters"} == {
         "before holds the very weights of the network; make the copy, by copy.deepcopy, in time"
     }
+
+
+def test_pruned_weights_are_those_of_the_network_after_it_ran_with_earlier_ones():
+    model = network()
+    prune.l1_unstructured(model[3], "weight", amount=0.3)
+    before = copy.deepcopy(model.state_dict())
+    with torch.no_grad():
+        model[3].weight_orig *= 1.5
+    model(X)
+    weight = model[3].weight.detach().clone()
+    for instrument in ("cka", "twin"):
+        inspect(model, SPLIT, before=before, instruments=("rank", instrument))
+        assert torch.equal(model[3].weight, weight)
