@@ -19,6 +19,8 @@ import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_notebook
 
+from layerbook.chapters import reported
+
 # Saved after every epoch; the digest of the weights tells a difference in one bit.
 TRAINING = """
 import hashlib, sys, torch
@@ -46,6 +48,20 @@ report.curve("loss", history.loss, epoch=range(1, 151))
 report.claim("1", "It learns", "it does", "", below("loss", history.loss[-1], 9.0), test="below 9")
 report
 """
+# A chapter that takes a while, and says nothing but what its parameter gives.
+DRAWING = """
+import random, time
+from layerbook.report import Report
+open("../started", "a").close()
+chance, drawn = random.Random(depth), []
+for _ in range(20):
+    drawn.append(chance.gauss(0, 1))
+    time.sleep(0.05)
+report = Report("toy", size="smaller", size_says="20 numbers")
+report.number("sum", sum(drawn))
+report.curve("drawn", drawn, draw=range(20))
+report
+"""
 COMMAND = "import sys; from layerbook.cli import main; sys.exit(main(sys.argv[1:]))"
 
 
@@ -63,9 +79,13 @@ class Place:
         (self.book / "records").mkdir(parents=True)
         (self.book / "parameters").mkdir()
         (self.book / "parameters" / "toy.yaml").write_text("depth: 7\n")
-        cells = ["depth: int = 6", f"store = {str(self.store)!r}{TRAINING}", CHAPTER]
+        cells = ["depth: int = 6", *self.cells()]
         kept = [new_code_cell(cell, metadata={"tags": ["parameters"] * (not i)}) for i, cell in enumerate(cells)]
         nbformat.write(new_notebook(cells=kept), self.book / "toy.ipynb")
+
+    def cells(self) -> list[str]:
+        """The code of the chapter, behind its parameter ``depth``."""
+        return [f"store = {str(self.store)!r}{TRAINING}", CHAPTER]
 
     def train(self, **how: object) -> subprocess.Popen:
         """A program that trains with the store, and prints the digest of the weights."""
@@ -74,8 +94,11 @@ class Place:
 
     def record(self, **how: object) -> subprocess.Popen:
         """``layerlib record toy``."""
-        command = [sys.executable, "-c", COMMAND, "record", "toy", "--book", str(self.book)]
-        return started(command, self.folder, **how)
+        return self.layerlib("record", "toy", **how)
+
+    def layerlib(self, *words: str, **how: object) -> subprocess.Popen:
+        """The command line, on this book."""
+        return started([sys.executable, "-c", COMMAND, *words, "--book", str(self.book)], self.folder, **how)
 
     def recorded(self) -> dict:
         """Numbers and curves of the record."""
@@ -92,6 +115,33 @@ class Place:
     def parts(self) -> list[str]:
         """What killed writers left."""
         return [path.name for path in self.folder.rglob("*.part*")]
+
+
+class Drawn(Place):
+    """The same with a chapter that trains nothing: what it says depends on its parameter alone."""
+
+    def cells(self) -> list[str]:
+        """The code of the chapter, behind its parameter ``depth``."""
+        return [DRAWING]
+
+    @property
+    def runs(self) -> Path:
+        """The folder of what `run` and `sweep` make."""
+        return self.folder / "out"
+
+    def run(self, **how: object) -> subprocess.Popen:
+        """``layerlib run toy``."""
+        return self.layerlib("run", "toy", "--out", str(self.runs / "toy.ipynb"), **how)
+
+    def sweep(self, **how: object) -> subprocess.Popen:
+        """``layerlib sweep toy`` for three depths, two side by side."""
+        return self.layerlib("sweep", "toy", "--over", "depth=2,3,4", "--jobs", "2", "--out", str(self.runs), **how)
+
+    def said(self) -> dict:
+        """Numbers and curves of every notebook that was executed to its end, by its name."""
+        kept = {path.name: nbformat.read(path, as_version=4) for path in self.runs.glob("toy*.ipynb")}
+        whole = {name: reported(each) for name, each in kept.items() if not each.metadata.papermill.exception}
+        return {name: (each["numbers"], each["curves"]) for name, each in whole.items()}
 
 
 def started(command: Sequence[str], folder: Path, within: Sequence[str] = (), largest: int = 0) -> subprocess.Popen:
@@ -158,7 +208,7 @@ def read_only(folder: Path) -> tuple[str, ...]:
 
 def numbered_one() -> tuple[str, ...]:
     """What runs a program with the process number 1, as the first of a container."""
-    return _possible("unshare", "--pid", "--fork", "--kill-child")
+    return _possible("unshare", "--pid", "--mount-proc", "--fork", "--kill-child")
 
 
 def _possible(*within: str) -> tuple[str, ...]:
