@@ -28,7 +28,7 @@ def curve_json(name: str, values: object, axes: Mapping[str, object]) -> dict:
     """
     try:
         kept = json_values(name, values)
-    except ValueError as error:
+    except (ValueError, RuntimeError) as error:  # the latter of a tensor without values
         raise ValueError(f"values: {error}") from None
     if not isinstance(kept, list):
         raise ValueError(f"values: {name}: expected at least one dimension, got the number {values!r}")

@@ -36,7 +36,7 @@ def find_record(chapter: str, given: str | os.PathLike | None = None) -> tuple[d
         return None, None
     record = read_record(path)
     if record["chapter"] != chapter:
-        raise ValueError(f"{path}: expected a record of {chapter}, got one of {record['chapter']}")
+        raise ValueError(f"chapter: expected {record['chapter']!r}, whose record {path} is, got {chapter!r}")
     return record, Path(path).parent
 
 

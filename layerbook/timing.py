@@ -8,6 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from layerlib._checks import checked, function, whole_number
+from layerlib._forward import running
+from layerlib._tensors import network, numbers
 
 
 @checked(call=function, times=whole_number)
@@ -28,9 +30,10 @@ def milliseconds(call: Callable[[], object], times: int = 5) -> float:
     return float(np.median(taken))
 
 
+@checked(model=network, batch=numbers)
 def forward_milliseconds(model: nn.Module, batch: Tensor) -> float:
     """Median time of a model on a batch, without gradients, in milliseconds."""
-    with torch.no_grad():
+    with torch.no_grad(), running("batch", batch):
         return milliseconds(lambda: model(batch))
 
 

@@ -5,8 +5,8 @@ import functools
 import inspect
 import math
 import os
-from collections.abc import Callable, Iterable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from numbers import Integral, Real
 from pathlib import Path
 from typing import ParamSpec, TypeVar
@@ -63,6 +63,16 @@ def checked(**checks: Check) -> Callable[[Callable[P, R]], Callable[P, R]]:
         return call
 
     return with_checks
+
+
+@contextmanager
+def renamed(**names: str) -> Iterator[None]:
+    """Within the context a ValueError about an argument of what is called is about the caller's argument instead."""
+    try:
+        yield
+    except ValueError as error:
+        argument, colon, rest = str(error).partition(":")
+        raise ValueError(f"{names.get(argument, argument)}{colon}{rest}") from error
 
 
 def names_of(names: str | Iterable[str]) -> tuple[str, ...]:
@@ -168,13 +178,23 @@ def several_names(argument: str, value: object) -> tuple[str, ...]:
     return several  # type: ignore[return-value]
 
 
+def some_of(argument: str, value: object, known: Iterable[str]) -> tuple[str, ...]:
+    """One name or several, as several; ValueError, naming the argument, for none and for what is not ``known``."""
+    several = several_names(argument, value)
+    unknown = [each for each in several if each not in known]
+    if unknown or not several:
+        raise ValueError(f"{argument}: expected some of {', '.join(known)}, got {', '.join(unknown) or 'none'}")
+    return several
+
+
 def mapping(*keys: str) -> Check:
-    """A check that the value is a mapping that has these ``keys``."""
+    """A check that the value is a mapping; one that has these ``keys``."""
 
     def check(argument: str, value: object) -> object:
-        if not isinstance(value, Mapping) or (missing := [key for key in keys if key not in value]):
-            got = f"one without {', '.join(missing)}" if isinstance(value, Mapping) else kind_of(value)
-            raise ValueError(f"{argument}: expected a mapping of {', '.join(keys)}, got {got}")
+        missing = [key for key in keys if key not in value] if isinstance(value, Mapping) else None
+        if missing is None or missing:
+            got = f"one without {', '.join(missing)}" if missing else kind_of(value)
+            raise ValueError(f"{argument}: expected a mapping{' of ' * bool(keys)}{', '.join(keys)}, got {got}")
         return value
 
     return check
@@ -185,6 +205,39 @@ def functions(argument: str, value: object) -> tuple[Callable, ...]:
     if not isinstance(value, Iterable):
         raise ValueError(f"{argument}: expected functions, got {kind_of(value)}")
     return tuple(function(argument, each) for each in value)
+
+
+def like(what: str, *attributes: str) -> Check:
+    """A check that the value has these attributes, by which ``what`` is wanted is known."""
+
+    def check(argument: str, value: object) -> object:
+        if isinstance(value, type) or not all(hasattr(value, each) for each in attributes):
+            raise ValueError(f"{argument}: expected a {what}, got {kind_of(value)}")
+        return value
+
+    return check
+
+
+def several(each: Check) -> Check:
+    """A check of each of several values, in a list or tuple, at least one."""
+
+    def check(argument: str, value: object) -> object:
+        if not isinstance(value, list | tuple) or not value:
+            raise ValueError(f"{argument}: expected several values, at least one, got {value!r:.80}")
+        return [each(argument, one) for one in value]
+
+    return check
+
+
+def by_name(each: Check) -> Check:
+    """A check of each value of a mapping, which has at least one."""
+
+    def check(argument: str, value: object) -> object:
+        if not isinstance(value, Mapping) or not value:
+            raise ValueError(f"{argument}: expected a mapping, at least one name, got {value!r:.80}")
+        return {name: each(argument, one) for name, one in value.items()}
+
+    return check
 
 
 def number_format(argument: str, value: object) -> str:

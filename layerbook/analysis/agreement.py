@@ -6,7 +6,7 @@ import numpy as np
 from scipy.stats import rankdata
 
 from layerbook.analysis._shapes import shaped
-from layerlib._checks import checked, flag, share
+from layerlib._checks import checked, flag, like, several, share
 from layerlib.inspection.result import Inspection
 
 Look = Sequence[Inspection]  # of one network at one moment, by means, grid and flat
@@ -15,6 +15,7 @@ LENSES = (*READ_OUTS, "patterns", "nodes", "targets", "filters")
 FIVE = LENSES[2:]  # with the read-out that loses nothing
 
 
+@checked(moments=several(several(like("Inspection", "layers", "nulls"))), drawn=flag)
 def readings(moments: Sequence[Look], drawn: bool = False) -> np.ndarray:
     """What the lenses read at each of several moments, each on a scale that rises from 0.
 

@@ -11,9 +11,10 @@ from torch.nn import functional as F
 
 from layerbook.analysis._shapes import shaped
 from layerbook.analysis.strokes import Strokes
-from layerlib._checks import any_whole_number, checked, share, whole_number
+from layerlib._checks import any_whole_number, checked, like, share, whole_number
 
 ADJUSTMENTS, MARKS = ("raw", "adjusted"), ("crossings", "turns")
+FOUND = like("Strokes, as find_strokes gives", "ink", "crossings", "turns")
 
 
 class Interval(NamedTuple):
@@ -28,12 +29,6 @@ class Interval(NamedTuple):
     def ends(self) -> tuple[float, float]:
         """Low and high, as a claim's part takes them."""
         return self.low, self.high
-
-
-def _strokes(argument: str, value: object) -> Strokes:
-    if not isinstance(value, Strokes):
-        raise ValueError(f"{argument}: expected what find_strokes gives, got {type(value).__name__}")
-    return value
 
 
 def standardized(pictures: Tensor, ink: Tensor) -> Tensor:
@@ -128,7 +123,7 @@ def contrast(brightness: Tensor, marked: Tensor, rest: Tensor) -> Tensor:
     return there - elsewhere
 
 
-@checked(strokes=_strokes)
+@checked(strokes=FOUND)
 @shaped(pictures="gaps ... H W")
 def contrasts(pictures: Tensor, strokes: Strokes) -> dict[tuple[str, str], Tensor]:
     """Contrast of each image, raw and adjusted, at crossings and at turns.
@@ -186,7 +181,7 @@ def bootstrap_mean(values: Tensor, samples: int = 2000, seed: int = 0) -> Interv
     return Interval(kept.mean().item(), low, high, len(kept))
 
 
-@checked(strokes=_strokes, part=share)
+@checked(strokes=FOUND, part=share)
 @shaped(pictures="... H W")
 def near_marks(pictures: Tensor, strokes: Strokes, part: float = 0.1) -> Tensor:
     """Share of the brightest ink, and of all ink, that lies within two pixels of a crossing or a turn.

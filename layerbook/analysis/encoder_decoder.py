@@ -1,16 +1,42 @@
 """What the chapter on forward and backward measures: clouds of targets and features, and pictures drawn backwards."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-from layerbook.analysis.contrast import contrasts, near_marks
+from layerbook.analysis._shapes import shaped
+from layerbook.analysis.contrast import FOUND, contrasts, near_marks
 from layerbook.analysis.likeness import class_mates, silhouettes, within_classes
 from layerbook.analysis.strokes import Strokes
 from layerlib import separation
+from layerlib._checks import by_name, checked, renamed, several_names, some_of
+from layerlib._tensors import network, networks, numbers
 from layerlib.backward.guided import alignment, propagate
+
+ASKED = {"x": "images", "y": "labels"}  # what they are called by `propagate`
+
+
+def _moments(argument: str, value: object) -> Iterator[Sequence[nn.Module]]:
+    """The values, networks at each moment, one moment after the other."""
+    return (networks(argument, each) for each in _some(argument, value))
+
+
+def _drawn(argument: str, value: object) -> Iterator[Mapping[str, Tensor]]:
+    """The values, pictures by kind, one network after the other."""
+    return (by_name(numbers)(argument, each) for each in _some(argument, value))
+
+
+def _some(argument: str, value: object) -> Iterator:
+    """The values one by one, at least one."""
+    if isinstance(value, str) or not isinstance(value, Iterable):
+        raise ValueError(f"{argument}: expected several, got {value!r:.80}")
+    values = iter(value)
+    for first in values:
+        return chain([first], values)
+    raise ValueError(f"{argument}: expected several, got none")
 
 
 class Likeness(NamedTuple):
@@ -30,6 +56,8 @@ class Likeness(NamedTuple):
     each_other: float
 
 
+@checked(moments=_moments)
+@shaped(images="N ...", labels="whole N", random="whole N")
 def over_training(
     moments: Iterable[Sequence[nn.Module]], images: Tensor, labels: Tensor, random: Tensor
 ) -> tuple[Tensor, Tensor]:
@@ -50,6 +78,8 @@ def over_training(
     return separated, aligned
 
 
+@checked(model=network, names=several_names)
+@shaped(images="N ...", labels="whole N")
 def beyond_permuted(model: nn.Module, images: Tensor, labels: Tensor, names: Sequence[str]) -> Tensor:
     """Silhouettes of the targets of some layers, less those of the same errors sent through other images.
 
@@ -62,7 +92,9 @@ def beyond_permuted(model: nn.Module, images: Tensor, labels: Tensor, names: Seq
     float64, shape (layers, N)
     """
     order = torch.randperm(len(labels), generator=torch.Generator().manual_seed(3))
-    true, permuted = propagate(model, images, labels), propagate(model, images, labels, order=order)
+    with renamed(**ASKED):
+        true, permuted = propagate(model, images, labels), propagate(model, images, labels, order=order)
+    names = some_of("names", names, true)
     back = order.argsort()
     return torch.stack(
         [
@@ -72,6 +104,8 @@ def beyond_permuted(model: nn.Module, images: Tensor, labels: Tensor, names: Seq
     )
 
 
+@checked(drawn=_drawn)
+@shaped(images="N ...", means="classes ...", labels="whole N")
 def likeness(
     drawn: Iterable[Mapping[str, Tensor]], images: Tensor, means: Tensor, labels: Tensor
 ) -> dict[str, Likeness]:
@@ -82,6 +116,11 @@ def likeness(
     drawn : of each network, kind -> its pictures of ``images``
     means : mean image of each class
     """
+    if means.shape[1:] != images.shape[1:] or labels.max() >= len(means):
+        raise ValueError(
+            f"means: expected one of the shape of images, {tuple(images.shape[1:])}, for each class of labels, "
+            f"got {tuple(means.shape)}"
+        )
     mates, found = class_mates(labels), {}
     for pictures in drawn:
         for kind, each in pictures.items():
@@ -96,6 +135,7 @@ def likeness(
     }
 
 
+@checked(drawn=_drawn, strokes=FOUND, kinds=several_names, near=several_names)
 def stroke_contrasts(
     drawn: Iterable[Mapping[str, Tensor]], strokes: Strokes, kinds: Sequence[str], near: Sequence[str]
 ) -> tuple[dict[str, dict[tuple[str, str], Tensor]], Tensor]:
@@ -114,6 +154,7 @@ def stroke_contrasts(
     """
     marked, found = [], {kind: [] for kind in kinds}
     for pictures in drawn:
+        kinds, near = some_of("kinds", kinds, pictures), some_of("near", near, pictures)
         marked.append(torch.stack([near_marks(pictures[kind], strokes) for kind in near]))
         for kind in kinds:
             found[kind].append(contrasts(pictures[kind], strokes))
@@ -125,7 +166,10 @@ def stroke_contrasts(
 
 
 def _clouds(model: nn.Module, images: Tensor, labels: Tensor, random: Tensor) -> tuple[Tensor, Tensor]:
-    true, other = propagate(model, images, labels), propagate(model, images, random)
+    with renamed(**ASKED):
+        true = propagate(model, images, labels)
+    with renamed(x="images", y="random"):
+        other = propagate(model, images, random)
     separated = [
         [
             separation(true[layer].target, labels),

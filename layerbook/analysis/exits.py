@@ -1,22 +1,34 @@
 """Ways to leave a network early, judged on samples that did not choose the thresholds (Cao et al. 2022, sec. 6.6)."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from layerbook.analysis._shapes import shaped
 from layerbook.verdicts import HOLDS, Part, above
+from layerlib._checks import by_name, checked, like, renamed, several, some_of, text, whole_number
 from layerlib.distributions import early_exit
 from layerlib.distributions.bootstrap import Difference, paired_bootstrap
 from layerlib.distributions.held_out import best_rule
-from layerlib.distributions.scores import exact_match, scores
+from layerlib.distributions.scores import SCORES, exact_match, scores
 
 Leaving = tuple[Tensor, Tensor]  # probabilities, shape (M, K), and layers, shape (M,), with which samples leave
 
 SURE = torch.linspace(0, 1, 201)  # levels of confidence that are tried
 
 
+def _ways(argument: str, value: object) -> Mapping[str, Leaving]:
+    """The value, which is as `ways_to_leave` gives it."""
+    pairs = isinstance(value, Mapping) and value and all(isinstance(each, tuple) for each in value.values())
+    if not pairs or not all(len(each) == 2 and all(isinstance(t, Tensor) for t in each) for each in value.values()):
+        raise ValueError(f"{argument}: expected what ways_to_leave gives, got {value!r:.80}")
+    return value
+
+
+@shaped(probabilities="L N K", labels="N K", s2="S", rho="R")
 def accuracies(probabilities: Tensor, labels: Tensor, s2: Tensor, rho: Tensor) -> Tensor:
     """Accuracy of early exit for every pair of thresholds.
 
@@ -30,9 +42,11 @@ def accuracies(probabilities: Tensor, labels: Tensor, s2: Tensor, rho: Tensor) -
     float64, shape (s2, rho)
     """
     right = exact_match(probabilities, labels).double()
-    return early_exit.mean_at_exit(early_exit.confident_ratio(probabilities, s2), rho, right)
+    with renamed(thresholds="rho"):
+        return early_exit.mean_at_exit(early_exit.confident_ratio(probabilities, s2), rho, right)
 
 
+@shaped(probabilities="L N K", labels="N K", choose="whole chosen", judge="whole M")
 def ways_to_leave(probabilities: Tensor, labels: Tensor, choose: Tensor, judge: Tensor) -> dict[str, Leaving]:
     """How the judged samples leave, by five ways; all but the first and the last look at the choosing samples only.
 
@@ -50,6 +64,9 @@ def ways_to_leave(probabilities: Tensor, labels: Tensor, choose: Tensor, judge: 
     -------
     way -> probabilities, shape (M, K), and layers, int64, shape (M,)
     """
+    for name, picked in (("choose", choose), ("judge", judge)):
+        if picked.max() >= len(labels):
+            raise ValueError(f"{name}: expected samples below {len(labels)}, got {picked.max().item()}")
     held, seen, known = probabilities[:, judge], probabilities[:, choose], labels[choose]
     cool = early_exit.calibrated(probabilities, early_exit.temperatures(seen, known))
     tried = early_exit.mean_at_exit(early_exit.confidence(seen), SURE, exact_match(seen, known).double())
@@ -65,6 +82,8 @@ def ways_to_leave(probabilities: Tensor, labels: Tensor, choose: Tensor, judge: 
     return {way: (early_exit.at_exit(values, layers[way]), layers[way]) for way, (values, _) in leaves.items()}
 
 
+@checked(left=several(_ways))
+@shaped(whole="sequence M K", labels="M K")
 def gains(
     left: Sequence[Mapping[str, Leaving]], whole: Sequence[Tensor], labels: Tensor
 ) -> dict[str, list[dict[str, Difference]]]:
@@ -86,6 +105,7 @@ def gains(
     }
 
 
+@checked(gained=by_name(several(by_name(like("Difference", "low", "high")))), metrics=by_name(text))
 def gains_over_whole(
     gained: Mapping[str, Sequence[Mapping[str, Difference]]], metrics: Mapping[str, str]
 ) -> tuple[list[Part], str]:
@@ -103,6 +123,8 @@ def gains_over_whole(
     parts, short = [], []
     for name, trials in gained.items():
         for metric, score in metrics.items():
+            if any(score not in each for each in trials):
+                raise ValueError(f"metrics: expected scores that were gained, {', '.join(trials[0])}, got {score!r}")
             found = [
                 above(f"{name} {metric}, trial {trial} [points]", *_points(each[score]), form="+.2f")
                 for trial, each in enumerate(trials)
@@ -113,6 +135,8 @@ def gains_over_whole(
     return parts, "; ".join(short)
 
 
+@checked(left=several(_ways), metrics=partial(some_of, known=SCORES))
+@shaped(whole="sequence M K", labels="M K")
 def scored(
     left: Sequence[Mapping[str, Leaving]], whole: Sequence[Tensor], labels: Tensor, metrics: Iterable[str]
 ) -> list[list[list[float]]]:
@@ -128,12 +152,17 @@ def scored(
     return [[[100 * each[metric] for metric in metrics] for each in trial] for trial in found]
 
 
+@checked(left=several(_ways), layers=whole_number)
 def leaving_shares(left: Sequence[Mapping[str, Leaving]], layers: int) -> Tensor:
     """Shares of the samples that leave at each layer, float64, shape (trials, ways, layers)."""
+    last = max(int(found.max()) for out in left for _, found in out.values())
+    if last >= layers:
+        raise ValueError(f"layers: expected more than {last}, where samples leave, got {layers}")
     counts = [[found.bincount(minlength=layers).double() / len(found) for _, found in out.values()] for out in left]
     return torch.stack([torch.stack(each) for each in counts])
 
 
+@shaped(leaving="sequence M K", whole="sequence M K", labels="yes/no M K")
 def label_gains(leaving: Sequence[Tensor], whole: Sequence[Tensor], labels: Tensor) -> Tensor:
     """What early exit gains in the accuracy of each label, in points, mean of the trials; float64, shape (K,).
 

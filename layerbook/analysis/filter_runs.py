@@ -13,6 +13,8 @@ from torch import Tensor, nn
 
 from layerbook.training.fit import History
 from layerlib import outputs
+from layerlib._checks import checked, like, mapping, renamed, text
+from layerlib._tensors import labelled, network, samples
 from layerlib.data.splits import Split
 from layerlib.filters.gradients import gradient_sizes
 from layerlib.filters.tracking import FilterTracker
@@ -20,6 +22,19 @@ from layerlib.filters.tracking import FilterTracker
 READINGS = ("as printed", "per weight", "relative")
 
 
+def _kept(argument: str, value: object) -> object:
+    for name in ("weights", "tracker"):
+        mapping()(argument, mapping(name)(argument, value)[name])  # type: ignore[index]
+    return value
+
+
+@checked(
+    start=network,
+    model=network,
+    tracker=like("FilterTracker", "to_frame"),
+    history=like("History", "snapshots"),
+    kept=_kept,
+)
 @dataclass
 class FilterRun:
     """A network that was trained while its filters were followed.
@@ -68,8 +83,11 @@ class FilterRun:
         """Weights of one filter of each layer."""
         return [self.model.get_submodule(name).weight[0].numel() for name in self.names]
 
+    @checked(column=text)
     def series(self, column: str) -> np.ndarray:
         """A metric over training, one of the columns of ``frame``: shape (snapshots, layers)."""
+        if column not in self.frame.columns[2:]:
+            raise ValueError(f"column: expected one of {', '.join(self.frame.columns[2:])}, got {column!r}")
         return self.frame.pivot(index="step", columns="layer", values=column)[self.names].to_numpy()
 
     def changes(self) -> dict[str, np.ndarray]:
@@ -78,11 +96,14 @@ class FilterRun:
         per_weight = self.series("per_weight")
         return dict(zip(READINGS, (self.series("distance"), per_weight, per_weight / np.array(squares)), strict=True))
 
+    @checked(threshold=text)
     def null(self, threshold: str) -> np.ndarray:
         """Z as it would be if the weights of a channel moved independently: (snapshots, layers)."""
         places = [self.model.get_submodule(name).weight[0, 0].numel() for name in self.names]
-        return (1 - self.series(f"significant_{threshold}")) ** np.array(places)
+        with renamed(column="threshold"):
+            return (1 - self.series(f"significant_{threshold}")) ** np.array(places)
 
+    @checked(batch=labelled)
     def gradient_sizes(self, batch: Split) -> Tensor:
         """Sizes of input, error and gradient at every convolution along the main path, see `gradient_sizes`.
 
@@ -104,6 +125,7 @@ class FilterRun:
         rows = [self.tracker.mean_distance(name).cpu() for name in self.tracker.names]
         return nn.utils.rnn.pad_sequence(rows, batch_first=True, padding_value=torch.nan).numpy()
 
+    @checked(images=samples)
     def first_features(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """What the first layer puts out after a ReLU, before training and after it: (N, filters, h, w) on the CPU."""
         name = self.names[0]

@@ -8,13 +8,16 @@ import torch
 from torch import Tensor
 
 from layerbook.analysis._shapes import shaped
-from layerbook.analysis.filter_runs import FilterRun
+from layerbook.analysis.filter_runs import READINGS, FilterRun
 from layerbook.analysis.intervals import Interval, bootstrap, rank_correlation
-from layerlib._checks import checked, whole_number
+from layerlib._checks import checked, choice, function, like, several, whole_number
 
 PHASES = ("learning", "memorised")
+RUN = like("FilterRun", "changes")
+RUNS, READING = several(RUN), choice(*READINGS)
 
 
+@checked(runs=RUNS, measure=function)
 def over_seeds(runs: Sequence[FilterRun], measure: Callable[[FilterRun], float]) -> Interval:
     """Mean of a number of each run, with a bootstrap over the runs; NaN where a run has none."""
     values = torch.tensor([float(measure(run)) for run in runs], dtype=torch.float64)
@@ -32,6 +35,7 @@ def order(change: np.ndarray) -> float:
     return rank_correlation(range(change.shape[1]), torch.tensor(change)).mean().item()
 
 
+@checked(runs=RUNS, reading=READING)
 def phase_orders(runs: Sequence[FilterRun], reading: str) -> dict[str, Interval]:
     """Order of change with depth in the phase of learning and in the one after it, see `order`.
 
@@ -48,22 +52,26 @@ def phase_orders(runs: Sequence[FilterRun], reading: str) -> dict[str, Interval]
     return {phase: over_seeds(runs, partial(within, phase=phase)) for phase in PHASES}
 
 
+@checked(run=RUN)
 def mirroring(run: FilterRun) -> float:
     """Spearman's correlation of S and Z over all layers and snapshots; 0 where one of them never changes."""
     moves, still = (run.series(f"{metric}_fixed").ravel() for metric in ("significant", "still"))
     return rank_correlation(moves.tolist(), torch.tensor(still)).item()
 
 
+@checked(run=RUN, snapshots=partial(whole_number, least=0))
 def resting(run: FilterRun, snapshots: int) -> float:
     """Z of the top layer with the falling threshold, averaged over so many last ``snapshots``, one at least."""
     return float(run.series("still_falling")[-max(1, snapshots) :, -1].mean())
 
 
+@checked(run=RUN, reading=READING)
 def spread(run: FilterRun, reading: str) -> float:
     """Variance of ln D between layers, averaged over snapshots."""
     return float(np.log(run.changes()[reading]).var(axis=1).mean())
 
 
+@checked(runs=RUNS, others=RUNS, reading=READING)
 def ratio(runs: Sequence[FilterRun], others: Sequence[FilterRun], reading: str) -> Interval:
     """`spread` of some runs by that of others, means over seeds."""
     groups = [torch.tensor([[spread(run, reading)] for run in each]) for each in (runs, others)]
@@ -99,6 +107,7 @@ def rises(gained: Tensor) -> Interval:
     return bootstrap(rank_correlation(range(gained.shape[1]), gained)[:, None])
 
 
+@checked(runs=RUNS, rate=function)
 def paces(runs: Sequence[FilterRun], rate: Callable[[int], float]) -> np.ndarray:
     """How far a weight moves between snapshots by the current learning rate, and by which angle filters turn.
 

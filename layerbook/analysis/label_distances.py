@@ -15,7 +15,7 @@ from layerbook.analysis.contrast import bootstrap_mean
 from layerbook.analysis.depth import depth_tests
 from layerbook.analysis.intervals import bootstrap, over_networks
 from layerbook.verdicts import Part, above, below, shown, within
-from layerlib._checks import checked, text, words
+from layerlib._checks import by_name, checked, choice, like, renamed, several, text, words
 from layerlib.distributions.bootstrap import difference_draws
 from layerlib.distributions.held_out import ExitTrial
 from layerlib.distributions.samples import KINDS, largest_share
@@ -67,7 +67,7 @@ def learned(untrained: Tensor, trained: Tensor, of: str) -> tuple[Part, Part]:
     )
 
 
-@checked(of=text, empty=text)
+@checked(of=words, empty=text)
 @shaped(risen="yes/no trials N")
 def some_rise(risen: Tensor, of: str, empty: str = "") -> Part:
     """Claims 30 and 30b: W rises somewhere for at least a tenth of the samples; the interval is over samples.
@@ -132,7 +132,7 @@ def steadied(courses: Mapping[str, Sequence[Tensor]], of: str, unsettled: str = 
     )
 
 
-@checked(of=text)
+@checked(of=words)
 @shaped(right="yes/no trials taps N", shares="open trials *")
 def lost_again(right: Tensor, shares: Tensor, of: str) -> tuple[Part, Part]:
     """Claim 33: 3 to 10 % are wrong at the end and right earlier, most of them at tap 0; the interval is over samples.
@@ -191,6 +191,8 @@ def middle_samples(kinds: Tensor) -> dict[str, int]:
     return {name: int(which[len(which) // 2]) for name, which in found.items() if len(which)}
 
 
+@checked(trials=several(like("ExitTrial", "gains", "staying")), metrics=by_name(choice(*SCORES)), of=text)
+@shaped(answers="M K")
 def gains_over_best(trials: Sequence[ExitTrial], answers: Tensor, metrics: Mapping[str, str], of: str) -> list[Part]:
     """Claim 34d: early exit scores better than the best fixed tap, in points.
 
@@ -201,7 +203,8 @@ def gains_over_best(trials: Sequence[ExitTrial], answers: Tensor, metrics: Mappi
     metrics : what to call a score -> its name in ``SCORES``
     """
     # one seed for all: a draw is of the same samples in every trial
-    draws = torch.stack([difference_draws(each.leaving, each.staying, answers) for each in trials], -1)
+    with renamed(labels="answers"):
+        draws = torch.stack([difference_draws(each.leaving, each.staying, answers) for each in trials], -1)
     left = any((each.layers != each.layer).any() for each in trials)
     alike = "" if left else "every sample leaves at the best fixed tap"
     parts = []

@@ -15,7 +15,7 @@ from layerbook.analysis.agreement import LENSES, agreement, made_up, order
 from layerbook.analysis.intervals import Interval, bootstrap, over_networks, rank_correlation
 from layerbook.verdicts import Part, above, below, undecided
 from layerlib import Inspection
-from layerlib._checks import checked, choice, share, text
+from layerlib._checks import checked, choice, like, several, share, text
 
 BY_HEART = ("distance", "entropy")
 
@@ -55,6 +55,7 @@ def least_rise(readings: np.ndarray, drawn: np.ndarray, of: str) -> Part:
     return above(f"growth at layer {least + 1}, {of}", layers[least].value, 0, layers[least].ends)
 
 
+@checked(looks=several(several(like("Inspection", "values", "draws"))), of=text, empty=text)
 def by_heart(looks: Sequence[tuple[Inspection, Inspection]], of: str, empty: str = "") -> tuple[Part, Part]:
     """54: rank correlation with depth of the distance to the true labels, and of the patterns' entropy.
 

@@ -14,7 +14,8 @@ from torch import Tensor
 from layerbook.analysis._shapes import shaped
 from layerbook.analysis.intervals import Interval, bootstrap, over_networks, rank_correlation, trend
 from layerbook.verdicts import HOLDS, Part, above, below, shown
-from layerlib._checks import checked, share, text
+from layerlib._checks import checked, several, share, text, whole_number
+from layerlib._tensors import numbers
 from layerlib.patterns import crossing
 
 
@@ -133,6 +134,7 @@ def stays(middles: Mapping[int, Tensor], of: str, draws: Mapping[int, Tensor] | 
     return part
 
 
+@shaped(middles="sequence open draws *")
 def apart(*middles: Tensor) -> Tensor:
     """How many layers lie between the middles of several depths, each (draws, seeds) and averaged; shape (draws,)."""
     means = torch.stack([each.mean(-1) for each in middles], 1)
@@ -160,6 +162,13 @@ def no_harm(deep: Tensor, shallow: Tensor, of: str, empty: str = "") -> Part:
     )
 
 
+def _counted(argument: str, value: object) -> tuple[Tensor, int]:
+    if not isinstance(value, list | tuple) or len(value) != 2:
+        raise ValueError(f"{argument}: expected pairs of counts and a number of samples, got {value!r:.80}")
+    return numbers(argument, value[0]), whole_number(argument, value[1])
+
+
+@checked(counts=several(_counted))
 def specific_and_general(*counts: tuple[Tensor, int]) -> tuple[Part, Part]:
     """Claim 15: some nodes are on for at most two training samples, some for nearly all.
 

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from layerbook.analysis.pattern_draws import perplexity_draws
 from layerbook.training.fit import Trained, error_rate
-from layerlib._checks import checked
+from layerlib._checks import checked, like, several
 from layerlib._tensors import labelled, network, networks, samples
 from layerlib.data.splits import Split
 from layerlib.layers.capture import outputs
@@ -86,6 +86,13 @@ def votes(nodes: NodeClassifiers, z: Tensor) -> Tensor:
     return torch.stack([once, once + (nodes.nodes - 1) * nodes.log_prior]).argmax(-1)
 
 
+def _layers(argument: str, value: object) -> slice:
+    if not isinstance(value, slice):
+        raise ValueError(f"{argument}: expected a slice of the hidden layers, got {value!r}")
+    return value
+
+
+@checked(models=networks, learned=labelled, judged=several(labelled), layers=_layers)
 def right(
     models: Sequence[nn.Module],
     learned: Split,
@@ -115,7 +122,7 @@ def right(
     return [torch.stack(rows, 2).cpu() for rows in found]
 
 
-@checked(models=networks, learned=labelled)
+@checked(models=networks, learned=labelled, judged=several(labelled))
 def accuracy(models: Sequence[nn.Module], learned: Split, *judged: Split, bandwidth: str | float = "scott") -> Tensor:
     """Accuracy of the node systems, as of `right`: float64, shape (judged, 2, 3, seeds, layers)."""
     found = right(models, learned, *judged, bandwidth=bandwidth)
@@ -128,6 +135,7 @@ def own_accuracy(models: Sequence[nn.Module], split: Split) -> float:
     return float(np.mean([1 - error_rate(model, split) for model in models]))
 
 
+@checked(trainings=several(like("Trained, as fit_ensemble gives", "history")))
 def unknown(*trainings: Trained) -> str:
     """Why a test of networks trained until they know their images says nothing: some do not. Empty if all do."""
     runs = [each.history for each in trainings]

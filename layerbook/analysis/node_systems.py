@@ -38,6 +38,8 @@ def gap_and_lead(late: Tensor, network: Tensor) -> Tensor:
     -------
     shape (..., 2)
     """
+    if network.shape != late.shape[:-2]:
+        raise ValueError(f"network: expected shape {tuple(late.shape[:-2])}, as late, got {tuple(network.shape)}")
     gap = (late.amax(-2) - late.amin(-2)).amax(-1)
     return 100 * torch.stack([gap, late.flatten(-2).amin(-1) - network], -1)
 

@@ -7,8 +7,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from layerlib._checks import checked, text, whole_number
-from layerlib._forward import batches, evaluating
-from layerlib._tensors import first_parameter, network, pixels, samples
+from layerlib._forward import batches, evaluating, running
+from layerlib._tensors import first_parameter, network, pixels
 from layerlib.layers.capture import capture
 from layerlib.similarity import spectrum_rank
 
@@ -68,7 +68,7 @@ def shares_gained(before: nn.Module, after: nn.Module, images: Tensor) -> Tensor
     return torch.stack([rank_shares(model, names, images) for model in (before, after)])
 
 
-@checked(before=network, after=network, convolution=text, norm=text, images=samples, batch_size=whole_number)
+@checked(before=network, after=network, convolution=text, norm=text, images=pixels, batch_size=whole_number)
 @torch.no_grad()
 def features_kept(
     before: nn.Module, after: nn.Module, convolution: str, norm: str, images: Tensor, batch_size: int = 1000
@@ -86,6 +86,9 @@ def features_kept(
     -------
     float64, shape (N,), on the CPU
     """
+    for argument, name in (("convolution", convolution), ("norm", norm)):
+        if any(not hasattr(dict(model.named_modules()).get(name), "weight") for model in (before, after)):
+            raise ValueError(f"{argument}: expected the name of a layer with weights, got {name!r}")
     found = []
     for x in batches(images, batch_size, first_parameter(after)):
         both = [_normalised(model, convolution, norm, x).cpu() for model in (before, after)]
@@ -95,5 +98,6 @@ def features_kept(
 
 def _normalised(model: nn.Module, convolution: str, norm: str, x: Tensor) -> Tensor:
     first, layer = model.get_submodule(convolution), model.get_submodule(norm)
-    z = first(x.to(first.weight.device))
+    with running("images", x):
+        z = first(x.to(first.weight.device))
     return F.batch_norm(z, None, None, layer.weight, layer.bias, training=True).relu().flatten(1)

@@ -12,7 +12,8 @@ from scipy import ndimage
 from torch import Tensor
 from torch.nn import functional as F
 
-from layerlib._checks import checked, share
+from layerbook.analysis._shapes import shaped
+from layerlib._checks import checked, like, share
 from layerlib._tensors import numbers
 
 SPUR = 3  # branches of at most so many pixels come from a ragged edge
@@ -207,6 +208,8 @@ def _sharpest(angle: np.ndarray) -> np.ndarray:
     return (angle >= SHARP) & (angle == ndimage.maximum_filter(angle, 2 * SPAN + 1))
 
 
+@checked(strokes=like("Strokes, as find_strokes gives", "crossings", "turns"))
+@shaped(labels="whole N")
 def one_of_each(strokes: Strokes, labels: Tensor) -> Tensor:
     """An image of each class that labels name: the first with a crossing and a turn, else with one of them, else any.
 
@@ -218,6 +221,8 @@ def one_of_each(strokes: Strokes, labels: Tensor) -> Tensor:
     -------
     int64, shape (classes,), rows of the images, by class
     """
+    if len(labels) != len(strokes.ink):
+        raise ValueError(f"labels: expected {len(strokes.ink)}, one for each image of strokes, got {len(labels)}")
     marks = sum(mask.flatten(1).any(1).int() for mask in (strokes.crossings, strokes.turns)).to(labels.device)
     rows = [(labels == each).nonzero()[:, 0] for each in labels.unique()]
     return torch.stack([each[marks[each].argmax()] for each in rows])

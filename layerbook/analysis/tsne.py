@@ -12,7 +12,7 @@ from openTSNE import TSNE
 from torch import Tensor
 
 from layerbook.analysis._shapes import shaped
-from layerlib._checks import above_zero, any_whole_number, checked
+from layerlib._checks import above_zero, any_whole_number, by_name, checked, renamed
 from layerlib._tensors import finite, numbers
 from layerlib.backward.separation import directions
 
@@ -80,6 +80,7 @@ def tsne(features: Tensor, perplexity: float = 30.0, seed: int = 0, start: Tenso
     return points
 
 
+@checked(moments=by_name(finite), perplexity=above_zero)
 def tsne_series(moments: Mapping[Hashable, Tensor], perplexity: float = 30.0) -> dict[Hashable, Tensor]:
     """``tsne`` of one cloud at several moments; each picture starts from the one before.
 
@@ -93,8 +94,9 @@ def tsne_series(moments: Mapping[Hashable, Tensor], perplexity: float = 30.0) ->
     """
     planes: dict[Hashable, Tensor] = {}
     points = None
-    for name, features in moments.items():
-        planes[name] = points = tsne(features, perplexity=perplexity, start=points)
+    with renamed(features="moments", start="moments"):
+        for name, features in moments.items():
+            planes[name] = points = tsne(features, perplexity=perplexity, start=points)
     return planes
 
 
@@ -118,6 +120,7 @@ def in_the_record(points: Tensor, most: int = 400) -> Tensor:
     return torch.from_numpy(999 * (points[:most].numpy() - low) / (high - low).max()).round().long()
 
 
+@checked(panels=by_name(finite), perplexity=above_zero)
 def tsne_panels(panels: Mapping[Hashable, Tensor], perplexity: float = 30.0) -> dict[Hashable, Tensor]:
     """``tsne`` of several clouds side by side, a thread for each core, the same pictures as one by one.
 
@@ -129,7 +132,8 @@ def tsne_panels(panels: Mapping[Hashable, Tensor], perplexity: float = 30.0) -> 
     -------
     name -> float32, shape (N, 2)
     """
-    pictures = Parallel(n_jobs=-1, prefer="threads")(delayed(tsne)(each, perplexity) for each in panels.values())
+    with renamed(features="panels"):
+        pictures = Parallel(n_jobs=-1, prefer="threads")(delayed(tsne)(each, perplexity) for each in panels.values())
     return dict(zip(panels, pictures, strict=True))
 
 

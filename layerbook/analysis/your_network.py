@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from layerlib import Split, load
+from layerlib._checks import any_whole_number, checked, mapping, renamed, text, whole_number
 from layerlib._forward import pick_device
 from layerlib.data._source import as_tensor
 from layerlib.data.splits import Data
@@ -19,6 +20,7 @@ from layerlib.inspection._by_name import network_called, samples_in
 Samples = tuple[Tensor, Tensor]
 
 
+@checked(code=text, make=text, arguments=mapping(), weights=text, seed=any_whole_number)
 def network(code: str, make: str, arguments: Mapping[str, object], weights: str = "", seed: int = 0) -> nn.Module:
     """The network that ``make`` makes of the arguments, the same for one seed; on a GPU where there is one.
 
@@ -40,10 +42,15 @@ def network(code: str, make: str, arguments: Mapping[str, object], weights: str 
         code = path.stem
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        made = network_called(f"{code}:{make}", Path(weights) if weights else None, **arguments)
+        try:
+            made = network_called(f"{code}:{make}", Path(weights) if weights else None, **arguments)
+        except ValueError as error:
+            of_file = weights and str(error).startswith(weights)
+            raise ValueError(f"{'weights' if of_file else 'code, make, arguments'}: {error}") from error
     return made.to(pick_device())
 
 
+@checked(data=text, judged=whole_number, seed=any_whole_number)
 def samples(data: str, judged: int, seed: int = 0) -> tuple[Samples | None, Samples | Mapping]:
     """Samples to learn from, and up to ``judged`` to inspect the network on, none of them in both.
 
@@ -52,15 +59,15 @@ def samples(data: str, judged: int, seed: int = 0) -> tuple[Samples | None, Samp
     data : name of an embedded set, or a .npz: pictures as ``layerlib.load`` takes them; x and y, or x_train, y_train,
         x_test and y_test; or labels beside others by the names that the network gives them, to inspect alone
 
+    judged : how many, at least one
+
     Raises
     ------
     ValueError
-        if it is neither
+        if ``data`` is neither
     """
-    if not data.endswith(".npz"):
-        found: object = load(data)
-    else:
-        found = samples_in(Path(data))
+    with renamed(name="data"):
+        found: object = samples_in(Path(data)) if data.endswith(".npz") else load(data)
         if isinstance(found, Split):
             found = load(data)
     if isinstance(found, Data):

@@ -6,17 +6,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from layerlib._checks import any_whole_number, checked, flag, several_names, share, whole_number
+from layerlib._checks import any_whole_number, checked, flag, like, several_names, share, whole_number
 from layerlib._tensors import labelled, network
 from layerlib.data.splits import Split
 from layerlib.filters.tracking import FilterTracker
 from layerlib.filters.zeroing import accuracy_without
-
-
-def _tracker(argument: str, value: object) -> FilterTracker:
-    if not isinstance(value, FilterTracker):
-        raise ValueError(f"{argument}: expected a FilterTracker, got {type(value).__name__}")
-    return value
 
 
 def _shares(argument: str, value: object) -> list[float]:
@@ -27,7 +21,7 @@ def _shares(argument: str, value: object) -> list[float]:
 
 @checked(
     model=network,
-    tracker=_tracker,
+    tracker=like("FilterTracker", "mean_still"),
     shares=_shares,
     split=labelled,
     draws=whole_number,

@@ -19,7 +19,8 @@ import warnings
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, fields, is_dataclass
+from dataclasses import dataclass, field, fields, is_dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
 
@@ -32,6 +33,7 @@ from torch import Tensor
 OUTCOMES = ("refused", "right", "silent", "obscure", "hung", "crashed")
 ALWAYS_FINE = {("seed", "negative"): "PyTorch's generators take negative seeds, as any other"}
 PATIENCE = 30.0  # seconds without an outcome
+VALID = object()  # the same as the valid value
 
 
 @dataclass(frozen=True)
@@ -63,6 +65,16 @@ class Recipe:
             module, _, last = module.rpartition(".")
             parts.insert(0, last)
 
+    @cached_property
+    def names(self) -> frozenset[str]:
+        """Those of the arguments."""
+        return frozenset(self.arguments())
+
+    @cached_property
+    def answer(self) -> object:
+        """The answer to the valid arguments."""
+        return called(self)
+
     @property
     def optional(self) -> set[str]:
         """The arguments for which None is the default."""
@@ -82,7 +94,7 @@ def plan(recipe: Recipe) -> list[tuple[str, Fault]]:
     valid = recipe.arguments()
     optional = recipe.optional
     return [
-        (argument, fault)
+        (argument, replace(fault, equal_to=VALID) if fault.equal_to is value else fault)
         for argument, value in valid.items()
         for fault in faults(value)
         if not (fault.value is None and argument in optional)
@@ -138,7 +150,7 @@ def outcome(recipe: Recipe, argument: str, fault: Fault) -> Outcome:
     try:
         answer = called(recipe, {argument: fault.value})
     except (ValueError, TypeError, FileNotFoundError) as error:
-        clear = names(str(error), argument, fault.value, recipe.arguments())
+        clear = names(str(error), argument, fault.value, recipe.names)
         return became("refused" if clear else "obscure", f"{type(error).__name__}: {error}")
     except BaseException as error:
         return became("obscure", f"{type(error).__name__}: {error}")
@@ -149,7 +161,7 @@ def outcome(recipe: Recipe, argument: str, fault: Fault) -> Outcome:
     if fault.equal_to is FINITE:
         return became("right" if finite(answer) else "silent", f"{fault.value!r:.60} gave {answer!r:.80}")
     try:
-        wanted = called(recipe, {argument: fault.equal_to})
+        wanted = recipe.answer if fault.equal_to is VALID else called(recipe, {argument: fault.equal_to})
     except Exception as error:
         return became("silent", f"answered, where the equivalent raises {error}")
     return became("right") if alike(answer, wanted) else became("silent", f"{answer!r:.70}, not {wanted!r:.70}")

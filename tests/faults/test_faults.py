@@ -18,6 +18,7 @@ import recipes_book
 import recipes_data
 import recipes_distributions
 import recipes_layers
+import recipes_runs
 import surface
 import torch
 from calling import OUTCOMES, Recipe, by_part, outcome, outcomes, part_of, plan, table, tally
@@ -34,38 +35,10 @@ RECIPES = [
     *recipes_data.RECIPES,
     *recipes_distributions.RECIPES,
     *recipes_layers.RECIPES,
+    *recipes_runs.RECIPES,
 ]
-CHAPTERS = "reads the networks and runs that one chapter trained: tests/layerbook/analysis"
 # pattern of names -> why they are not called here
 EXCLUDED = {
-    "layerlib.data.folders.voc2007": "needs the original tree, which it would download: tests/layerlib/data",
-    "layerlib.data.folders.coco": "needs the original tree: tests/layerlib/data",
-    "layerlib.data.folders.imagenet_folder": "needs a tree of train and val: tests/layerlib/data",
-    "layerlib.palette.*": "draws on axes that figures made",
-    "layerlib.models.ResidualConv2d*": "a torch.nn.Conv2d, with its arguments and errors",
-    "layerbook.analysis.node_readings.accuracy": "any number of splits: tests/layerbook/analysis",
-    "layerbook.analysis.node_readings.right": "any number of splits: tests/layerbook/analysis",
-    "layerbook.analysis.node_readings.[uv]*": CHAPTERS,
-    "layerbook.analysis.filter_runs.*": CHAPTERS,
-    "layerbook.analysis.redundancy.[!s]*": CHAPTERS,
-    "layerbook.analysis.intervention.moved": "fit for no call of its own: followed opens it",
-    "layerbook.analysis.zeroing_costs.picks": CHAPTERS,
-    "layerbook.analysis.turning.*": CHAPTERS,
-    "layerbook.analysis.encoder_decoder.*": CHAPTERS,
-    "layerbook.analysis.exits.*": CHAPTERS,
-    "layerbook.analysis.your_network.*": CHAPTERS,
-    "layerbook.analysis.filter_seeds.[!dcor]*": CHAPTERS,
-    "layerbook.analysis.filter_seeds.over_seeds": CHAPTERS,
-    "layerbook.analysis.filter_seeds.ratio": CHAPTERS,
-    "layerbook.analysis.filter_seeds.resting": CHAPTERS,
-    "layerbook.analysis.lens_tests.by_heart": CHAPTERS,
-    "layerbook.analysis.agreement.readings": CHAPTERS,
-    "layerbook.analysis.label_distances.gains_over_best": CHAPTERS,
-    "layerbook.analysis.node_patterns.apart": "any number of arguments alike: tests/layerbook/analysis",
-    "layerbook.analysis.node_patterns.specific_and_general": "any number of arguments alike: tests/layerbook/analysis",
-    "layerbook.analysis.strokes.one_of_each": "of strokes that a chapter found: tests/layerbook/analysis",
-    "layerbook.timing.forward_milliseconds": "milliseconds of one call of a network, with the network's own errors",
-    "layerbook.analysis.tsne.tsne_*": "several of tsne, which refuses what it cannot draw: tests/layerbook/analysis",
     "layerbook.robustness.*": "read what sweeps kept: tests/layerbook/test_robustness.py",
     "layerbook.figures.*": "draw on axes that figures made: tests/layerbook/figures",
     "layerbook.training._store.Store.*": "fit calls them, with what it made",
@@ -79,14 +52,8 @@ EXCLUDED = {
 }
 # classes whose objects the functions give back: nobody makes one
 GIVEN = (
-    "layerlib.backward.targets.LayerPass",
-    "layerlib.distributions._features.Features",
-    "layerlib.distributions.bootstrap.Difference",
-    "layerlib.distributions.distances.Entropic",
-    "layerlib.filters.change.FilterChange",
+    "layerbook.analysis.encoder_decoder.Likeness",
     "layerlib.inspection.result.Inspection",
-    "layerlib.filters.gradients.GradientSizes",
-    "layerlib.layers.capture.Seen",
     "layerlib.nodes.classifiers.NodeClassifiers",
 )
 
@@ -113,9 +80,10 @@ def excluded(name: str) -> bool:
 
 
 def test_every_public_name_has_a_recipe_or_a_reason_why_not():
-    made = {recipe.name for recipe in RECIPES}
-    assert not [name for name in public_names() if name not in made and not excluded(name)]
+    made, public = {recipe.name for recipe in RECIPES}, public_names()
+    assert not [name for name in public if name not in made and not excluded(name)]
     assert not [name for name in made if excluded(name)]
+    assert not [each for each in (*EXCLUDED, *GIVEN) if not any(fnmatch(name, each) for name in public)]
 
 
 @pytest.mark.parametrize("recipe", RECIPES, ids=lambda recipe: recipe.name)

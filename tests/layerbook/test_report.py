@@ -147,7 +147,7 @@ def test_the_record_is_found_beside_the_book_and_at_a_given_path(in_book, tmp_pa
     monkeypatch.chdir(tmp_path)
     assert Report("toy").recorded("count") is None
     assert Report("toy", record="reader/book/records/toy.json").recorded("count") == 60000
-    with pytest.raises(ValueError, match="expected a record of other, got one of toy"):
+    with pytest.raises(ValueError, match="chapter: expected .toy., whose record .* is, got .other."):
         Report("other", record="reader/book/records/toy.json")
     with pytest.raises(FileNotFoundError):
         Report("toy", record="nowhere.json")
