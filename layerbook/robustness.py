@@ -17,13 +17,14 @@ from layerbook.stored_verdicts import compact, read_stored
 from layerbook.verdicts import HOLDS, OUTCOMES
 
 BUILT, RECORD = "this book's run", "the record"
-# What the map tells runs apart by; the first is what a run grows by, of a list its last entry.
+# What the map tells runs apart by: what a run grows by, of a list its last entry; then seeds, width, learning rate and
+# data, as far as a chapter has them for parameters.
 VARIED = {
-    "cooperating_classifiers": ("epochs", "seeds", "width", "easy"),
-    "forward_backward": ("iterations", "seeds", "learning_rate", "easy"),
-    "layer_distributions": ("epochs", "first_seed", "vgg_rate", "data"),
-    "filter_evolution": ("epochs", "seed", "width", "data"),
-    "four_lenses": ("looked_at", "seeds", "learning_rate", "data"),
+    "cooperating_classifiers": ("epochs", "seeds", "width", "learning_rate", "hard"),
+    "forward_backward": ("iterations", "seeds", "learning_rate", "hard"),
+    "layer_distributions": ("epochs", "first_seed", "vgg_width", "vgg_rate", "objects"),
+    "filter_evolution": ("epochs", "seed", "width", "learning_rate", "data"),
+    "four_lenses": ("looked_at", "seeds", "width", "learning_rate", "data"),
 }
 
 
@@ -84,8 +85,7 @@ class Robustness:
             values = [run["parameters"][name] for run in self.stored]
             several = [value for place, value in enumerate(values) if value not in values[:place]]
             for value in sorted(several) if len(several) > 1 else ():
-                told = value if isinstance(value, str) else json.dumps(value)
-                found[f"{name} {told}"] = [number for number, each in enumerate(values) if each == value]
+                found[f"{name} {_told(value)}"] = [number for number, each in enumerate(values) if each == value]
         return found | {run: [run] for run, kept in ((BUILT, self.built), (RECORD, self.record)) if kept}
 
     def shares(self) -> pd.DataFrame:
@@ -180,6 +180,11 @@ def _built(path: Path) -> dict | None:
         return None
     defaults = {name: p.default for name, p in chapter.parameters.items()}
     return report | {"parameters": defaults | dict(ran.get("parameters", {}))}
+
+
+def _told(value: object) -> str:
+    """A value as a column's heading has it: of a file, its name."""
+    return Path(value).stem if isinstance(value, str) else json.dumps(value)
 
 
 def _row(kept: Mapping, decisive: Mapping[str, str]) -> list:

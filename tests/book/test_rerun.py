@@ -12,8 +12,9 @@ import pytest
 from nbformat.v4 import new_code_cell, new_notebook
 
 from layerbook import cli
-from layerbook.chapters import reported
+from layerbook.chapters import read_chapter, reported
 from layerbook.collected import collect
+from layerbook.running import execute
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "book" / "rerun.md").read_text(encoding="utf-8")
@@ -82,6 +83,17 @@ def test_the_same_in_python_finds_what_the_commands_have_run(swept):
     assert (names["done"].runs, names["done"].before) == (3, 3)
     assert plt.gcf().axes[0].get_ylabel() == "error_hard"
     plt.close("all")
+
+
+def test_in_a_notebook_the_bar_and_the_figure_are_shown(swept, monkeypatch):
+    for name in ("CI", "TQDM_DISABLE"):
+        monkeypatch.delenv(name, raising=False)
+    [code] = blocks("Many runs at once", "python")
+    write(swept / "jupyter.ipynb", "one: int = 1", code)
+    ran = execute(read_chapter(swept / "jupyter.ipynb"), {}, swept / "ran.ipynb")
+    outputs = ran.cells[-1].outputs
+    assert any("image/png" in output.get("data", {}) for output in outputs)
+    assert "3/3" in "".join(output.get("text", "") + output.get("data", {}).get("text/plain", "") for output in outputs)
 
 
 def test_a_chapter_is_run_by_the_command_and_in_python(folder):

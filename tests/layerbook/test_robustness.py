@@ -1,6 +1,9 @@
 """The map of verdicts: what is kept of a sweep's runs, and in what share of them a claim holds."""
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import nbformat
@@ -9,10 +12,12 @@ from nbformat.v4 import new_code_cell, new_notebook, new_output
 from records import kept_claim, old_claim, old_record, record
 
 from layerbook import cli
+from layerbook.asked import given
 from layerbook.chapters import chapters
 from layerbook.record import MIME
 from layerbook.robustness import BUILT, RECORD, VARIED, Robustness, _beyond
 from layerbook.stored_verdicts import keep_verdicts
+from layerbook.sweep import plan
 from layerbook.swept import SCHEMA
 from layerbook.verdicts import above, shown, within
 
@@ -28,7 +33,7 @@ def claim(item, value):
 
 def outcome(folder, name, claims, state="finished", **parameters):
     """A run of a sweep, as its folder keeps it."""
-    usual = {"iterations": 100, "seeds": [0], "learning_rate": 0.01, "easy": "mnist-mini"}
+    usual = {"iterations": 100, "seeds": [0], "learning_rate": 0.01, "hard": "fashion-mini"}
     kept = {"schema": SCHEMA, "chapter": CHAPTER, "parameters": usual | parameters, "state": state, "error": ""}
     kept |= {"duration_s": 1.0, "date": "2026-01-02", "host": "me", "commit": "0" * 40, "dirty": False, "code": "c"}
     report = {"claims": claims, "numbers": {}, "curves": {}} if state == "finished" else None
@@ -207,6 +212,52 @@ def test_the_command_that_collects_keeps_verdicts_when_it_is_asked_to(records, c
 @pytest.mark.parametrize("name", sorted(VARIED))
 def test_runs_are_told_apart_by_what_a_chapter_has(name):
     assert set(VARIED[name]) <= set(chapters(BOOK)[0][name].parameters)
+
+
+def test_a_file_of_data_is_told_by_its_name(tmp_path):
+    outcome(tmp_path, "a", [claim("3", 0.4)])
+    outcome(tmp_path, "b", [claim("3", 0.6)], hard="../_build/mine.npz")
+    keep_verdicts(tmp_path, tmp_path)
+    assert list(Robustness(CHAPTER, tmp_path).conditions()) == ["stored runs", "hard mine", "hard fashion-mini"]
+
+
+@pytest.fixture(scope="module")
+def planned(tmp_path_factory):
+    """The runs that the commands for the map make: chapter -> the parameters that are named there."""
+    top = tmp_path_factory.mktemp("top")
+    (top / "book").mkdir()
+    for name in VARIED:
+        (top / "book" / f"{name}.ipynb").symlink_to(BOOK / f"{name}.ipynb")
+    stubs = {
+        "layerlib": "import json, sys; print(json.dumps(sys.argv[1:]))",
+        "python": "import sys; open(sys.argv[2], 'w').close()",
+    }
+    for name, code in stubs.items():
+        (top / name).write_text(f"#!{sys.executable}\n{code}\n")
+        (top / name).chmod(0o755)
+    env = os.environ | {"PATH": f"{top}{os.pathsep}{os.environ['PATH']}"}
+    script = BOOK / "records" / "sweeps" / "runs.sh"
+    done = subprocess.run(["sh", script], cwd=top, env=env, check=True, capture_output=True, text=True)
+    *sweeps, last = (json.loads(line) for line in done.stdout.splitlines())
+    assert last == ["collect", "_build/sweeps/map", "--keep"]
+    found: dict[str, list[dict]] = {}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(top)
+        for words in sweeps:
+            asked = cli._parser().parse_args(words)
+            over, values = given(asked.over, None, "--over", several=True), given(asked.pairs, None)
+            runs = plan(asked.chapter, over, values, out=asked.out, book=top / "book")
+            named = [{name: run.parameters[name] for name in (*over, *values)} for run in runs]
+            found.setdefault(asked.chapter, []).extend(named)
+    return found
+
+
+@pytest.mark.parametrize("name", sorted(VARIED))
+def test_the_runs_of_the_map_differ_from_the_first_in_one_condition_and_fill_each_column(planned, name):
+    first, *others = planned[name]
+    changed = [{key for key in VARIED[name] if run[key] != first[key]} for run in others]
+    assert all(len(each) == 1 for each in changed)
+    assert set.union(*changed) == set(VARIED[name])
 
 
 @pytest.mark.parametrize("path", sorted(BOOK.glob("records/sweeps/*.json")), ids=lambda path: path.stem)

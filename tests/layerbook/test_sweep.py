@@ -364,6 +364,30 @@ def test_two_sweeps_in_one_folder_share_the_work(book):
     assert sorted(began(book)) == ["2", "4", "90"]
 
 
+TRAINS = """\
+import pathlib, torch
+from layerbook.report import Report
+from layerbook.training.fit import Store, cross_entropy, fit
+from layerlib.data.splits import Split
+torch.manual_seed(0)
+pictures = Split(torch.zeros(4, 1, 2, 2, dtype=torch.uint8), torch.tensor([0, 1, 0, 1]))
+model = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(4, 2))
+report = Report("toy", "smaller")
+report.number("found", len(list(pathlib.Path(store).glob("*.pt"))))
+fit(model, pictures, epochs=1, loss=cross_entropy, store=Store(store))
+"""
+
+
+def test_a_network_that_one_run_has_trained_serves_the_next(book):
+    write_chapter(book, TRAINS)
+    process = command(book, "--over", "depth=2,4")
+    _, err = process.communicate(timeout=300)
+    assert process.returncode == 0, err
+    found = [read_outcome(path)["report"]["numbers"]["found"] for path in (book.parent / "out").glob("*.json")]
+    assert sorted(found) == [0, 1]
+    assert len(list((book.parent / "out" / "networks").glob("*.pt"))) == 1
+
+
 def test_bad_usage_is_one_line_of_the_command(book, capsys):
     for options, message in (
         (["--over", "depth"], "--over: expected NAME=VALUE,VALUE, got 'depth'"),
