@@ -37,7 +37,7 @@ def rank_shares(model: nn.Module, names: Sequence[str], images: Tensor, batch_si
     """
     sums: dict[str, list[Tensor]] = {}
     for x in batches(images, batch_size, first_parameter(model)):
-        with evaluating(model), capture(model, names) as seen:
+        with evaluating(model), running("images", x), capture(model, names) as seen:
             model(x)
             for name in names:
                 rows = seen[name].transpose(0, 1).flatten(1).double()  # (channels, samples)
@@ -64,6 +64,8 @@ def shares_gained(before: nn.Module, after: nn.Module, images: Tensor) -> Tensor
     -------
     float64, shape (2, layers)
     """
+    if not len(images):
+        raise ValueError("images: expected at least one, got none")
     names = [name for name, each in after.named_modules() if isinstance(each, nn.Conv2d) and each.kernel_size == (3, 3)]
     return torch.stack([rank_shares(model, names, images) for model in (before, after)])
 

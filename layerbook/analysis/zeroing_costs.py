@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from layerlib._checks import any_whole_number, checked, flag, like, several_names, share, whole_number
+from layerlib._checks import any_whole_number, checked, flag, like, renamed, several_names, share, whole_number
 from layerlib._tensors import labelled, network
 from layerlib.data.splits import Split
 from layerlib.filters.tracking import FilterTracker
@@ -65,7 +65,8 @@ def costs(
             *(picks(model, tracker, name, count) if picked else []),
             *(torch.randperm(filters, generator=generator)[:count] for _ in range(draws)),
         ]
-        whole, *rest = accuracy_without(model, name, [[], *tried], split, norms[i : i + 1])
+        with renamed(also="norms"):
+            whole, *rest = accuracy_without(model, name, [[], *tried], split, norms[i : i + 1])
         rows.append(100 * (whole - torch.stack(rest)))
     return torch.stack(rows).numpy()
 

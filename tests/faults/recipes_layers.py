@@ -199,7 +199,7 @@ RECIPES = [
         lambda: dict(features=Z),
         {("features", "axis more"): "of batches, gone through once"},
     ),
-    recipe("similarity.spectrum_rank", similarity.spectrum_rank, lambda: dict(eigenvalues=torch.rand(5))),
+    recipe("similarity.spectrum_rank", similarity.spectrum_rank, lambda: dict(eigenvalues=torch.arange(1.0, 6))),
     recipe(
         "similarity.cka",
         ll.cka,

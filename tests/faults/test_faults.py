@@ -101,6 +101,7 @@ def test_bad_values_are_refused_by_name_or_answered_as_documented(capfd):
     rows = tally(found)
     with capfd.disabled():
         print(f"\n{table(rows)}")
+        print(*(each for each in found if each.kind not in ("refused", "right")), sep="\n")
     WRITTEN.parent.mkdir(exist_ok=True)
     WRITTEN.write_text(by_part(rows))
     kinds = rows["all"]
