@@ -1,8 +1,10 @@
-"""The numbers of a layer computed again by scikit-learn, SciPy and by counting, from its readings alone."""
+"""The numbers of a layer computed again by scikit-learn, SciPy, POT and by counting, from its readings alone."""
 
 from collections import Counter
 
 import numpy as np
+import ot
+import torch
 from scipy.spatial.distance import cdist, pdist, squareform
 from sklearn.metrics import silhouette_score
 from sklearn.neighbors import KNeighborsClassifier
@@ -56,3 +58,30 @@ def rank(z):
     size = np.linalg.svd(z.astype(float) - z.mean(0, dtype=float), compute_uv=False) ** 2
     share = size[size > 0] / size.sum()
     return {"effective_rank": np.exp(-(share * np.log(share)).sum())}
+
+
+def probe(fitted, labels, judged, truth, epochs=40, momentum=0.9, decay=1e-6):
+    """Forty epochs of gradient descent from the same first weights, in NumPy; then POT, a sample at a time."""
+    centre, spread = fitted.mean(0), fitted.std(0) * fitted.shape[1] ** 0.5
+    spread[spread == 0] = 1
+    x, new = ((each.astype(float) - centre) / spread for each in (fitted, judged))
+    x, new = (np.hstack([np.ones((len(each), 1)), each]) for each in (x, new))  # the bias first
+    classes = np.unique(np.concatenate([labels, truth]))
+    y = (labels[:, None] == classes).astype(float)
+    random = torch.Generator().manual_seed(0)
+    w = torch.rand(x.shape[1], len(classes), generator=random, dtype=torch.float64).numpy() * 2 - 1
+    w /= fitted.shape[1] ** 0.5
+    order, pace = torch.Generator().manual_seed(0), np.zeros_like(w)
+    for epoch in range(epochs):
+        rate = 10 * len(classes) * (1 if epoch < 0.4 * epochs else 0.1 if epoch < 0.8 * epochs else 0.01)
+        for rows in torch.randperm(len(x), generator=order).split(128):
+            missed = 1 / (1 + np.exp(-x[rows] @ w)) - y[rows]
+            pace = momentum * pace + x[rows].T @ missed / missed.size + decay * w
+            w = w - rate * pace
+    scores = 1 / (1 + np.exp(-new @ w))
+    shares, target = scores / scores.sum(1, keepdims=True), (truth[:, None] == classes).astype(float)
+    cost = 1 - np.eye(len(classes))
+    return {
+        "distance": np.mean([ot.emd2(one, other, cost) for one, other in zip(shares, target, strict=True)]),
+        "probe_accuracy": (classes[scores.argmax(1)] == truth).mean(),
+    }

@@ -152,6 +152,27 @@ TORCHVISION = {
     "mobilenet": from_torchvision("mobilenet_v3_small", 64, {"features.0.0": ("features.0.1", maps)}),
     "densenet": from_torchvision("densenet121", 64, {"classifier": ("classifier", vectors)}),
 }
+# a network of each other family of torchvision's: pixels a side, and options
+FAMILIES = {
+    "convnext_tiny": (64, {}),
+    "efficientnet_v2_s": (64, {}),
+    "googlenet": (64, {"init_weights": False}),
+    "inception_v3": (96, {"init_weights": False}),
+    "maxvit_t": (224, {}),
+    "mobilenet_v2": (64, {}),
+    "regnet_y_400mf": (64, {}),
+    "resnext50_32x4d": (64, {}),
+    "swin_t": (64, {}),
+    "swin_v2_t": (64, {}),
+    "vgg11_bn": (64, {}),
+    "vit_b_32": (64, {"image_size": 64}),
+    "wide_resnet50_2": (64, {}),
+}
+
+
+def family(name):
+    size, options = FAMILIES[name]
+    return from_torchvision(name, size, {}, **options)()
 
 
 def sequences(samples=32, words=30, length=9):

@@ -1,4 +1,4 @@
-"""Networks and data as other people have them: layers read, and numbers against scikit-learn, SciPy and counting."""
+"""Networks and data of others: layers read, and numbers against scikit-learn, SciPy, POT and counting."""
 
 import ctypes
 import gc
@@ -9,7 +9,7 @@ from pathlib import Path
 import again
 import pytest
 import torch
-from others import CASES, LARGE
+from others import CASES, FAMILIES, LARGE, family
 from torch.nn import functional as F
 
 import layerlib as ll
@@ -17,6 +17,7 @@ from layerlib._tensors import first_parameter
 from layerlib.data._source import gather
 from layerlib.inspection._arguments import halves
 from layerlib.inspection._outputs import logits_of, two_columns
+from layerlib.layers._survey import NOT_RUN, OUTER
 
 # the peak of memory is Linux's to tell
 pytestmark = pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="needs Linux")
@@ -92,7 +93,7 @@ def test_numbers_are_those_of_plain_hooks_and_other_packages(inspected):
     fitted, judged = halves(samples, 0)
     labels = [samples.labels[half].numpy() for half in (fitted, judged)]
     seen, _ = hooked(case, samples, fitted)
-    first = {name: rows(seen[name].detach()).amax(2).numpy() for name, (_, rows) in case.layers.items()}
+    first = {name: rows(seen[name].detach()) for name, (_, rows) in case.layers.items()}
     seen, final = hooked(case, samples, judged)
     right = (final.argmax(1).numpy() == labels[1]).mean()
     assert found.accuracy == pytest.approx(right)
@@ -101,13 +102,14 @@ def test_numbers_are_those_of_plain_hooks_and_other_packages(inspected):
         assert found.read_at[row] == place
         z, peaks = rows(seen[name].detach()).mean(2).numpy(), rows(seen[name].detach()).amax(2).numpy()
         told = rows(seen[name].grad).mean(2).numpy()
-        expected = again.patterns(peaks, labels[1]) | again.discrete(first[name], labels[0], peaks, labels[1])
+        expected = again.patterns(peaks, labels[1]) | again.discrete(
+            first[name].amax(2).numpy(), labels[0], peaks, labels[1]
+        )
         expected |= again.separated(z, labels[1], "feature") | again.separated(told, labels[1], "target")
-        expected |= again.rank(z)
+        expected |= again.rank(z) | again.probe(first[name].mean(2).numpy(), labels[0], z, labels[1])
         for quantity, value in expected.items():
             # silhouettes and ranks of single precision; all else is counted
             assert found.values[quantity][row].item() == pytest.approx(value, rel=2e-3, abs=2e-3), (name, quantity)
-        assert found.values["distance"][row].isfinite()
 
 
 @pytest.mark.slow
@@ -119,3 +121,16 @@ def test_large_pictures_take_the_memory_that_is_said_and_no_layer_with_outputs_i
         layer for layer in found.layers if layer.endswith(case.unread)
     }
     assert found.about["batch_size"] < 4 and peak < 2200  # of 2 GB; what is loaded with the first call counts, too
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", FAMILIES)
+def test_of_every_family_of_torchvision_all_layers_that_run_are_read(name):
+    case = family(name)
+    x, y = (each[:8] for each in case.data)
+    found = ll.inspect(case.model, (x, y), instruments=("patterns", "targets", "rank"))
+    for (layer, instrument), reason in found.reasons.items():
+        # tables of positions are the same for all samples
+        assert instrument != "rank" or reason in (NOT_RUN, OUTER) or "of shape (1, " in reason, (layer, reason)
+    values = found.values["effective_rank"]
+    assert values.isfinite().sum() > 0.3 * len(values) and values.nan_to_num(1).min() >= 1 - 1e-9
