@@ -11,7 +11,7 @@ from nbformat.v4 import new_markdown_cell
 
 from layerbook.plain_markdown import Words, plain
 
-_SOLUTION = re.compile(r"(?ms)^```\{solution-(start|end)\} *([\w-]*)\n.*?^```[ \t]*$\n?")
+SOLUTION = re.compile(r"(?ms)^```\{solution-(start|end)\} *([\w-]*)\n.*?^```[ \t]*$\n?")
 _EXERCISE = re.compile(r"(?ms)^(?=```\{exercise\})")
 
 
@@ -46,7 +46,7 @@ def pieces(notebook: NotebookNode, words: Words) -> Iterator[Piece]:
                 figures += 1
                 yield Piece(new_markdown_cell(f"**Figure {figures}.** {plain(caption, words)}"), solves)
             continue
-        prose, *marks = _SOLUTION.split(cell.source)
+        prose, *marks = SOLUTION.split(cell.source)
         yield from _prose(prose, words, solves)
         for kind, label, after in zip(*[iter(marks)] * 3, strict=True):
             if (kind == "start") == bool(solves):

@@ -1,23 +1,25 @@
-"""Pages with a part that comes from records: a line ``% generated: NAME`` is where it stands."""
+"""Pages with a part that is made when they are built: a line ``% generated: NAME WHAT ...`` is where it stands."""
 
+import re
 from pathlib import Path
 
-from layerbook import drift, passport
+from layerbook import drift, lesson, passport
 
 PARTS = {
-    "passport": lambda root: passport.page(root / "book"),
-    "drift": lambda root: drift.page(root / "book", root / "_build" / "executed"),
+    "passport": lambda root, page: passport.page(root / "book"),
+    "drift": lambda root, page: drift.page(root / "book", root / "_build" / "executed"),
+    "times": lesson.times,
+    "exercises": lesson.exercises,
 }
-MARK = "% generated: "
+MARK = re.compile(r"(?m)^% generated: (\w+) *(.*)$")
 
 
 def fill_in(app, docname, source):
-    root = Path(app.srcdir)
-    for name, made in PARTS.items():
-        if MARK + name in source[0]:
-            source[0] = source[0].replace(MARK + name, made(root))
-            for record in sorted((root / "book" / "records").glob("*.json")):
-                app.env.note_dependency(str(record))
+    root, page = Path(app.srcdir), source[0]
+    source[0] = MARK.sub(lambda found: PARTS[found[1]](root, page, *found[2].split()), page)
+    if source[0] != page:
+        for record in sorted((root / "book" / "records").glob("*.json")):
+            app.env.note_dependency(str(record))
 
 
 def write_metadata(app, exception):

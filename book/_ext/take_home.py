@@ -1,4 +1,4 @@
-"""Offer what a reader may take home: a chapter's portable notebook, its slides, and where else it can be run.
+"""Offer what a reader may take home: a chapter's portable notebook, its slides, copies to hand out, where to run it.
 
 The notebook as it is kept has MyST in it, which other programs show as it stands; so the theme's button offers the
 portable one instead. Buttons that open a chapter elsewhere, and the link for feedback, need to know where the book's
@@ -15,18 +15,21 @@ from layerbook.slides import write
 LOGGER = logging.getLogger(__name__)
 JUPYTER_BOOK = "https://github.com/executablebooks/jupyter-book"  # its own, where no address is configured
 PORTABLE = "_downloads/portable"
+HANDED_OUT = ("student", "instructor")
 BRANCH = "gh-pages"  # where .github/workflows/book.yml publishes the built book
 
 
-def copy_portable(app):
-    """Put the portable notebooks, the package and the records that they read beside the pages."""
+def copy_editions(app):
+    """Put the portable notebooks, the package and the records that they read beside the pages; the others as zips."""
     if app.builder.name != "html":
         return
-    made = Path(app.srcdir, "_build", "editions", "portable")
-    if not list(made.glob("layerlib-*.whl")):
+    made = Path(app.srcdir, "_build", "editions")
+    if not list(made.glob("portable/layerlib-*.whl")):
         LOGGER.warning("%s has no portable notebooks: `make editions` makes them", made)
         return
-    shutil.copytree(made, Path(app.outdir, PORTABLE), dirs_exist_ok=True)
+    shutil.copytree(made / "portable", Path(app.outdir, PORTABLE), dirs_exist_ok=True)
+    for kind in HANDED_OUT:
+        shutil.make_archive(str(Path(app.outdir, "_downloads", kind)), "zip", made, kind)
 
 
 def write_slides(app, exception):
@@ -72,7 +75,7 @@ def where_to_run(app, config):
 
 def setup(app):
     app.connect("config-inited", where_to_run)
-    app.connect("builder-inited", copy_portable)
+    app.connect("builder-inited", copy_editions)
     app.connect("build-finished", write_slides)
     app.connect("html-page-context", offer, priority=900)  # after the theme has made its buttons
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -1,10 +1,11 @@
 """What pages offer to take home, and that buttons to elsewhere wait for an address."""
 
+import zipfile
 from types import SimpleNamespace
 
 import pytest
 import take_home
-from take_home import offer, where_to_run
+from take_home import copy_editions, offer, where_to_run
 
 
 def settings(**options):
@@ -66,3 +67,17 @@ def test_colab_opens_the_portable_notebook_and_binder_the_chapter(tmp_path):
     opened = {each["text"]: each["url"] for each in launch["buttons"]}
     assert opened["Colab"] == "https://colab/github/a/b/blob/gh-pages/_downloads/portable/toy.ipynb"
     assert opened["Binder"] == binder["url"]
+
+
+def test_copies_to_hand_out_lie_zipped_beside_the_pages(tmp_path):
+    for name in ("student/toy.ipynb", "student/records/toy.json", "instructor/toy.ipynb", "portable/toy.ipynb",
+                 "portable/layerlib-0.1.0-py3-none-any.whl"):  # fmt: skip
+        path = tmp_path / "_build" / "editions" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    copy_editions(SimpleNamespace(builder=SimpleNamespace(name="html"), srcdir=tmp_path, outdir=tmp_path / "html"))
+    there = tmp_path / "html" / "_downloads"
+    assert (there / "portable" / "toy.ipynb").is_file()
+    with zipfile.ZipFile(there / "student.zip") as packed:
+        assert {"student/toy.ipynb", "student/records/toy.json"} <= set(packed.namelist())
+    assert zipfile.is_zipfile(there / "instructor.zip")

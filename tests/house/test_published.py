@@ -12,6 +12,8 @@ import pytest
 import yaml
 from fresh import run, wheel
 
+import layerlib
+
 ROOT = Path(__file__).parents[2]
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
 MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
@@ -64,6 +66,16 @@ def test_binder_and_the_container_take_what_is_pinned_on_a_python_that_will_do()
     told = json.loads((ROOT / ".devcontainer" / "devcontainer.json").read_text(encoding="utf-8"))
     assert told["image"].rpartition(":")[2] in PYTHONS
     assert told["postCreateCommand"] == "make .venv/.ready"
+
+
+def test_every_place_names_the_same_version():
+    text = {
+        name: (ROOT / name).read_text(encoding="utf-8") for name in ("pyproject.toml", "CITATION.cff", "CHANGELOG.md")
+    }
+    [version] = re.findall(r'(?m)^version = "(.+)"$', text["pyproject.toml"])
+    assert layerlib.__version__ == version
+    assert yaml.safe_load(text["CITATION.cff"])["version"] == version
+    assert re.findall(r"(?m)^## \[(\d.*)\]", text["CHANGELOG.md"])[0] == version
 
 
 @pytest.mark.skipif(shutil.which("make") is None, reason="no make")
