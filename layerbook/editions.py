@@ -45,10 +45,12 @@ if importlib.util.find_spec("myst_nb") is None:  # it puts numbers into the book
     sys.modules["myst_nb"] = types.SimpleNamespace(glue=lambda *name, **how: None)
 """
 
-# In a function, so that it leaves the chapter's names as they are.
+# In a function, so that it leaves the chapter's names as they are. While nothing is filled in it is no error, at which
+# notebook programs would stop: a copy is run as a whole before its exercises are done.
 _CHECK = """\
 def check(answer):
-    assert answer is not ..., "fill in the cell above first"
+    if answer is ...:
+        return "Fill in the cell above, then run both again."
 {}
     return "Right."
 

@@ -1,5 +1,6 @@
 """What teachers are told fits the exercises, and the checks know a right answer from the likely mistakes."""
 
+import ast
 import re
 
 import nbformat
@@ -136,7 +137,7 @@ RIGHT = {
 
 @pytest.mark.parametrize("label", RIGHT)
 def test_a_right_answer_passes_its_check(label):
-    checked(label, RIGHT[label])
+    assert checked(label, RIGHT[label]) == "Right."
 
 
 def test_every_check_is_tried():
@@ -152,17 +153,39 @@ def checked(label, filled):
     code = [cell.source for cell in student([Piece(new_code_cell(), label)], NOTED)]
     assert code[0].endswith("answer = ...\n")
     exec(code[1], namespace)  # as students have it
+    return namespace["check"](namespace["answer"])
 
 
 @pytest.mark.parametrize("label", sorted(STUBS))
 def test_the_solution_on_a_small_stand_in_passes_its_check(label):
-    checked(label, NOTED[label]["filled"])
+    assert checked(label, NOTED[label]["filled"]) == "Right."
+
+
+@pytest.mark.parametrize("label", sorted(NOTED))
+def test_an_empty_answer_stops_nothing(label):
+    assert "Fill in" in checked(label, "answer = ...")
+
+
+def made(code):
+    """The names that code gives to something: variables, functions, their arguments, imports."""
+    nodes = list(ast.walk(ast.parse(code)))
+    found = {node.id for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}
+    found |= {node.arg for node in nodes if isinstance(node, ast.arg)}
+    return found | {getattr(node, "asname", None) or node.name for node in nodes if hasattr(node, "name")}
+
+
+@pytest.mark.parametrize("name", CHAPTERS)
+def test_a_chapter_uses_nothing_that_only_its_solutions_make(name):
+    solved = "\n".join(solutions(name).values())
+    code = [cell.source for cell in nbformat.read(BOOK / f"{name}.ipynb", 4).cells if cell.cell_type == "code"]
+    chapter = "\n".join(each for each in code if each not in solved)
+    used = {node.id for node in ast.walk(ast.parse(chapter)) if isinstance(node, ast.Name)}
+    assert (made(solved) - made(chapter)) & used == set()
 
 
 @pytest.mark.parametrize(
     "label, filled, told",
     [
-        ("davel-ex-samples", "answer = ...", "fill in"),
         ("davel-ex-samples", "answer = {10: [1.0]}", "an entry for each"),
         (
             "davel-ex-samples",
