@@ -1,6 +1,5 @@
 """Slides of a chapter for a teacher's screen: its boxes, figures and exercises, by reveal.js, without a network."""
 
-import base64
 import html
 import re
 import shutil
@@ -16,6 +15,7 @@ from nbformat import NotebookNode
 from layerbook.editions import all_words
 from layerbook.pieces import Piece, pieces
 from layerbook.plain_markdown import Words
+from layerbook.still import Still, still
 
 _HEADING = re.compile(r"(?m)^(#{1,3}) +(.+)$")
 _BOX = re.compile(r"(?ms)^\*\*(?P<title>[^*\n]+)\.\*\*\n\n(?P<body>.+)\Z")
@@ -84,7 +84,7 @@ def slides(notebook: NotebookNode, words: Words) -> list[str]:
 
 
 def _bodies(all_of: Sequence[Piece]) -> Iterator[str]:
-    section, picture = "", ""
+    section, picture = "", None
     for piece in all_of:
         if piece.solves:
             continue
@@ -95,12 +95,12 @@ def _bodies(all_of: Sequence[Piece]) -> Iterator[str]:
         if found := _EXERCISE.search(source):
             yield _titled("Exercise", found["title"], _html(found["body"]))
         elif source.startswith("**Figure ") and picture:
-            body = picture + f'<div class="caption">{_html(_first(_said(source), 2))}</div>\n'
-            yield _titled("", section, f'<div class="beside">{body}</div>' if _is_tall(picture) else body)
+            body = _image(picture) + f'<div class="caption">{_html(_first(_said(source), 2))}</div>\n'
+            yield _titled("", section, f'<div class="beside">{body}</div>' if picture.is_tall else body)
         else:
             yield from _texts(source)
             section = ([section] + [title for _, title in _HEADING.findall(source)])[-1]
-        picture = ""
+        picture = None
 
 
 def _texts(source: str) -> Iterator[str]:
@@ -143,18 +143,12 @@ def _inline(text: str) -> str:
     return _MATHS.renderInline(text)
 
 
-def _picture(cell: NotebookNode) -> str:
-    for output in cell.outputs:
-        data = output.get("data", {}).get("image/png")
-        if data:
-            return f'<img alt="" src="data:image/png;base64,{"".join(data).replace(chr(10), "")}">\n'
-    return ""
+def _picture(cell: NotebookNode) -> Still | None:
+    return next(filter(None, (still(output.get("data", {})) for output in cell.outputs)), None)
 
 
-def _is_tall(picture: str) -> bool:
-    """Whether a picture is higher than wide: a PNG begins with its sizes."""
-    head = base64.b64decode(picture.partition("base64,")[2][:64])
-    return int.from_bytes(head[20:24], "big") > int.from_bytes(head[16:20], "big")
+def _image(picture: Still) -> str:
+    return f'<img alt="{html.escape(picture.says)}" src="data:{picture.kind};base64,{picture.coded}">\n'
 
 
 def write(book: Path, executed: Path, out: Path) -> list[Path]:

@@ -2,7 +2,15 @@
 
 Sphinx asks extensions how to show their nodes by the builder's name, and only where nobody has answered by that name
 for all HTML. One extension that answers for ``singlehtml`` hides the others' answers; here they are put beside it.
+And nothing is touched there: a figure with tabs and sliders is the picture that it shows first.
 """
+
+import base64
+import json
+
+from layerbook.still import still
+
+GLUED = "application/papermill.record/"
 
 
 def complete(app):
@@ -11,6 +19,24 @@ def complete(app):
         handlers[app.builder.name] = {**handlers.get("html", {}), **handlers[app.builder.name]}
 
 
+def stand_still(app, docname, source):
+    if app.builder.name not in ("singlehtml", "epub") or not str(app.env.doc2path(docname)).endswith(".ipynb"):
+        return
+    notebook = json.loads(source[0])
+    for cell in notebook["cells"]:
+        for output in cell.get("outputs", ()):
+            before = GLUED if any(kind.startswith(GLUED) for kind in output.get("data", {})) else ""
+            shown = still({kind.removeprefix(before): told for kind, told in output.get("data", {}).items()})
+            if shown is None:
+                continue
+            coded = shown.coded if shown.kind != "image/svg+xml" else base64.b64decode(shown.coded).decode()
+            output["data"] = {f"{before}{shown.kind}": coded}
+            if shown.says:
+                cell["metadata"].setdefault("mystnb", {}).setdefault("image", {}).setdefault("alt", shown.says)
+    source[0] = json.dumps(notebook)
+
+
 def setup(app):
     app.connect("builder-inited", complete)
+    app.connect("source-read", stand_still, priority=900)  # after the executed chapter has taken its place
     return {"parallel_read_safe": True, "parallel_write_safe": True}

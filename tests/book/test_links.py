@@ -1,10 +1,12 @@
-"""Every link of the built pages within the book leads to a file that is there."""
+"""Every link of the built pages within the book leads to a file that is there, and slides show every figure."""
 
 from html.parser import HTMLParser
 from urllib.parse import unquote, urlsplit
 
+import nbformat
 import pytest
-from pages import HTML, PAGES, cannot
+from copies import CHAPTERS
+from pages import HTML, PAGES, ROOT, cannot
 
 
 class Links(HTMLParser):
@@ -37,3 +39,13 @@ def test_teachers_can_take_copies_from_the_plan(name):
     read = Links()
     read.feed((HTML / "book/teach/plan.html").read_text(encoding="utf-8"))
     assert f"../../_downloads/{name}" in read.found
+
+
+@pytest.mark.parametrize("name", CHAPTERS)
+def test_slides_show_every_figure_of_a_chapter(name):
+    if not PAGES:
+        cannot("the book is not built")
+    cells = nbformat.read(ROOT / "_build" / "executed" / f"{name}.ipynb", 4).cells
+    figures = sum("caption" in cell.metadata.get("mystnb", {}).get("figure", {}) for cell in cells)
+    for kind in ("", ".print"):
+        assert (HTML / "slides" / f"{name}{kind}.html").read_text(encoding="utf-8").count("<img ") == figures

@@ -53,6 +53,13 @@ def test_a_slide_for_title_findings_section_figures_boxes_and_exercises():
     ]
 
 
+def test_a_figure_to_touch_is_a_picture_on_its_slide():
+    touched = '<div class="layer-frame"><svg aria-label="A &amp; b" viewBox="0 0 4 2" style="a"></svg></div>'
+    made = new_notebook(cells=[new_markdown_cell("# T"), figure(WIDE, "One.")])
+    made.cells[1].outputs = [new_output("display_data", {"text/html": touched})]
+    assert '<img alt="A &amp; b" src="data:image/svg+xml;base64,' in "".join(slides(made, Words()))
+
+
 def test_solutions_and_pictures_without_a_caption_are_left_out():
     made = "".join(slides(chapter(), Words()))
     assert made.count("<img") == 2
