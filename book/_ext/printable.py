@@ -6,17 +6,31 @@ And nothing is touched there: a figure with tabs and sliders is the picture that
 """
 
 import base64
+import html
 import json
 
+import layerlib
 from layerbook.still import still
 
 GLUED = "application/papermill.record/"
 
 
 def complete(app):
+    if app.builder.name == "epub":
+        app.config.version = layerlib.__version__  # which its standard asks for
     handlers = app.registry.translation_handlers
     if app.builder.format == "html" and app.builder.name in handlers:
         handlers[app.builder.name] = {**handlers.get("html", {}), **handlers[app.builder.name]}
+
+
+def alone(shown):
+    return {shown.kind: base64.b64decode(shown.coded).decode() if shown.kind == "image/svg+xml" else shown.coded}
+
+
+def glued(shown):
+    """Other pages take text of HTML, and no drawings."""
+    image = f'<img alt="{html.escape(shown.says)}" src="data:{shown.kind};base64,{shown.coded}"/>'
+    return {f"{GLUED}text/html": image}
 
 
 def stand_still(app, docname, source):
@@ -29,8 +43,7 @@ def stand_still(app, docname, source):
             shown = still({kind.removeprefix(before): told for kind, told in output.get("data", {}).items()})
             if shown is None:
                 continue
-            coded = shown.coded if shown.kind != "image/svg+xml" else base64.b64decode(shown.coded).decode()
-            output["data"] = {f"{before}{shown.kind}": coded}
+            output["data"] = glued(shown) if before else alone(shown)
             if shown.says:
                 cell["metadata"].setdefault("mystnb", {}).setdefault("image", {}).setdefault("alt", shown.says)
     source[0] = json.dumps(notebook)

@@ -21,12 +21,20 @@ def read(builder, data, name="toy.ipynb"):
 
 
 @pytest.mark.parametrize("builder", ["singlehtml", "epub"])
-@pytest.mark.parametrize("before", ["", "application/papermill.record/"])
-def test_a_figure_to_touch_becomes_a_picture_with_its_words(builder, before):
-    data, metadata = read(builder, {f"{before}text/html": TOUCHED, f"{before}text/plain": "x"})
+def test_a_figure_to_touch_becomes_a_picture_with_its_words(builder):
+    data, metadata = read(builder, {"text/html": TOUCHED, "text/plain": "x"})
     [(kind, drawn)] = data.items()
-    assert kind == f"{before}image/svg+xml" and 'width="8" height="2"' in drawn
+    assert kind == "image/svg+xml" and 'width="8" height="2"' in drawn
     assert metadata == {"mystnb": {"image": {"alt": "what it shows"}}}
+
+
+@pytest.mark.parametrize("builder", ["singlehtml", "epub"])
+def test_what_other_pages_show_of_a_chapter_is_a_picture_that_they_take(builder):
+    glued = "application/papermill.record/"
+    data, _ = read(builder, {f"{glued}text/html": TOUCHED, f"{glued}text/plain": "x"})
+    [(kind, shown)] = data.items()
+    assert kind == f"{glued}text/html"  # a drawing itself is refused there
+    assert shown.startswith('<img alt="what it shows" src="data:image/svg+xml;base64,') and shown.endswith("/>")
 
 
 @pytest.mark.parametrize(
