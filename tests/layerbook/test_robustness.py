@@ -1,9 +1,11 @@
 """The map of verdicts: what is kept of a sweep's runs, and in what share of them a claim holds."""
 
+import io
 import json
 import os
 import subprocess
 import sys
+import tarfile
 from pathlib import Path
 
 import nbformat
@@ -14,11 +16,13 @@ from records import kept_claim, old_claim, old_record, record
 from layerbook import cli
 from layerbook.asked import given
 from layerbook.chapters import chapters
+from layerbook.provenance import files_of
 from layerbook.record import MIME
 from layerbook.robustness import BUILT, RECORD, VARIED, Robustness, _beyond
-from layerbook.stored_verdicts import keep_verdicts
+from layerbook.stored_verdicts import keep_verdicts, read_stored
 from layerbook.sweep import plan
 from layerbook.swept import SCHEMA
+from layerbook.syntax import digest
 from layerbook.verdicts import above, shown, within
 
 BOOK = Path(__file__).parents[2] / "book"
@@ -219,6 +223,30 @@ def test_a_file_of_data_is_told_by_its_name(tmp_path):
     outcome(tmp_path, "b", [claim("3", 0.6)], hard="../_build/mine.npz")
     keep_verdicts(tmp_path, tmp_path)
     assert list(Robustness(CHAPTER, tmp_path).conditions()) == ["stored runs", "hard mine", "hard fashion-mini"]
+
+
+STORED = {path.stem: read_stored(path) for path in sorted(BOOK.glob("records/sweeps/*.json"))}
+DIGESTS = """\
+import json, pathlib, sys
+from layerbook.provenance import code_digest
+print(json.dumps({name: code_digest(pathlib.Path("book", f"{name}.ipynb")) for name in sys.argv[1:]}))
+"""
+
+
+@pytest.mark.parametrize("commit", sorted({run["commit"] for runs in STORED.values() for run in runs}))
+def test_a_stored_run_was_made_by_the_code_of_the_commit_that_it_names(commit, tmp_path):
+    try:
+        packed = files_of(BOOK.parent, commit)
+    except (OSError, subprocess.CalledProcessError):
+        pytest.skip("this copy's history does not reach so far back")
+    with tarfile.open(fileobj=io.BytesIO(packed)) as files:
+        files.extractall(tmp_path, filter="data")
+    env = os.environ | {"PYTHONPATH": str(tmp_path)}
+    line = [sys.executable, "-c", DIGESTS, *STORED]
+    told = subprocess.run(line, cwd=tmp_path, env=env, check=True, capture_output=True, text=True).stdout
+    of_the_commit = {name: digest(code, json.dumps([])) for name, code in json.loads(told).items()}  # they name no file
+    made_by = {(name, run["code"]) for name, runs in STORED.items() for run in runs if run["commit"] == commit}
+    assert made_by and made_by <= set(of_the_commit.items())
 
 
 @pytest.fixture(scope="module")
