@@ -12,6 +12,7 @@ from layerbook.figures.layer_distributions import NETWORKS, UNIFORM
 from layerbook.figures.tables import Table, numbers
 from layerbook.report import Report
 from layerbook.verdicts import Part
+from layerlib.distributions.samples import KINDS
 
 COLUMNS = {key: name for name, key in NETWORKS.items()}
 
@@ -30,15 +31,14 @@ def ends(
     report: Report,
     orders: Mapping[str, Mapping[str, float]],
     near: Mapping[str, Tensor],
-    seen: Mapping[str, Tensor],
     floor: Tensor,
 ) -> Table:
-    """The order of the taps by the cost with meaning, and their first and last distances.
+    """The order of the taps by the cost with meaning, and the distance of the first.
 
     Parameters
     ----------
     orders : by network, of `layerbook.analysis.label_distances.orders`
-    near, seen : by network, mean distance on test pictures and on those that the probes learned from, shape (taps,)
+    near : by network, mean distance, shape (taps,)
     floor : of the label frequencies
     """
     rows = {
@@ -47,10 +47,8 @@ def ends(
             *(orders[name].get("W, meaning", np.nan) for name in NETWORKS),
         ),
         "shallow": ("first tap: below the baseline by [%]", *(100 * (1 - near[name][0] / floor) for name in NETWORKS)),
-        "seen_gap": ("last tap: distance in training less test", *((seen[name] - near[name])[-1] for name in NETWORKS)),
     }
-    form = {"shallow": ".1f", "seen_gap": ".3f"}
-    return numbers(report, "The order of the taps, the first and the last", rows, COLUMNS, form)
+    return numbers(report, "The order of the taps, and the first of them", rows, COLUMNS, {"shallow": ".1f"})
 
 
 def falls(report: Report, fall: Mapping[str, Sequence[Part]]) -> Table:
@@ -118,3 +116,31 @@ def over_best(
         rows[f"over_best_{metric}".lower()] = (f"gain in {metric} [points]", *values)
     form = {row: ".1f" if row == "gone" else "+.2f" for row in rows}
     return numbers(report, "Early exit against the best fixed tap", rows, COLUMNS, form)
+
+
+def kinds(report: Report, shares: Sequence[Tensor], right: Sequence[Tensor]) -> Table:
+    """How many samples are of each kind, and how many of them are answered rightly.
+
+    Parameters
+    ----------
+    shares, right : in [0, 1], (kinds,) of each network; NaN for a kind without samples
+    """
+    columns, values = {}, []
+    for (name, key), share, correct in zip(NETWORKS.items(), shares, right, strict=True):
+        columns |= {f"share_{key}": f"{name}: of all", f"right_{key}": "exactly right"}
+        values += [100 * share, 100 * correct]
+    rows = {kind: (kind, *(each[i] for each in values)) for i, kind in enumerate(KINDS)}
+    return numbers(report, "Kinds of samples [%]", rows, columns, ".1f", "{column}_{row}")
+
+
+def leaving(report: Report, shares: Mapping[str, Tensor], ways: Sequence[str]) -> Table:
+    """How many samples leave before the last tap, by network: `leaving_shares` of each, shape (trials, ways, taps)."""
+    early = {name: 100 * (1 - each[..., -1].mean(0)) for name, each in shares.items()}
+    rows = {
+        "early" if way == "held out" else f"early_{way.replace(' ', '_').replace(chr(39), '')}": (
+            way,
+            *(early[name][i] for name in NETWORKS),
+        )
+        for i, way in enumerate(ways)
+    }
+    return numbers(report, "How many leave early [%]", rows, COLUMNS, ".1f")

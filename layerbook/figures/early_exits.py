@@ -1,115 +1,126 @@
 """The figures on leaving a network early, from the report of the chapter on layer distributions."""
 
 import matplotlib.pyplot as plt
-import numpy as np
 import pandas as pd
+import xarray as xr
+from IPython.display import HTML
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from xarray import DataArray
 
-from layerbook.figures._drawing import closed_on_error
-from layerbook.figures.common import DATA_COLOURS, INK
-from layerbook.figures.distribution_panels import gains, heat_table, stacked_shares
-from layerbook.figures.layer_distributions import NETWORKS, pairs
-from layerbook.report import THIS_RUN, Report
+from layerbook.figures.common import BASELINE_COLOUR, DATA_COLOURS, INK
+from layerbook.figures.distribution_panels import gains
+from layerbook.figures.layer_distributions import NETWORKS
+from layerbook.figures.sides import WIDE, by_network, legend_below, of_sides, pairs, panels
+from layerbook.report import Report
+
+_OTHER = "0.75"  # settings that the slider does not stand at
 
 
-@closed_on_error
-def confused(report: Report) -> Figure:
+def confused(report: Report) -> HTML:
     """Samples that a tap is the first to get right, where the network is wrong (Cao et al., table 1)."""
-    figure, panels = pairs(report, "confused", 2.3)
-    for name, side, curve, ax in panels:
+
+    def draw(curve: DataArray, ax: Axes, _: str) -> None:
         values = curve.values[:, :-1]
         low, high = values.mean(0) - values.min(0), values.max(0) - values.mean(0)
-        colour = DATA_COLOURS[list(NETWORKS).index(name)]
+        colour = DATA_COLOURS[list(NETWORKS).index(curve.network.item())]
         ax.bar(range(values.shape[1]), values.mean(0), yerr=[low, high], color=colour, error_kw={"linewidth": 1})
-        ax.set(title=f"{name}, {side}", xlabel="tap", ylabel="confused samples [%]")
-    return figure
+        ax.set(xlabel="tap", ylabel="first right here [%]")
+        ax.xaxis.get_major_locator().set_params(integer=True)
+
+    alt = "Samples that the network gets wrong and an earlier tap right: nearly all at late taps, none at the first"
+    return pairs(report, "confused", draw, alt, NETWORKS, sharey=True)
 
 
-@closed_on_error
-def thresholds(report: Report) -> Figure:
-    """Accuracy of early exit by its two thresholds, coarse and fine (Cao et al., table 4)."""
-    sides = report.sides("table_resnet18")
-    figure, axes = plt.subplots(len(sides), 2, figsize=(9.5, 3.6 * len(sides)), squeeze=False)
-    for row, (side, small) in zip(axes, sides.items(), strict=True):
-        large = report.sides("fine_resnet18")[side]
-        heat_table(small.values.T, small.rho.values, small.s2.values, row[0], "accuracy [%]", ".2f")
-        heat_table(large.values.T, large.rho.values, large.s2.values, row[1], "gain [points]")
-        for ax in row:
-            ax.set(title=side, xlabel="$s_2$", ylabel=r"$\rho$")
-    return figure
+def thresholds(report: Report) -> HTML:
+    """Accuracy of early exit by its two thresholds; the slider picks the second (Cao et al., table 4)."""
+
+    def draw(curve: DataArray, ax: Axes, side: str, s2: float) -> None:
+        for each in curve:
+            stands = each.s2.item() == s2
+            colour = DATA_COLOURS[list(NETWORKS).index(curve.network.item())] if stands else _OTHER
+            ax.plot(
+                each.rho, each, color=colour, marker="o" if stands else "", linewidth=1.4, zorder=3 if stands else 2
+            )
+        whole = report.side_number(f"last_{NETWORKS[curve.network.item()]}", side)
+        ax.axhline(whole, color=INK, linestyle=":", label="the whole network")
+        ax.set(xlabel="ρ", ylabel="exact match [%]")
+        ax.legend(fontsize="small", loc="lower right")
+
+    alt = "Exact match of early exit by its thresholds, beside that of the whole network"
+    return pairs(report, "table", draw, alt, NETWORKS, "s2", "s₂ =", 4, sharey=True)
 
 
-@closed_on_error
-def exit_gains(report: Report) -> Figure:
+def exit_gains(report: Report) -> HTML:
     """What early exit gains over the whole network, by way to choose and metric (Cao et al., table 3)."""
-    sides = report.sides("gain_resnet18")
-    figure, axes = plt.subplots(len(sides), 4, figsize=(10, 2.9 * len(sides)), squeeze=False, sharey=True)
-    for row, (side, first) in zip(axes, sides.items(), strict=True):
-        for metric, ax in zip(first.metric.values, row, strict=True):
-            values = {
-                name: report.sides(f"gain_{key}")[side].sel(metric=metric).values for name, key in NETWORKS.items()
-            }
-            gains(values, first.way.values, ax)
-            ax.set(title=f"{metric}, {side}", xlabel="gain [points]")
-    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
-    return figure
+
+    def draw(curve: DataArray, _: str) -> Figure:
+        figure, axes = plt.subplots(2, 2, figsize=(WIDE, 5.2), sharey=True)
+        for metric, ax in zip(curve.metric.values, axes.flat, strict=True):
+            gains({each.network.item(): each.sel(metric=metric).values for each in curve}, curve.way.values, ax)
+            ax.set(title=metric, xlabel="gain [points]")
+        legend_below(figure, axes[0, 0])
+        return figure
+
+    alt = "Gains of early exit over the whole network by way of choosing: only the oracle gains whole answers"
+    return of_sides(by_network(report, "gain", NETWORKS), "gain", draw, alt)
 
 
-@closed_on_error
-def against_best_tap(report: Report) -> Figure:
+def against_best_tap(report: Report) -> HTML:
     """What early exit gains over the best fixed tap, by score: every trial with its interval."""
-    sides = report.sides("best_tap_resnet18")
-    figure, axes = plt.subplots(1, len(sides), figsize=(5 * len(sides), 2.9), squeeze=False, sharey=True)
-    for (side, first), ax in zip(sides.items(), axes[0], strict=True):
-        values = {name: report.sides(f"best_tap_{key}")[side].values for name, key in NETWORKS.items()}
-        gains(values, first.metric.values, ax)
-        ax.set(title=side, xlabel="gain [points]")
-    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
-    return figure
+
+    def draw(curve: DataArray, _: str) -> Figure:
+        figure, (ax,) = panels(1, 2.9)
+        gains({each.network.item(): each.values for each in curve}, curve.metric.values, ax)
+        ax.set(xlabel="gain [points]")
+        legend_below(figure, ax)
+        return figure
+
+    alt = "Difference of early exit to the best fixed tap in four scores, with intervals"
+    return of_sides(by_network(report, "best_tap", NETWORKS), "best_tap", draw, alt)
 
 
-def exit_scores(report: Report) -> pd.DataFrame:
-    """Scores of the whole network and of every way to leave, mean of the trials (Cao et al., table 3)."""
-    rows = {}
-    for name, key in NETWORKS.items():
-        for side, gain in report.sides(f"gain_{key}").items():
-            whole = report.sides(f"score_{key}")[side].mean("trial").values
-            half = report.sides(f"half_{key}").get(side)
-            ways = ["whole network", *gain.way.values]
-            by_way = [whole, *(whole + gain.sel(value="difference").mean("trial").values)]
-            at_half = np.full((len(ways), 2), np.nan) if half is None else half.mean("trial").values
-            rows |= {(name, side, way): [*each, *other] for way, each, other in zip(ways, by_way, at_half, strict=True)}
-    columns = [*gain.metric.values, *report.curves[f"half_{key}"].metric.values]
-    table = pd.DataFrame(list(rows.values()), pd.MultiIndex.from_tuples(rows), columns)
-    return table.map("{:.2f}".format).replace("nan", "–")
-
-
-@closed_on_error
-def leaving(report: Report) -> Figure:
-    """Where samples leave, by every way; and which labels gain."""
-    side = list(report.sides("leaving_resnet18"))[-1]
-    figure, axes = plt.subplots(2, 2, figsize=(9.5, 4.6), width_ratios=[1.1, 1])
-    for (name, key), row, colour in zip(NETWORKS.items(), axes, DATA_COLOURS, strict=True):
-        curve, labels = report.sides(f"leaving_{key}")[side], report.curves[f"classes_{key}"]
-        stacked_shares(curve.values, [f"tap {i}" for i in curve.tap.values], curve.way.values, row[0])
-        row[0].set_title(f"{name}, {side}")
-        row[1].bar(range(len(labels)), labels, color=colour)
-        row[1].axhline(0, color="0.4", linewidth=0.8)
-        row[1].set_xticks(range(len(labels)), labels.label.values, rotation=90, fontsize=7)
-        row[1].set(ylabel="gain [points]", title=f"{name}, {THIS_RUN}")
-    return figure
-
-
-@closed_on_error
-def speed(report: Report) -> Figure:
+def speed(report: Report) -> HTML:
     """Exact match against time of a network that really leaves early."""
-    sides = report.sides("speed_labels")
-    figure, axes = plt.subplots(1, len(sides), figsize=(4.6 * len(sides), 3.3), squeeze=False)
-    for side, ax in zip(sides, axes[0], strict=True):
-        for key, label, marker in (("labels", "labels (paper)", "o"), ("confidence", "confidence", "s")):
-            times, accuracies = report.sides(f"speed_{key}")[side]
-            ax.plot(times, accuracies, marker=marker, markersize=4, label=label)
-        ax.plot(1, report.side_number("whole_accuracy", side), "*", color=INK, markersize=10)
-        ax.set(title=side, xlabel="time, relative to the whole network", ylabel="exact match [%]", xlim=(0, None))
-        ax.legend(fontsize=8)
-    return figure
+    rules = {"labels": "by labels, as in the paper", "confidence": "by confidence"}
+    sides = {
+        side: xr.concat(
+            [report.sides(f"speed_{rule}")[side] for rule in rules], pd.Index(list(rules), name="rule"), join="outer"
+        )
+        for side in report.sides("speed_labels")
+    }
+
+    def draw(curve: DataArray, side: str) -> Figure:
+        figure, (ax,) = panels(1, 3)
+        for each, marker in zip(curve, "os", strict=True):
+            ax.plot(*each, marker=marker, markersize=4, label=rules[each.rule.item()])
+        whole = report.side_number("whole_accuracy", side)
+        ax.plot(1, whole, "*", color=INK, markersize=10, label="the whole network")
+        ax.set(xlabel="time, relative to the whole network", ylabel="exact match [%]", xlim=(0, None))
+        ax.legend(fontsize="small")
+        return figure
+
+    return of_sides(sides, "speed", draw, "Exact match against the time of a batch, for two rules of leaving early")
+
+
+def in_short(report: Report) -> HTML:
+    """The findings in one picture: distance by depth, and what leaving early gains."""
+
+    def draw(curve: DataArray, side: str) -> Figure:
+        figure, (left, right) = panels(2, 2.9, width_ratios=(1.2, 1))
+        for each, colour in zip(by_network(report, "distance", NETWORKS)[side], DATA_COLOURS, strict=True):
+            values = each.isel(measure=0).dropna("tap", how="all").mean("trial")
+            left.plot(values.tap / values.tap.max(), values, color=colour, marker="o", markersize=3)
+        guess = report.sides("baseline")[side][0].item()
+        left.axhline(guess, color=BASELINE_COLOUR, linewidth=1)
+        left.annotate("guessing by frequency", (1, guess), (0, 3), textcoords="offset points", ha="right", fontsize=8)
+        left.set(title="distance to the true labels", xlabel="depth of the tap", ylim=(0, 1.15 * guess))
+        left.set_xticks([0, 1], ["first", "last"])
+        values = {each.network.item(): each.sel(metric="accuracy").values for each in curve}
+        gains(values, curve.way.values, right)
+        right.set(title="gain of leaving early [points]")
+        legend_below(figure, right)
+        return figure
+
+    alt = "Early layers are as far from the labels as guessing by frequency, the last are near; leaving early gains "
+    return of_sides(by_network(report, "gain", NETWORKS), "in_short", draw, alt + "whole answers only for an oracle")

@@ -1,16 +1,35 @@
-"""The figures of the chapter on layer distributions, from its report; their parts are in `distribution_panels`."""
+"""The figures of the chapter on layer distributions, from its report: the largest record first, this run behind a tab.
+
+Those on leaving early are in `early_exits`, the drawings in `moving`, their parts in `distribution_panels`.
+"""
 
 from collections.abc import Mapping, Sequence
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+import xarray as xr
+from IPython.display import HTML
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor
+from xarray import DataArray
 
 from layerbook.figures._drawing import closed_on_error
-from layerbook.figures.common import BASELINE_COLOUR, DATA_COLOURS, INK, KIND_COLOURS, depth_colours, evenly, spread
-from layerbook.figures.distribution_panels import costs, label_bars, scene, stacked_shares
+from layerbook.figures.common import (
+    BASELINE_COLOUR,
+    DATA_COLOURS,
+    INK,
+    KIND_COLOURS,
+    as_array,
+    depth_colours,
+    evenly,
+    spread,
+)
+from layerbook.figures.distribution_panels import costs, label_bars, scene
+from layerbook.figures.sides import MOST, WIDE, by_side, legend_below, pairs, panels
+from layerbook.figures.slider import Side, drawing, touchable
+from layerbook.figures.svg import svg
 from layerbook.report import THIS_RUN, Report
 
 NETWORKS = {"ResNet-18": "resnet18", "VGG-16": "vgg16_bn"}
@@ -19,210 +38,156 @@ LEAST_SPAN = 0.02  # of an axis for distances that may hardly move
 
 
 @closed_on_error
-def cost_matrix(cost: Tensor, classes: Sequence[str]) -> Figure:
+def scenes(images: Tensor, labels: Tensor, classes: Sequence[str]) -> HTML:
+    """Some pictures with their labels below.
+
+    Parameters
+    ----------
+    images : uint8, shape (N, C, H, W)
+    labels : multi-hot, shape (N, K)
+    """
+    figure, axes = panels(len(images), 2.0)
+    for image, label, ax in zip(images, as_array(labels, None), axes, strict=True):
+        scene(image, ax, "\n".join(str(classes[i]) for i in label.nonzero()[0]))
+    return drawing(figure, f"{len(images)} scenes of the test set, each with the names of the things in it")
+
+
+@closed_on_error
+def cost_matrix(cost: Tensor, classes: Sequence[str]) -> HTML:
     """Cost between every two labels, shape (K, K), as a heat map."""
-    figure, ax = plt.subplots(figsize=(5.4, 4.6))
+    figure, ax = plt.subplots(figsize=(5.6, 4.6))
     costs(cost, classes, ax)
-    return figure
+    values = DataArray(as_array(cost), coords=[("from", list(classes)), ("to", list(classes))])
+    alt = "Heat map of the cost between every two labels, cheap within the digits and between similar clothes"
+    return touchable({THIS_RUN: Side({"": svg(figure, alt)}, values)}, name="cost")
 
 
-@closed_on_error
-def distances(report: Report) -> Figure:
-    """Distance to the target by tap, a panel a measure, with that of guessing (Cao et al., fig. 5)."""
-    figure, axes = plt.subplots(2, 3, figsize=(9.5, 5.6))
-    for key, ax in zip(report.curves["baseline"].measure.values, axes.flat, strict=False):
-        for side, baseline in report.sides("baseline").items():
-            line = ":" if side == THIS_RUN and report.size != "paper" else "-"
-            for (name, kind), colour in zip(NETWORKS.items(), DATA_COLOURS, strict=True):
-                values = report.sides(f"distance_{kind}")[side].sel(measure=key).values
-                spread(range(values.shape[1]), values, ax, f"{name}, {side}", linestyle=line, color=colour)
-            ax.axhline(baseline.sel(measure=key), color=BASELINE_COLOUR, linewidth=1, linestyle=line)
-        ax.set(title=key, xlabel="tap", ylim=(0, None))
-        ax.xaxis.get_major_locator().set_params(integer=True)
-    for ax, unit in zip(axes[:, 0], ("", " [nats]"), strict=True):
-        ax.set_ylabel(f"distance to the target{unit}")
-    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=4)
-    return figure
+def distances(report: Report) -> HTML:
+    """Distance to the target by tap, and that of guessing; the slider picks the measure (Cao et al., fig. 5)."""
+
+    def draw(curve: DataArray, ax: Axes, side: str, measure: str) -> None:
+        values = curve.sel(measure=measure)
+        spread(values.tap, values, ax, color=DATA_COLOURS[list(NETWORKS).index(curve.network.item())])
+        ax.axhline(report.sides("baseline")[side].sel(measure=measure), color=BASELINE_COLOUR, linewidth=1)
+        unit = " [nats]" if measure.startswith(("JS", "KL")) else ""
+        ax.set(xlabel="tap", ylabel=f"{measure}{unit}", ylim=(0, None))
+        _whole(ax)
+
+    alt = "Distance to the target by tap: level at that of guessing over the first taps, then falling to the last"
+    return pairs(report, "distance", draw, alt, NETWORKS, "measure", "measure:", 0, sharey=True)
 
 
-@closed_on_error
-def probe_readings(report: Report) -> Figure:
+def probe_readings(report: Report) -> HTML:
     """Distance by tap as several kinds of probes read it, and before training."""
-    figure, panels = pairs(report, "reading", 2.9, sharey=True)
-    for name, side, curve, ax in panels:
+
+    def draw(curve: DataArray, ax: Axes, side: str) -> None:
         for each, marker in zip(curve, "os^D", strict=False):
-            ax.plot(each, marker=marker, markersize=3.5, label=each.way.item())
+            ax.plot(each.tap, each, marker=marker, markersize=3.5, label=each.way.item())
         ax.axhline(report.sides("baseline")[side].sel(measure=UNIFORM), color=BASELINE_COLOUR, linewidth=1)
-        ax.set(title=f"{name}, {side}", xlabel="tap", ylabel="W, uniform")
-        ax.xaxis.get_major_locator().set_params(integer=True)
-    figure.legend(*panels[0][-1].get_legend_handles_labels(), loc="outside lower center", ncols=2)
-    return figure
+        ax.set(xlabel="tap", ylabel=UNIFORM)
+        _whole(ax)
+
+    alt = "Probes that learn faster and see where things are bring the distance down at earlier taps"
+    return pairs(report, "reading", draw, alt, NETWORKS, sharey=True, below={"ncols": 2})
 
 
 @closed_on_error
-def through_the_layers(image: Tensor, told: Mapping[str, Tensor], target: Tensor, classes: Sequence[str]) -> Figure:
-    """One sample's label distribution at four taps of each network (Cao et al., fig. 6).
+def one_picture(
+    image: Tensor, told: Mapping[str, Tensor], target: Tensor, classes: Sequence[str], what: str, alt: str
+) -> HTML:
+    """One sample's label distributions in both networks, at some steps on the slider (Cao et al., figs. 6 and 8).
 
     Parameters
     ----------
     image : uint8, shape (C, H, W)
-    told : network -> shape (taps, K)
+    told : network -> shape (steps, K)
     target : shape (K,)
+    what : of what there are steps: tap, epoch
     """
-    figure, axes = plt.subplots(2, 5, figsize=(10, 3.9), width_ratios=[0.8] + [1] * 4)
-    for row, (name, taps), colour in zip(axes, told.items(), DATA_COLOURS, strict=True):
-        scene(image, row[0], name)
-        for tap, ax in zip(evenly(len(taps), 4), row[1:], strict=True):
-            label_bars(taps[tap], target, ax, classes if name == list(told)[-1] else None, colour)
-            ax.set_title(f"tap {tap}", fontsize=9)
-    return figure
+    frames = {}
+    shown = {name: evenly(len(each), MOST) for name, each in told.items()}
+    for steps in zip(*shown.values(), strict=True):
+        figure, axes = plt.subplots(1, 3, figsize=(WIDE, 2.9), width_ratios=[0.7, 1.4, 1.4], sharey=False)
+        scene(image, axes[0], "")
+        for ax, (name, each), step, colour in zip(axes[1:], told.items(), steps, DATA_COLOURS, strict=True):
+            label_bars(each[step], target, ax, classes, colour)
+            ax.set(title=f"{name}, {what} {step}", ylim=(0, 1))
+        label = f"{what} {steps[0]}" if len(set(steps)) == 1 else f"{what}s {' and '.join(map(str, steps))}"
+        frames[label] = svg(figure, f"{alt}: {label}")
+    both = [DataArray(as_array(each), dims=(what, "label"), coords={"label": list(classes)}) for each in told.values()]
+    both = [each.assign_coords({what: range(each.sizes[what])}) for each in both]
+    numbers = xr.concat(both, pd.Index(list(told), name="network"), join="outer")
+    return touchable({THIS_RUN: Side(frames, numbers, 0)}, f"{what}:", f"one picture by {what}")
 
 
-@closed_on_error
-def over_epochs(report: Report) -> Figure:
+def over_epochs(report: Report) -> HTML:
     """Distance of some probes and of the network while they train (Cao et al., fig. 7)."""
-    figure, panels = pairs(report, "probe_epochs", 2.9, sharey=True)
-    for name, side, inner, ax in panels:
-        own = report.sides(f"network_epochs_{NETWORKS[name]}")[side].values
+
+    def draw(inner: DataArray, ax: Axes, side: str) -> None:
+        own = report.sides(f"network_epochs_{NETWORKS[inner.network.item()]}")[side].values
         lines = [*((f"tap {tap}", inner.sel(tap=tap).values) for tap in inner.tap.values), ("output", own)]
         for (label, values), colour in zip(lines, depth_colours(4), strict=True):
             spread(np.linspace(0, 100, values.shape[1]), values, ax, label, color=colour, marker="")
         ax.axhline(report.sides("baseline")[side].sel(measure=UNIFORM), color=BASELINE_COLOUR, linewidth=1)
-        ax.set(title=f"{name}, {side}", xlabel="training [% of its epochs]", ylabel="W, uniform")
-        ax.legend(fontsize=8)
-    return figure
+        ax.set(xlabel="training [% of its epochs]", ylabel=UNIFORM)
+        ax.legend(fontsize="small")
+
+    alt = "Over training the output and the last probe come nearer to the target, inner probes stay at guessing"
+    return pairs(report, "probe_epochs", draw, alt, NETWORKS, sharey=True)
 
 
-@closed_on_error
-def sample_over_epochs(told: Mapping[str, Tensor], target: Tensor) -> Figure:
-    """One sample's label distribution at the output of each network at some epochs (Cao et al., fig. 8).
-
-    Parameters
-    ----------
-    told : network -> shape (epochs + 1, K)
-    target : shape (K,)
-    """
-    figure, axes = plt.subplots(2, 5, figsize=(10, 3.2))
-    for row, (name, epochs), colour in zip(axes, told.items(), DATA_COLOURS, strict=True):
-        for epoch, ax in zip(evenly(len(epochs), 5), row, strict=False):
-            label_bars(epochs[epoch], target, ax, colour=colour)
-            ax.set_title(f"{name}, epoch {epoch}", fontsize=9)
-    return figure
-
-
-@closed_on_error
-def rough(report: Report) -> Figure:
+def rough(report: Report) -> HTML:
     """Distance at tap 1 and at the last inner tap while probes learn; the epochs that are not judged are shaded."""
-    figure, panels = pairs(report, "rough", 2.7, sharey=True)
-    for name, side, curve, ax in panels:
+
+    def draw(curve: DataArray, ax: Axes, _: str) -> None:
         for tap, colour in zip(curve.tap.values, depth_colours(2), strict=True):
             spread(curve.epoch.values, curve.sel(tap=tap).values, ax, f"tap {tap}", color=colour, marker="")
         ax.axvspan(0, curve.epoch.values[-1] // 2, color="0.5", alpha=0.12, linewidth=0)
-        ax.set(title=f"{name}, {side}", xlabel="epochs of the probes", ylabel="W, uniform")
-        ax.legend(fontsize=8)
-    return figure
+        ax.set(xlabel="epochs of the probes", ylabel=UNIFORM)
+        ax.legend(fontsize="small")
+
+    alt = "Distance at tap 1 and at the last inner tap while their probes learn"
+    return pairs(report, "rough", draw, alt, NETWORKS)
 
 
-@closed_on_error
-def settling(report: Report) -> Figure:
+def settling(report: Report) -> HTML:
     """Distance at two taps over training, plain, with batch norm, and with an auxiliary loss; a panel a tap."""
-    sides = report.sides("settling")
-    figure, axes = plt.subplots(len(sides), 2, figsize=(8.5, 3 * len(sides)), squeeze=False)
     colours = dict(zip(("plain", "batch norm", "auxiliary loss"), (INK, *KIND_COLOURS), strict=False))
-    for row, (side, curve) in zip(axes, sides.items(), strict=True):
-        for tap, ax in zip(curve.tap.values, row, strict=True):
+
+    def draw(curve: DataArray, _: str) -> Figure:
+        figure, axes = panels(2, 2.9)
+        for tap, ax in zip(curve.tap.values, axes, strict=True):
             for kind in curve.kind.values:
                 values = curve.sel(tap=tap, kind=kind).values
                 longest = values[:, ~np.isnan(values).all(0)]
                 # a trial that has settled stays where it is
                 held = pd.DataFrame(longest).ffill(axis=1).to_numpy()
                 spread(range(longest.shape[1]), held, ax, kind, marker="", color=colours[kind])
-            ax.set(title=f"tap {tap}, {side}", xlabel="epochs", ylabel="W, uniform")
+            ax.set(title=f"tap {tap}", xlabel="epochs", ylabel=UNIFORM)
             low, high = ax.get_ylim()
             wider = max(0, LEAST_SPAN - (high - low)) / 2  # what trembles by less than the claim asks looks flat
             ax.set_ylim(low - wider, high + wider)
             ax.ticklabel_format(axis="y", useOffset=False)
-    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
-    return figure
+        legend_below(figure, axes[0])
+        return figure
+
+    alt = "Distance at taps 1 and 4 over the epochs of training: plain, with batch norm, with an auxiliary loss"
+    return by_side(report, "settling", draw, alt)
 
 
-@closed_on_error
-def students(report: Report) -> Figure:
+def students(report: Report) -> HTML:
     """Distance of probes that copy the output, to the output and to the labels, by tap."""
-    figure, panels = pairs(report, "student", 2.8, sharey=True)
-    for name, side, curve, ax in panels:
+
+    def draw(curve: DataArray, ax: Axes, _: str) -> None:
         for each, marker, i in zip(curve, "D^s", (3, 4, 1), strict=True):
-            ax.plot(each, marker=marker, markersize=3.5, label=each.line.item(), color=KIND_COLOURS[i])
-        ax.set(title=f"{name}, {side}", xlabel="tap", ylabel="W, uniform", ylim=(0, None))
-        ax.xaxis.get_major_locator().set_params(integer=True)
-    figure.legend(*panels[0][-1].get_legend_handles_labels(), loc="outside lower center", ncols=3)
-    return figure
+            ax.plot(each.tap, each, marker=marker, markersize=3.5, label=each.line.item(), color=KIND_COLOURS[i])
+        ax.set(xlabel="tap", ylabel=UNIFORM, ylim=(0, None))
+        _whole(ax)
+
+    alt = "Students of the network's output fall with depth just as probes that learn the labels do"
+    return pairs(report, "student", draw, alt, NETWORKS, sharey=True, below={"ncols": 3})
 
 
-@closed_on_error
-def kinds(report: Report) -> Figure:
-    """Shares of easy, hard and confused samples, and how many of each are right."""
-    sides = report.sides("kinds_by_thirds")
-    figure, axes = plt.subplots(
-        len(sides), 2, figsize=(8.5, 1.9 * len(sides) + 0.4), squeeze=False, width_ratios=[1.4, 1]
-    )
-    for (left, right), (side, shares) in zip(axes, sides.items(), strict=True):
-        names, rights = shares.kind.values, report.sides("right_by_thirds")[side]
-        stacked_shares(shares.values, names, list(NETWORKS), left, KIND_COLOURS).set_title(side)
-        for i, (name, colour) in enumerate(zip(NETWORKS, DATA_COLOURS, strict=True)):
-            right.barh(
-                np.arange(len(names)) + 0.2 * (2 * i - 1),
-                100 * rights.sel(network=name),
-                height=0.36,
-                label=name,
-                color=colour,
-            )
-        right.set_yticks(range(len(names)), names)
-        right.set(xlabel="exactly right [%]", xlim=(0, 100), ylim=(len(names) - 0.5, -0.5), title=side)
-        right.legend(fontsize=8)
-    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=4)
-    return figure
-
-
-@closed_on_error
-def examples(
-    images: Tensor,
-    found: Mapping[str, int],
-    distance: np.ndarray,
-    told: Tensor,
-    truth: Tensor,
-    classes: Sequence[str],
-) -> Figure:
-    """A sample of each kind: the picture, its label distribution at one tap, its distance by tap (Cao et al., fig. 9).
-
-    Parameters
-    ----------
-    images : uint8, shape (N, C, H, W)
-    found : kind -> number of the sample
-    distance : w of every sample, shape (taps, N)
-    told, truth : label distributions, shapes (taps, N, K) and (N, K)
-    """
-    figure, axes = plt.subplots(
-        len(found), 3, figsize=(8.2, 1.75 * len(found)), squeeze=False, width_ratios=[0.6, 1.5, 1.2]
-    )
-    for (kind, i), row in zip(found.items(), axes, strict=True):
-        tap = int(distance[:, i].argmin()) if kind == "confused" else len(distance) - 1
-        scene(images[i], row[0], kind)
-        last = kind == list(found)[-1]
-        label_bars(told[tap, i], truth[i], row[1], classes if last else None)
-        row[2].plot(distance[:, i], marker="o", markersize=3.5, color=DATA_COLOURS[0])
-        row[2].plot(tap, distance[tap, i], "o", color=INK, fillstyle="none", markersize=9)
-        row[2].set(xlabel="tap" if last else "", ylabel="w", ylim=(0, None))
-    return figure
-
-
-@closed_on_error
-def pairs(report: Report, name: str, height: float, **shared: bool) -> tuple[Figure, list[tuple]]:
-    """A row a side, a panel a network: the figure, and (network, side, curve, axes) of each."""
-    sides = report.sides(f"{name}_resnet18")
-    figure, axes = plt.subplots(len(sides), 2, figsize=(8.5, height * len(sides)), squeeze=False, **shared)
-    return figure, [
-        (label, side, report.sides(f"{name}_{key}")[side], ax)
-        for row, side in zip(axes, sides, strict=True)
-        for (label, key), ax in zip(NETWORKS.items(), row, strict=True)
-    ]
+def _whole(ax: Axes) -> None:
+    """Taps have whole numbers."""
+    ax.xaxis.get_major_locator().set_params(integer=True)

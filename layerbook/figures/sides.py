@@ -1,14 +1,17 @@
 """One size at a time: a figure drawn for every side of a report, the record first, this run behind a tab."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
+import xarray as xr
 from IPython.display import HTML
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
+from xarray import DataArray
 
 from layerbook.figures._drawing import closed_on_error
 from layerbook.figures.common import evenly
@@ -40,7 +43,19 @@ def by_side(
     told : what the slider moves along, in words: ``"hidden layers"``
     start : the position of the slider that is shown first
     """
-    sides = report.sides(name)
+    return of_sides(report.sides(name), name, draw, alt, along, told, start)
+
+
+def of_sides(
+    sides: Mapping[str, DataArray],
+    name: str,
+    draw: Callable[..., Figure],
+    alt: str,
+    along: str = "",
+    told: str = "",
+    start: int = -1,
+) -> HTML:
+    """The same for curves that are put together from several of a report: side -> curve."""
     order = sorted(sides, key=lambda side: side == THIS_RUN)
     made = {}
     for side in order:
@@ -54,6 +69,60 @@ def by_side(
             frames[label] = svg(figure, f"{alt} ({side}{', ' * bool(label)}{label})")
         made[side] = Side(frames, curve, start)
     return touchable(made, told, name)
+
+
+def by_network(report: Report, name: str, networks: Mapping[str, str]) -> dict[str, DataArray]:
+    """Curves of several networks as one, for each side; where one has fewer layers than another, NaN.
+
+    Parameters
+    ----------
+    name : of the curves, without that of the network
+    networks : label -> end of the curve's name
+    """
+    return {
+        side: xr.concat(
+            [report.sides(f"{name}_{key}")[side] for key in networks.values()],
+            pd.Index(list(networks), name="network"),
+            join="outer",
+        )
+        for side in report.sides(f"{name}_{next(iter(networks.values()))}")
+    }
+
+
+def pairs(
+    report: Report,
+    name: str,
+    draw: Callable[..., None],
+    alt: str,
+    networks: Mapping[str, str],
+    along: str = "",
+    told: str = "",
+    start: int = -1,
+    below: Mapping[str, object] | None = None,
+    **shared: object,
+) -> HTML:
+    """A figure with a panel a network.
+
+    Parameters
+    ----------
+    name, networks : as of `by_network`
+    draw : takes a network's curve, the axes and the side, and the value along the slider where there is one
+    alt, along, told, start : as of `by_side`
+    below : how the legend stands below all panels; without, each has its own or none
+    """
+
+    def drawn(curve: DataArray, side: str, *step: object) -> Figure:
+        figure, axes = panels(len(networks), 2.9 if below is None else 3.2, **shared)
+        for each, ax in zip(curve, axes, strict=True):
+            for dim in each.dims:
+                each = each.dropna(dim, how="all")
+            draw(each, ax, side, *step)
+            ax.set_title(each.network.item())
+        if below is not None:
+            legend_below(figure, axes[0], **below)
+        return figure
+
+    return of_sides(by_network(report, name, networks), name, drawn, alt, along, told, start)
 
 
 def _laid_out(figure: Figure, places: list) -> list:

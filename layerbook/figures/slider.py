@@ -18,6 +18,7 @@ from layerbook import _html
 from layerbook.figures.svg import dark_style, svg
 
 _SCRIPT = Path(__file__).with_name("slider.js").read_text(encoding="utf-8")
+WIDEST = 30  # columns of a table that is still read
 _SCROLL = 'tabindex="0" role="region" aria-label="Figure, which scrolls where the page is narrow"'
 
 
@@ -147,20 +148,21 @@ def _range(labels: Sequence[str], start: int, what: str) -> str:
 
 
 def _numbers(numbers: DataArray | None, name: str) -> str:
-    """The numbers behind a figure, folded: a table of means over the seeds, and all of them as a file."""
+    """The numbers behind a figure, folded: a table of means over the networks, and all of them as a file."""
     if numbers is None:
         return ""
     coded = base64.b64encode(_wide(numbers).to_csv(float_format="%.5g").encode()).decode()
-    mean = _wide(numbers.mean("seed") if "seed" in numbers.dims else numbers)
+    over = [f"{dim}s" for dim in ("seed", "trial") if dim in numbers.dims]
+    mean = _wide(numbers.mean([dim[:-1] for dim in over]))
     shown = ""
-    if mean.size <= 1000:
+    if mean.size <= 1000 and mean.shape[1] <= WIDEST:
         told = mean.reset_index() if numbers.ndim > 1 else mean
         rows = [[_short(cell) for cell in row] for row in told.itertuples(index=False)]
         shown = _html.table([str(head) for head in told.columns], rows, "layer-numbers")
     return (
         f'<details class="layer-numbers"><summary>Numbers of this figure</summary>'
         f'<a download="{html.escape(name)}.csv" href="data:text/csv;base64,{coded}">All of them as a CSV file</a>'
-        f"{'; means over the seeds:' if shown and 'seed' in numbers.dims else ''}{shown}</details>"
+        f"{f'; means over the {over[0]}:' if shown and over else ''}{shown}</details>"
     )
 
 

@@ -99,6 +99,14 @@ STUBS = {
     "cao-ex-cost": cao,
     "cao-ex-entropic": cao,
     "cao-ex-strict": cao,
+    "cao-ex-plan": lambda: {"wasserstein": wasserstein, "cost": torch.tensor([[0, 0.2, 1], [0.2, 0, 1], [1, 1, 0]])},
+    "cao-ex-step": lambda: {
+        "wasserstein": wasserstein,
+        "label_cost": label_cost,
+        "near": torch.tensor([0.52, 0.48]),
+        "aim": torch.tensor([0.5, 0.5]),
+        "slope": torch.tensor([0.5, -0.5]),
+    },
 }
 
 
@@ -120,7 +128,7 @@ ALONE = {
     "xie-ex-identity": dict,
     "xie-ex-classes": lambda: {"separated": {"MNIST": torch.tensor([0.97, 0.18]).expand(1, 1, 1, 1, 2)}},
     "lens-ex-share": lambda: {"LENSES": LENSES, "seeds": [0, 1], "when": {"residual CNN": np.full((2, 7, 9), 5.0)}},
-    "cao-ex-network": dict,
+    "cao-ex-own": dict,
 }
 RIGHT = {
     "davel-ex-random": "answer = [100, 99, 98], [90, 50, 20]",
@@ -131,7 +139,7 @@ RIGHT = {
     "xie-ex-identity": "answer = [2, 2, 2, 2, 2, 2], [0, 1, 2, 3, 4, 5], [0, 1, 1, 1, 1, 2]",
     "xie-ex-classes": "answer = torch.tensor([0.94, 0.14])",
     "lens-ex-share": "answer = {0.3: np.full((2, 7), 4), 0.8: np.full((2, 7), np.nan)}",
-    "cao-ex-network": "answer = torch.tensor([0.6, 0.7, 0.5])",
+    "cao-ex-own": "answer = torch.tensor([0.6, 0.7, 0.5])",
 }
 
 
@@ -231,9 +239,13 @@ def test_a_chapter_uses_nothing_that_only_its_solutions_make(name):
         ("lens-ex-share", "answer = {0.3: np.full((2, 7), 5), 0.8: np.full((2, 7), 5)}", "hand it on"),
         ("lens-ex-share", "answer = {0.3: np.full((2, 7), 6), 0.8: np.full((2, 7), 4)}", "swapped"),
         ("lens-ex-share", "answer = {0.3: np.full((2, 7), 6), 0.8: np.full((2, 7), 7)}", "another layer"),
-        ("cao-ex-network", "answer = 0.6, 0.7", "each of three"),
-        ("cao-ex-network", "answer = 60, 70, 50", "not sums"),
-        ("cao-ex-network", "answer = 0.6, 0.6, 0.6", "have not learned"),
+        ("cao-ex-plan", "answer = 0.36", "leaves a where it is"),
+        ("cao-ex-plan", "answer = 0.06", "already on a and c"),
+        ("cao-ex-step", "answer = 0.04", "it arrives"),
+        ("cao-ex-step", "answer = 0.02", "half a step"),
+        ("cao-ex-own", "answer = 0.6, 0.7", "each of three"),
+        ("cao-ex-own", "answer = 60, 70, 50", "not sums"),
+        ("cao-ex-own", "answer = 0.6, 0.6, 0.6", "have not learned"),
         ("hu-ex-adam", "answer = bound[:1]", "for each layer"),
         ("hu-ex-adam", "answer = np.array([27, 576]) * 1e-2", "square the way"),
         ("hu-ex-adam", "answer = np.array([27, 576]) * 1e-6", "that is one step"),

@@ -26,12 +26,8 @@ def test_scores_are_means_of_the_trials_in_percent(report):
 
 def test_without_a_cost_of_meaning_its_order_is_left_out(report):
     near = {name: torch.tensor([0.9, 0.2]).double() for name in BOTH}
-    seen = {name: torch.tensor([0.9, 0.1]).double() for name in BOTH}
-    tables.ends(report, {"ResNet-18": {"W, meaning": 0.8}, "VGG-16": {}}, near, seen, torch.tensor(1.0).double())
-    assert report.numbers == pytest.approx({
-        "order_resnet18": 0.8, "shallow_resnet18": 10, "shallow_vgg16_bn": 10, "seen_gap_resnet18": -0.1,
-        "seen_gap_vgg16_bn": -0.1,
-    })  # fmt: skip
+    tables.ends(report, {"ResNet-18": {"W, meaning": 0.8}, "VGG-16": {}}, near, torch.tensor(1.0).double())
+    assert report.numbers == pytest.approx({"order_resnet18": 0.8, "shallow_resnet18": 10, "shallow_vgg16_bn": 10})
 
 
 def test_falls_are_those_before_and_after_training(report):
@@ -70,3 +66,19 @@ def test_gains_over_the_best_tap_have_a_row_a_metric(report):
         ["leave before it [%]", "25.0"], ["gain in accuracy [points]", "−0.30"], ["gain in mAP [points]", "+1.20"]
     ]  # fmt: skip
     assert report.numbers["over_best_map_vgg16_bn"] == 1.2
+
+
+def test_kinds_have_two_columns_a_network_and_none_where_nobody_is_right(report):
+    share, right = torch.tensor([0.5, 0.25, 0.25, 0]), torch.tensor([0.9, 0.8, 0.1, torch.nan])
+    table = tables.kinds(report, [share, share], [right, right])
+    assert table.heads == ["", "ResNet-18: of all", "exactly right", "VGG-16: of all", "exactly right"]
+    assert table.rows[0] == ["easy", "50.0", "90.0", "50.0", "90.0"]
+    assert table.rows[3][1:3] == ["0.0", "–"]
+    assert report.numbers["right_resnet18_hard"] == pytest.approx(10)
+
+
+def test_who_leaves_before_the_last_tap_is_counted_for_every_way(report):
+    shares = torch.tensor([[[0.5, 0.25, 0.25], [0, 0, 1.0]], [[0.5, 0.5, 0], [0, 0.5, 0.5]]])
+    table = tables.leaving(report, dict.fromkeys(BOTH, shares), ["paper's choice", "held out"])
+    assert table.rows == [["paper's choice", "87.5", "87.5"], ["held out", "25.0", "25.0"]]
+    assert report.numbers["early_resnet18"] == 25 and report.numbers["early_papers_choice_vgg16_bn"] == 87.5
