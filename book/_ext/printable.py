@@ -9,6 +9,8 @@ import base64
 import html
 import json
 
+from bs4 import BeautifulSoup
+
 import layerlib
 from layerbook.still import still
 
@@ -27,6 +29,12 @@ def alone(shown):
     return {shown.kind: base64.b64decode(shown.coded).decode() if shown.kind == "image/svg+xml" else shown.coded}
 
 
+def well_formed(data):
+    """An EPUB is XML: what HTML leaves open is closed."""
+    kinds = [kind for kind in data if kind.endswith("text/html")]
+    return {kind: str(BeautifulSoup("".join(data[kind]), "html.parser")) for kind in kinds}
+
+
 def glued(shown):
     """Other pages take text of HTML, and no drawings."""
     image = f'<img alt="{html.escape(shown.says)}" src="data:{shown.kind};base64,{shown.coded}"/>'
@@ -42,6 +50,7 @@ def stand_still(app, docname, source):
             before = GLUED if any(kind.startswith(GLUED) for kind in output.get("data", {})) else ""
             shown = still({kind.removeprefix(before): told for kind, told in output.get("data", {}).items()})
             if shown is None:
+                output.get("data", {}).update(well_formed(output.get("data", {})))
                 continue
             output["data"] = glued(shown) if before else alone(shown)
             if shown.says:

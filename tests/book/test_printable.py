@@ -1,6 +1,7 @@
 """The book on paper and as an e-book."""
 
 import json
+import xml.etree.ElementTree as ET
 from types import SimpleNamespace
 
 import pytest
@@ -49,3 +50,11 @@ def test_other_pages_are_left_alone():
     app = SimpleNamespace(builder=SimpleNamespace(name="epub"), env=SimpleNamespace(doc2path=lambda docname: "a.md"))
     stand_still(app, "a", source)
     assert source == ["# A page"]
+
+
+def test_tables_are_well_formed_as_an_e_book_wants_them():
+    table = "<style scoped>td > p { top: 0 }</style><table><tr><td>1<br>a &amp; b<td hidden>2</table>"
+    data, _ = read("epub", {"text/html": table, "text/plain": "x"})
+    assert data["text/plain"] == "x"
+    root = ET.fromstring(f"<div>{data['text/html']}</div>")
+    assert "1a & b" in "".join(root.itertext())
