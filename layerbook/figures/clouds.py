@@ -1,6 +1,6 @@
-"""Targets and features in the plane, in the chapter on forward and backward: from its report and what t-SNE gave."""
+"""Targets and features in the plane, in the chapter on forward and backward: what t-SNE gave, from its report."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -9,96 +9,72 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from torch import Tensor
 from xarray import DataArray
 
-from layerbook.figures._drawing import as_text, class_colours, closed_on_error, fits
+from layerbook.figures._drawing import as_text, class_colours, class_names, closed_on_error, fits
 from layerbook.figures.common import as_array
-from layerbook.figures.slider import png, slider
+from layerbook.figures.sides import WIDE, by_side
 from layerbook.report import THIS_RUN, Report
 
 CLOUDS = ("targets", "targets of random labels", "features")
 
 
 @closed_on_error
-def target_clouds(report: Report, classes: Sequence[str]) -> Figure:
-    """Targets of five layers in the plane, of true and of random labels, at two moments (Xie & Lai, fig. 4)."""
-    rows = [
-        (side, step.item(), cloud.item(), curve.sel(iteration=step, cloud=cloud).values)
-        for side, curve in report.sides("tsne_targets").items()
-        for step in curve.iteration
-        for cloud in curve.cloud
-    ]
-    figure, axes = plt.subplots(len(rows), 5, figsize=(9.5, 1.95 * len(rows)))
-    for n, (line, (side, step, cloud, points)) in enumerate(zip(axes, rows, strict=True)):
-        for i, ax in enumerate(line):
-            text = _told(report, side, step, i + 1, cloud, f"layer {i + 1}\n" * (n == 0))
-            plane(points[i], _classes_of(report, side, cloud), ax, text)
-        labels = "true labels" if cloud == "targets" else "random labels"
-        line[0].set_ylabel(f"iteration {step}\n{labels}\n{side}", fontsize="small")
-    class_legend(figure, classes)
-    return figure
-
-
-@closed_on_error
-def first_layer_slider(
-    report: Report, planes: Mapping[str, Mapping[int, Tensor]], labels: Tensor, classes: Sequence[str]
-) -> HTML:
-    """Targets and features of layer 1 after every step, to leaf through.
+def target_clouds(report: Report, classes: Sequence[str]) -> HTML:
+    """Targets of a layer in the plane, of true and of random labels, at two moments (Xie & Lai, fig. 4).
 
     Parameters
     ----------
-    planes : cloud -> step -> points, shape (N, 2)
-    labels : int64, shape (N,)
+    classes : their names in this run; a record of other data may have more or fewer
     """
-    frames, steps = [], list(next(iter(planes.values())))
-    for step in steps:
-        figure, axes = plt.subplots(1, 2, figsize=(7.6, 3.9), dpi=80)
-        for ax, (cloud, each) in zip(axes, planes.items(), strict=True):
-            plane(each[step], labels, ax, _told(report, THIS_RUN, step, 1, cloud, f"{cloud}\n"))
-        class_legend(figure, classes)
-        frames.append(png(figure, 80))
-        plt.close(figure)
-    return slider(frames, [f"iteration {step}" for step in steps], "Targets and features of layer 1", "iteration")
+
+    def draw(curve: DataArray, side: str, layer: int) -> Figure:
+        figure, axes = plt.subplots(2, 2, figsize=(WIDE, 5.6))
+        for column, cloud in zip(axes.T, curve.cloud.values, strict=True):
+            for ax, step in zip(column, curve.iteration.values, strict=True):
+                points = curve.sel(layer=layer, cloud=cloud, iteration=step)
+                labels = "true labels" if cloud == "targets" else "random labels"
+                told = f"{labels}, iteration {step}\n{_told(report, side, step, layer, cloud)}"
+                plane(points.values, _classes_of(report, side, cloud), ax, told)
+        class_legend(figure, _names(report, side, classes))
+        return figure
+
+    alt = "Targets in the plane cluster by the label that was put in, also where the labels are random"
+    return by_side(report, "tsne_targets", draw, alt, "layer", "layer")
 
 
 @closed_on_error
-def first_layer(report: Report, classes: Sequence[str]) -> Figure:
-    """Targets and features of layer 1 at the paper's moments (Xie & Lai, fig. 5)."""
-    rows = [
-        (side, cloud.item(), curve.sel(cloud=cloud))
-        for side, curve in report.sides("tsne_first_layer").items()
-        for cloud in curve.cloud
-    ]
-    columns = max(each.sizes["iteration"] for *_, each in rows)
-    figure, axes = plt.subplots(len(rows), columns, figsize=(1.9 * columns, 2.15 * len(rows)))
-    for line, (side, cloud, moments) in zip(axes, rows, strict=True):
-        line[0].set_ylabel(f"{cloud}\n{side}", fontsize="small")
-        for ax, points in zip(line, moments, strict=False):
-            step = points.iteration.item()
-            plane(
-                points.values, _classes_of(report, side), ax, _told(report, side, step, 1, cloud, f"iteration {step}\n")
-            )
-    class_legend(figure, classes)
-    return figure
+def first_layer(report: Report, classes: Sequence[str]) -> HTML:
+    """Targets and features of layer 1 while it learns (Xie & Lai, fig. 5); ``classes`` as for `target_clouds`."""
+
+    def draw(curve: DataArray, side: str, step: int) -> Figure:
+        figure, axes = plt.subplots(1, 2, figsize=(WIDE, 3.4))
+        for ax, cloud in zip(axes, curve.cloud.values, strict=True):
+            points = curve.sel(iteration=step, cloud=cloud).values
+            told = f"{cloud}\n{_told(report, side, step, 1, cloud)}"
+            plane(points, _classes_of(report, side), ax, told)
+        class_legend(figure, _names(report, side, classes))
+        return figure
+
+    alt = "Targets and features of layer 1 in the plane: the targets cluster early, the features get tidier, and differ"
+    return by_side(report, "tsne_first_layer", draw, alt, "iteration", "iteration")
 
 
 @closed_on_error
-def feature_clouds(report: Report, classes: Sequence[str]) -> Figure:
-    """Features of five layers in the plane, before and after training (Xie & Lai, fig. 6)."""
-    rows = [
-        (side, each.iteration.item(), each.values)
-        for side, curve in report.sides("tsne_features").items()
-        for each in curve
-    ]
-    figure, axes = plt.subplots(len(rows), 5, figsize=(9.5, 2 * len(rows)))
-    for n, (line, (side, step, points)) in enumerate(zip(axes, rows, strict=True)):
-        for i, ax in enumerate(line):
-            text = _told(report, side, step, i + 1, "features", f"layer {i + 1}\n" * (n == 0))
-            plane(points[i], _classes_of(report, side), ax, text)
-        line[0].set_ylabel(f"iteration {step}\n{side}", fontsize="small")
-    class_legend(figure, classes)
-    return figure
+def feature_clouds(report: Report, classes: Sequence[str]) -> HTML:
+    """Features of a layer in the plane, before and after training (Xie & Lai, fig. 6)."""
+
+    def draw(curve: DataArray, side: str, layer: int) -> Figure:
+        figure, axes = plt.subplots(1, 2, figsize=(WIDE, 3.4))
+        for ax, step, when in zip(axes, curve.iteration.values, ("before training", "after"), strict=True):
+            points = curve.sel(iteration=step, layer=layer).values
+            told = f"{when}\n{_told(report, side, step, layer, 'features')}"
+            plane(points, _classes_of(report, side), ax, told)
+        class_legend(figure, _names(report, side, classes))
+        return figure
+
+    alt = "Features in the plane: classes lie apart before training already, and are compact after it"
+    return by_side(report, "tsne_features", draw, alt, "layer", "layer")
 
 
 def plane(points: np.ndarray, labels: np.ndarray, ax: Axes, title: str = "") -> Axes:
@@ -135,17 +111,23 @@ def class_legend(figure: Figure, classes: Sequence[str]) -> None:
         [as_text(name) for name in classes],
         loc="outside lower center",
         ncols=min(len(handles), 10),
-        fontsize="x-small",
+        fontsize="small",
         handletextpad=0.1,
         columnspacing=0.8,
     )
 
 
-def _told(report: Report, side: str, step: int, layer: int, cloud: str, what: str = "") -> str:
+def _names(report: Report, side: str, classes: Sequence[str]) -> Sequence[str]:
+    """The classes' names; on the record's side their numbers, where it is of other data."""
+    seen = 1 + int(_classes_of(report, side).max())
+    return classes if side == THIS_RUN or seen <= len(classes) else class_names(classes, seen)
+
+
+def _told(report: Report, side: str, step: int, layer: int, cloud: str) -> str:
     """The numbers of a cloud on one side of the report, of the first seed: its network is pictured."""
     at = report.sides("separation_mnist")[side].sel(iteration=step, layer=layer, cloud=cloud)
-    knn, silhouette = at.isel(seed=0).values
-    return f"{what}k-NN {knn:.2f}, silh. {silhouette:.2f}"
+    knn, silhouette = at.isel(seed=0).transpose("number").values
+    return f"k-NN {knn:.2f}, silhouette {silhouette:.2f}"
 
 
 def _classes_of(report: Report, side: str, cloud: str = "targets") -> DataArray:

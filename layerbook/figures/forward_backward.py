@@ -1,16 +1,24 @@
-"""The figures of the chapter on forward and backward, from its report; those of planes are in `clouds`."""
+"""The figures of the chapter on forward and backward: each takes its report and shows the largest record or this run.
 
-from collections.abc import Sequence
+Those of planes are in `clouds`, that of all claims in `trials`, the drawings in `flowing`.
+"""
+
+from collections.abc import Mapping, Sequence
 
 import matplotlib.pyplot as plt
 import numpy as np
+from IPython.display import HTML
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor
+from xarray import DataArray
 
 from layerbook.analysis.strokes import Strokes, boxes
 from layerbook.figures import common
 from layerbook.figures._drawing import closed_on_error
 from layerbook.figures.clouds import CLOUDS
+from layerbook.figures.sides import WIDE, by_side, legend_below, panels
+from layerbook.figures.slider import drawing
 from layerbook.report import THIS_RUN, Report
 
 NETWORKS = {"MNIST": "mnist", "Fashion-MNIST": "fashion", "MNIST, sigmoid": "sigmoid"}
@@ -25,90 +33,110 @@ DRAWN = {
 }
 STRIPS = {
     "image": "image",
-    "error": "bp-DNN, error",
-    "label": "bp-DNN, label",
+    "error": "from the error",
+    "label": "from the label",
     "guided, masked": "guided, as printed",
-    "guided": "guided, no pixel mask",
+    "guided": "guided, no mask",
     "guided, wrong label": "… wrong label",
     "guided, untrained": "… untrained",
 }
 _HUES = (*common.KIND_COLOURS[:2], common.CONTROL_COLOUR, common.KIND_COLOURS[2], common.CONTROL_COLOUR)
 _LOOKS = [{"color": hue, "marker": marker} for hue, marker in zip(_HUES, "osvD^", strict=True)]
-_RECORD = {"linestyle": ":", "marker": ""}
+_CLOUD_HUES = dict(zip(CLOUDS, (common.KIND_COLOURS[0], common.CONTROL_COLOUR, common.KIND_COLOURS[1]), strict=True))
 
 
 @closed_on_error
-def alignments(report: Report) -> Figure:
+def alignments(report: Report) -> HTML:
     """Dot product and cosine of features and targets over training, a line a layer."""
-    sides = report.sides("alignment")
-    figure, axes = plt.subplots(len(sides), 2, figsize=(10, 3.2 * len(sides)), squeeze=False)
-    for row, (side, curve) in zip(axes, sides.items(), strict=True):
-        for i, (ax, what) in enumerate(zip(row, ("dot product", "cosine"), strict=True)):
-            common.over_training(curve.iteration.values, curve.values[..., i], ax)
-            ax.set(ylabel=f"mean {what}", title=side)
-    axes[0, 1].legend(title="layer", fontsize="x-small")
-    return figure
+
+    def draw(curve: DataArray, _: str) -> Figure:
+        figure, axes = panels(2, 3)
+        for ax, what, title in zip(axes, ("dot", "cosine"), ("dot product", "cosine"), strict=True):
+            _over_training(curve.sel(number=what), ax)
+            ax.set(title=title, xlabel="iteration")
+        legend_below(figure, axes[0], ncols=6, title="layer")
+        return figure
+
+    alt = "The dot products of all six layers lie on one line, which rises and falls; the cosines rise and stay small"
+    return by_side(report, "alignment", draw, alt)
 
 
 @closed_on_error
-def separations(report: Report, pixels: Sequence[float]) -> Figure:
-    """k-NN accuracy and silhouette of the three clouds over training, and those of the pixels as a line."""
-    figure, axes = plt.subplots(2, 3, figsize=(11, 5.6), sharex=True, sharey="row")
-    for i, what in enumerate(("k-NN accuracy", "silhouette")):
-        for j, (ax, cloud) in enumerate(zip(axes[i], CLOUDS, strict=True)):
-            for side, curve in report.sides("separation_mnist").items():
-                style = {} if side == THIS_RUN else _RECORD
-                common.over_training(curve.iteration.values, curve.values[:, :, :, j, i], ax, **style)
-            ax.set(title=cloud if i == 0 else "", xlabel="iteration" if i else "")
-        axes[i, 2].axhline(pixels[i], color=common.BASELINE_COLOUR, linewidth=1, zorder=0)
-        axes[i, 0].set_ylabel(what)
-    axes[1, 0].legend(title="layer", fontsize="x-small", ncols=2)
-    return figure
-
-
-@closed_on_error
-def decoder_pictures(report: Report, strips: np.ndarray) -> Figure:
-    """What the decoder draws for some images, in ways that differ in one thing at a time (Xie & Lai, fig. 7).
+def separations(report: Report, pixels: Sequence[float]) -> HTML:
+    """k-NN accuracy and silhouette of the three clouds over training, and those of the pixels as a line.
 
     Parameters
     ----------
-    strips : of this run, shape (kinds of `STRIPS`, images, H, W), each picture by its largest value
+    pixels : k-NN accuracy and silhouette of this run's images; a record has its own
     """
-    blocks = {side: curve.values for side, curve in report.sides("pictures").items()} | {THIS_RUN: strips}
-    widths = [block.shape[1] for block in blocks.values()]
-    figure, axes = plt.subplots(
-        len(STRIPS), len(blocks), squeeze=False, width_ratios=widths, figsize=(11, 0.7 + 70 / sum(widths))
+
+    def draw(curve: DataArray, side: str) -> Figure:
+        figure, axes = plt.subplots(2, 3, figsize=(WIDE, 4.6), sharex=True, sharey="row")
+        recorded = [report.recorded(name) for name in ("knn_pixels", "pixels_silhouette")]
+        for row, what, level in zip(axes, curve.number.values, pixels if side == THIS_RUN else recorded, strict=True):
+            for ax, cloud in zip(row, CLOUDS, strict=True):
+                _over_training(curve.sel(cloud=cloud, number=what), ax)
+            if level is not None:
+                row[2].axhline(level, color=common.BASELINE_COLOUR, linewidth=1, zorder=0)
+            row[0].set_ylabel("k-NN accuracy" if what == "k-NN" else what)
+        for ax, title in zip(axes[0], ("targets", "targets of\nrandom labels", "features"), strict=True):
+            ax.set_title(title)
+        plt.setp(axes[1], xlabel="iteration")
+        legend_below(figure, axes[0, 0], ncols=6, title="layer")
+        return figure
+
+    alt = "Silhouettes of targets rise more with true labels than with random ones; those of features rise above the "
+    return by_side(report, "separation_mnist", draw, alt + "pixels', while their k-NN accuracy hardly changes")
+
+
+@closed_on_error
+def decoder_pictures(report: Report) -> HTML:
+    """What the decoder draws for some images, in ways that differ in one thing at a time (Xie & Lai, fig. 7)."""
+
+    def draw(curve: DataArray, _: str) -> Figure:
+        (image, *kinds), words = curve.transpose("picture", "digit", ...).values, list(STRIPS.values())
+        figure, (above, below) = plt.subplots(2, 1, figsize=(WIDE, 7.4), height_ratios=(1, len(kinds)))
+        common.pictures(image, above, "", "gray_r")
+        rows = [each / np.abs(each).max((1, 2), keepdims=True).clip(1e-12) for each in kinds]
+        rows = [np.pad(each, ((0, 0), (1, 1), (0, 0)), constant_values=np.nan) for each in rows]
+        below.imshow(_tiled(rows), cmap="RdBu_r", vmin=-1, vmax=1, interpolation="nearest")
+        common.bare(below)
+        size = image.shape[1] + 2
+        for ax, names in ((above, words[:1]), (below, words[1:])):
+            ax.set_yticks(size * (np.arange(len(names)) + 0.5) - 0.5, names, fontsize="small")
+            ax.tick_params(length=0)
+        return figure
+
+    alt = (
+        "Digits and what is drawn for them backwards: readable only where the pixels are masked, and for a wrong label "
     )
-    for column, (side, block) in zip(axes.T, blocks.items(), strict=True):
-        for ax, word, strip in zip(column, STRIPS.values(), block, strict=True):
-            colours = "gray_r" if word == "image" else "RdBu_r"
-            common.pictures(strip, ax, word if side == THIS_RUN else "", colours)
-        column[0].set_title(side)
-    return figure
+    return by_side(report, "pictures", draw, alt + "nearly the same as for the right one")
 
 
 @closed_on_error
-def decoder_likeness(report: Report) -> Figure:
+def decoder_likeness(report: Report) -> HTML:
     """Cosine of the decoder's pictures with their image, over training; and with other things, at the end."""
-    figure, (left, right) = plt.subplots(1, 2, figsize=(11, 3.8))
-    for side, curve in report.sides("decoder_cosine").items():
-        for each, look in zip(curve.transpose("picture", ...), _LOOKS, strict=True):
-            style = {"label": DRAWN[each.picture.item()]} if side == THIS_RUN else _RECORD
-            common.spread(curve.iteration.values, each.values.T, left, **look | style)
-    for side, curve in report.sides("decoder_likeness").items():
-        for look, values in zip(_LOOKS, curve, strict=True):
-            fill = "full" if side == THIS_RUN else "none"
-            right.plot(values, range(3), linestyle="", markersize=8, fillstyle=fill, **look)
-    left.set_xscale("symlog", linthresh=10)
-    left.set(xlabel="iteration", ylabel="cosine with the image", title="while it learns")
-    right.set_yticks(range(3), curve.to.values)
-    right.set(ylim=(2.5, -0.5), xlabel="cosine", title="at the end")
-    left.legend(fontsize="x-small")
-    return figure
+
+    def draw(curve: DataArray, side: str) -> Figure:
+        figure, (left, right) = panels(2, 3.2)
+        for each, look in zip(curve.transpose("picture", "seed", "iteration"), _LOOKS, strict=True):
+            common.spread(each.iteration.values, each.values, left, label=DRAWN[each.picture.item()], **look)
+        ends = report.sides("decoder_likeness")[side].transpose("picture", "to")
+        for look, values in zip(_LOOKS, ends, strict=True):
+            right.plot(values, range(3), linestyle="", markersize=8, **look)
+        _in_iterations(left)
+        left.set(xlabel="iteration", ylabel="cosine with the image", title="while it learns")
+        right.set_yticks(range(3), ends.to.values)
+        right.set(ylim=(2.5, -0.5), xlabel="cosine", title="at the end, with")
+        legend_below(figure, left, ncols=2)
+        return figure
+
+    alt = "Guided pictures are as much like their image for a wrong label as for the right one; all are less like it "
+    return by_side(report, "decoder_cosine", draw, alt + "than like each other")
 
 
 @closed_on_error
-def marked_digits(images: Tensor, guided: Tensor, strokes: Strokes, rows: Tensor) -> Figure:
+def marked_digits(images: Tensor, guided: Tensor, strokes: Strokes, rows: Tensor) -> HTML:
     """Some digits and their guided pictures, with boxes around crossings and turns (Xie & Lai, fig. 8).
 
     Parameters
@@ -117,51 +145,85 @@ def marked_digits(images: Tensor, guided: Tensor, strokes: Strokes, rows: Tensor
     guided : of the chosen ones, shape (n, H, W)
     rows : int64, which ones, shape (n,)
     """
-    figure, axes = plt.subplots(2, len(rows), figsize=(12, 2.7))
-    for (above, below), row, picture in zip(axes.T, rows.tolist(), guided, strict=True):
-        crossings, turns = (boxes(mask[row]) for mask in (strokes.crossings, strokes.turns))
-        common.marked(images[row, 0], crossings, turns, above)
-        common.marked(picture, crossings, turns, below)
-    axes[0, 0].set_ylabel("digit")
-    axes[1, 0].set_ylabel("guided")
-    return figure
+    figure, axes = plt.subplots(2, 1, figsize=(WIDE, 1.9))
+    wide = images.shape[-1]
+    shown = [image[0].double() for image in images[rows].cpu()], [each / each.abs().max() for each in guided.cpu()]
+    crossings, turns = [
+        [
+            (top, left + wide * at, *size)
+            for at, row in enumerate(rows.tolist())
+            for top, left, *size in boxes(mask[row])
+        ]
+        for mask in (strokes.crossings, strokes.turns)
+    ]
+    for ax, strip, what in zip(axes, shown, ("digit", "guided"), strict=True):
+        common.marked(np.concatenate([common.as_array(each) for each in strip], 1), crossings, turns, ax)
+        ax.set_ylabel(what)
+    return drawing(
+        figure,
+        f"{len(rows)} digits with boxes at crossings and turns, and below each its guided picture, which is dark there "
+        "and elsewhere",
+    )
 
 
 @closed_on_error
-def contrasts(report: Report) -> Figure:
+def contrasts(report: Report) -> HTML:
     """Contrast at crossings and at turns, raw and adjusted for ink, for each kind of picture."""
-    sides = report.sides("contrast")
-    figure, axes = plt.subplots(len(sides), 2, figsize=(11, 2.7 * len(sides)), squeeze=False, sharex=True, sharey=True)
-    looks = [{"fillstyle": "none", "shift": 0.16}, {"shift": -0.16}]
-    for line, (side, curve) in zip(axes, sides.items(), strict=True):
-        for ax, where in zip(line, curve.mark.values, strict=True):
+
+    def draw(curve: DataArray, _: str) -> Figure:
+        figure, axes = panels(2, 3, sharex=True, sharey=True)
+        looks = [{"fillstyle": "none", "shift": 0.16}, {"shift": -0.16}]
+        for ax, where in zip(axes, curve.mark.values, strict=True):
             for how, style in zip(curve.adjustment.values, looks, strict=True):
-                rows = curve.sel(mark=where, adjustment=how)
-                common.intervals(
-                    {DRAWN[row.picture.item()]: row.values for row in rows}, ax, color=common.INK, label=how, **style
-                )
-            ax.set(xlabel="contrast [standard deviations]", title=f"{where} · {side}")
-            ax.label_outer()
-    axes[0, 0].legend(fontsize="x-small", loc="lower right")
-    return figure
+                rows: Mapping = {
+                    DRAWN[row.picture.item()]: row.transpose("value").values
+                    for row in curve.sel(mark=where, adjustment=how).transpose("picture", "value")
+                }
+                common.intervals(rows, ax, color=common.INK, label=how, **style)
+            ax.set(xlabel="standard deviations", title=f"at {where}")
+        legend_below(figure, axes[0])
+        return figure
+
+    alt = "At crossings and turns pictures are brighter; adjusted for ink and place the contrast shrinks, and unguided "
+    return by_side(report, "contrast", draw, alt + "pictures and wrong labels have most of it, too")
 
 
 @closed_on_error
-def other_networks(report: Report, early: int) -> Figure:
+def other_networks(report: Report) -> HTML:
     """Silhouettes by layer of three networks, before training, at an early step and at the end."""
-    hues = common.KIND_COLOURS[0], common.CONTROL_COLOUR, common.KIND_COLOURS[1]
-    figure, axes = plt.subplots(3, 3, figsize=(11, 7.4), sharex=True, sharey=True)
-    for row, (label, key) in zip(axes, NETWORKS.items(), strict=True):
-        for side, curve in report.sides(f"separation_{key}").items():
-            last = curve.iteration.values[-1]
-            for ax, step in zip(row, (0, early, last), strict=True):
-                values = curve.sel(iteration=step, number="silhouette").values
-                for i, (cloud, colour) in enumerate(zip(CLOUDS, hues, strict=True)):
-                    style = {"label": cloud} if side == THIS_RUN else _RECORD
-                    common.spread(range(1, 7), values[..., i], ax, color=colour, **style)
-                when = "the end" if step == last else f"iteration {step}"
-                ax.set_title(f"{label} · {when}", fontsize="small")
-        row[0].set_ylabel("silhouette")
-    plt.setp(axes[-1], xlabel="layer")
-    axes[0, 0].legend(fontsize="x-small")
-    return figure
+
+    def draw(_: DataArray, side: str, step: int) -> Figure:
+        figure, axes = panels(3, 3, sharey=True)
+        for ax, (label, key) in zip(axes, NETWORKS.items(), strict=True):
+            curve = report.sides(f"separation_{key}")[side].sel(iteration=step, number="silhouette")
+            for cloud, colour in _CLOUD_HUES.items():
+                values = curve.sel(cloud=cloud).transpose("seed", "layer")
+                common.spread(values.layer, values, ax, label=cloud, color=colour)
+            ax.set(title=label, xlabel="layer", ylim=(-0.35, 1.05))
+        axes[0].set_ylabel("silhouette")
+        legend_below(figure, axes[0])
+        return figure
+
+    alt = "In the sigmoid network, which learns nothing, targets are all but perfectly separated, whatever the labels"
+    return by_side(report, "separation_sigmoid", draw, alt, "iteration", "iteration")
+
+
+def _tiled(rows: Sequence[np.ndarray]) -> np.ndarray:
+    """Rows of pictures as one picture; each row has shape (N, H, W)."""
+    return np.concatenate(
+        [np.concatenate(np.pad(each, ((0, 0), (0, 0), (1, 1)), constant_values=np.nan), 1) for each in rows]
+    )
+
+
+def _over_training(curve: DataArray, ax: Axes) -> None:
+    common.over_training(curve.iteration.values, curve.transpose("iteration", "seed", "layer").values, ax)
+    _in_iterations(ax)
+    ax.set_xlabel("")
+
+
+def _in_iterations(ax: Axes) -> None:
+    """An axis of iterations that has a place for 0, in plain numbers."""
+    ax.set_xscale("symlog", linthresh=10)
+    ax.xaxis.set_major_formatter(lambda value, _: f"{value:,g}")
+    ax.set_xticks([at for at in (0, 10, 100, 1000, 10000) if at <= ax.get_xlim()[1] * 1.01])
+    ax.minorticks_off()

@@ -16,6 +16,53 @@ def accuracies(report: Report, accuracy: Mapping[str, Tensor]) -> Table:
     return numbers(report, "Test accuracy [%], mean over seeds", rows)
 
 
+def aligned(report: Report, moments: Tensor) -> Table:
+    """Dot product and cosine of −target and pre-activation at layer 1, at both ends of training.
+
+    Parameters
+    ----------
+    moments : shape (steps, seeds, layers, 2), as of `layerbook.analysis.encoder_decoder.over_training`
+    """
+    said = {"dot": "dot product", "cosine": "cosine"}
+    rows = {
+        name: (what, *(moments[at, :, 0, i].mean() for at in (0, -1))) for i, (name, what) in enumerate(said.items())
+    }
+    columns = {"start": "before training", "end": "at the end"}
+    return numbers(report, "Minus target and pre-activation at layer 1", rows, columns, {"dot": ".3f"})
+
+
+def others(report: Report, separated: Mapping[str, Tensor]) -> Table:
+    """How separated targets and features are in the other two networks.
+
+    Parameters
+    ----------
+    separated : network -> shape (moments, seeds, layers, clouds, 2), moments being the start, an early one and the end
+    """
+    fashion, sigmoid = (separated[label][:, :, :5, :, 1].mean(1) for label in list(NETWORKS)[1:])
+    beyond = (fashion[..., 0] - fashion[..., 1]).mean(1)
+    rows = {
+        "fashion_excess_start": ("Fashion-MNIST, true less random labels, start", beyond[0]),
+        "fashion_excess_early": ("the same, early", beyond[1]),
+        "sigmoid_targets": ("sigmoid, least silhouette of the targets, ever", sigmoid[..., 0].min()),
+        "sigmoid_excess": (
+            "sigmoid, most that true and random labels differ by",
+            (sigmoid[..., 0] - sigmoid[..., 1]).abs().max(),
+        ),
+        "sigmoid_knn": (
+            "sigmoid, k-NN accuracy of the first layer's features, end",
+            separated["MNIST, sigmoid"][-1, :, 0, 2, 0].mean(),
+        ),
+    }
+    return numbers(report, "Silhouettes at layers 1 to 5, and one accuracy", rows, form=".3f")
+
+
+def counted(report: Report) -> Table:
+    """How many claims there are, and how many hold."""
+    held = sum(claim.outcome == "holds" for claim in report.claims.values())
+    rows = {"claims_tested": ("tested", len(report.claims)), "claims_held": ("that hold in full", held)}
+    return numbers(report, "Claims of this chapter", rows, form="d")
+
+
 def excesses(report: Report, excess: Sequence[Tensor], gain: Tensor, early: int) -> Table:
     """How much more separated targets are with true labels than with random ones.
 
@@ -68,7 +115,8 @@ def drawn(report: Report, likened: Mapping[str, Sequence[float]], nearer: Mappin
 
     Parameters
     ----------
-    likened : kind -> cosine with the image, with the mean of its class, with other pictures of the class
+    likened : kind -> cosine with the image, with the mean of its class, with other pictures of the class; also of
+        ``"error, wrong label"`` and ``"guided, wrong label"``, whose cosine with the image is kept for the text
     nearer : kind -> how often the own image is nearer than another of its class
     """
     kinds = {kind: DRAWN[kind] for kind in ("error", "label", "guided")}
@@ -80,6 +128,8 @@ def drawn(report: Report, likened: Mapping[str, Sequence[float]], nearer: Mappin
     rows = {
         name: (f"cosine with {to}", *(likened[kind][i] for kind in kinds)) for i, (name, to) in enumerate(said.items())
     }
+    for name, kind in (("wrong", "error, wrong label"), ("guided_wrong", "guided, wrong label")):
+        report.number(f"cosine_{name}", likened[kind][0])
     rows["nearer"] = ("nearer to its own image", *(nearer[kind] for kind in kinds))
     return numbers(report, "Pictures drawn backwards, at the end", rows, kinds, {"nearer": ".0%"})
 

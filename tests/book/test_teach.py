@@ -11,6 +11,7 @@ from copies import BOOK, CHAPTERS, solutions, unrun
 from nbformat.v4 import new_code_cell
 
 from layerbook.analysis.agreement import LENSES
+from layerbook.analysis.strokes import find_strokes
 from layerbook.editions import EDITIONS, notes_of, student
 from layerbook.pieces import Piece
 from layerbook.plain_yaml import from_yaml
@@ -75,6 +76,11 @@ def hu():
             "CONVS": ["conv1", "conv2"]}  # fmt: skip
 
 
+def xie_toy():
+    down = {"0": torch.tensor([[-0.2747, 0.0]]), "2": torch.tensor([[0.25, -0.25]])}
+    return {"toy": None, "x": None, "targets": lambda model, x, y: down}
+
+
 def cao():
     scores = torch.rand(3, 200, 6, generator=torch.Generator().manual_seed(0)) ** 4
     truth = label_distribution((scores[0] == scores[0].max(1, keepdim=True)[0]).float())
@@ -95,6 +101,8 @@ STUBS = {
     "davel-ex-samples": davel,
     "davel-ex-hand": lambda: {"layer_perplexity": layer_perplexity},
     "davel-ex-loss": lambda: {"cross_entropy": cross_entropy},
+    "xie-ex-hand": xie_toy,
+    "xie-ex-strokes": lambda: {"find_strokes": find_strokes},
     "hu-ex-adam": hu,
     "cao-ex-cost": cao,
     "cao-ex-entropic": cao,
@@ -126,6 +134,8 @@ ALONE = {
     "davel-ex-untrained": lambda: {"depth": 3, "p_depth": {("easy", 3): np.full((2, 3, 10), [[90], [50], [20]])}},
     "hu-ex-zero": lambda: {"test": Test(), "judged": 10},
     "xie-ex-identity": dict,
+    "xie-ex-mask": dict,
+    "xie-ex-own": dict,
     "xie-ex-classes": lambda: {"separated": {"MNIST": torch.tensor([0.97, 0.18]).expand(1, 1, 1, 1, 2)}},
     "lens-ex-share": lambda: {"LENSES": LENSES, "seeds": [0, 1], "when": {"residual CNN": np.full((2, 7, 9), 5.0)}},
     "cao-ex-own": dict,
@@ -137,6 +147,8 @@ RIGHT = {
     "davel-ex-untrained": "answer = [100, 99, 98], [90, 50, 20]",
     "hu-ex-zero": "answer = [0.9, 0.9, 0.8, 0.7, 0.6], [0.9, 0.8, 0.7, 0.7, 0.6]",
     "xie-ex-identity": "answer = [2, 2, 2, 2, 2, 2], [0, 1, 2, 3, 4, 5], [0, 1, 1, 1, 1, 2]",
+    "xie-ex-mask": "answer = {'untrained': (0.2, 0.65), 'trained': (0.4, 0.7)}",
+    "xie-ex-own": "answer = [0.5, 0.8, 1.0], [0.4, 0.8, 1.0]",
     "xie-ex-classes": "answer = torch.tensor([0.94, 0.14])",
     "lens-ex-share": "answer = {0.3: np.full((2, 7), 4), 0.8: np.full((2, 7), np.nan)}",
     "cao-ex-own": "answer = torch.tensor([0.6, 0.7, 0.5])",
@@ -235,6 +247,20 @@ def test_a_chapter_uses_nothing_that_only_its_solutions_make(name):
         ("xie-ex-classes", "answer = 0.94, 14", "between -1 and 1"),
         ("xie-ex-classes", "answer = 0.97, 0.18", "grad_outputs"),
         ("xie-ex-classes", "answer = 0.2, -0.02", "not a new one for each image"),
+        ("xie-ex-hand", "answer = [-0.27, 0], [0.25, 0.75]", "sums to zero"),
+        ("xie-ex-hand", "answer = [-0.27, 0], [-0.75, 0.75]", "take away the label"),
+        ("xie-ex-hand", "answer = [-0.27, 0.5], [0.25, -0.25]", "is off"),
+        ("xie-ex-hand", "answer = [0.27, 0], [0.25, -0.25]", "down through the weights"),
+        ("xie-ex-mask", "answer = {'trained': (0.4, 0.7)}", "each of the two"),
+        ("xie-ex-mask", "answer = {'untrained': (20, 65), 'trained': (40, 70)}", "at most 1"),
+        ("xie-ex-mask", "answer = {'untrained': (0.65, 0.2), 'trained': (0.7, 0.4)}", "swapped"),
+        ("xie-ex-mask", "answer = {'untrained': (0.2, 0.3), 'trained': (0.4, 0.7)}", "the mask alone"),
+        ("xie-ex-strokes", "answer = [True, False], [True]", "for the plus and one"),
+        ("xie-ex-strokes", "answer = [False, False], [False, True]", "longer than a spur"),
+        ("xie-ex-strokes", "answer = [True, False], [True, True]", "a crossing is none"),
+        ("xie-ex-own", "answer = [0.5], [0.4]", "a number a layer"),
+        ("xie-ex-own", "answer = [50, 80], [40, 80]", "between -1 and 1"),
+        ("xie-ex-own", "answer = [0.5, 0.8], [0.5, 0.8]", "twice the same"),
         ("lens-ex-share", "answer = {0.3: np.ones(7), 0.8: np.ones(7)}", "a row a seed"),
         ("lens-ex-share", "answer = {0.3: np.full((2, 7), 5), 0.8: np.full((2, 7), 5)}", "hand it on"),
         ("lens-ex-share", "answer = {0.3: np.full((2, 7), 6), 0.8: np.full((2, 7), 4)}", "swapped"),

@@ -1,71 +1,133 @@
 """The figures of the chapter on forward and backward, from its record."""
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 import torch
 
 from layerbook.analysis.strokes import find_strokes
 from layerbook.analysis.tsne import in_the_record
-from layerbook.figures import clouds, trials
+from layerbook.figures import clouds, flowing, sides, trials
 from layerbook.figures import forward_backward as figures
 from layerlib import load
 
 CLASSES = [str(i) for i in range(10)]
-FROM_REPORT = {
-    "alignments": (lambda report: figures.alignments(report), 4),
-    "target_clouds": (lambda report: clouds.target_clouds(report, CLASSES), 40),
-    "separations": (lambda report: figures.separations(report, (0.9, 0.1)), 6),
-    "first_layer": (lambda report: clouds.first_layer(report, CLASSES), 20),
-    "feature_clouds": (lambda report: clouds.feature_clouds(report, CLASSES), 20),
-    "decoder_likeness": (lambda report: figures.decoder_likeness(report), 2),
-    "contrasts": (lambda report: figures.contrasts(report), 4),
-    "other_networks": (lambda report: figures.other_networks(report, 100), 9),
-    "trials": (lambda report: trials.trials(report), 2),
+FROM_REPORT = {  # figures, pictures a side, axes of each
+    "alignments": (figures.alignments, 1, 2),
+    "target_clouds": (lambda report: clouds.target_clouds(report, CLASSES), 5, 4),
+    "separations": (lambda report: figures.separations(report, (0.9, 0.1)), 1, 6),
+    "first_layer": (lambda report: clouds.first_layer(report, CLASSES), 5, 2),
+    "feature_clouds": (lambda report: clouds.feature_clouds(report, CLASSES), 5, 2),
+    "decoder_pictures": (figures.decoder_pictures, 1, 2),
+    "decoder_likeness": (figures.decoder_likeness, 1, 2),
+    "contrasts": (figures.contrasts, 1, 2),
+    "other_networks": (figures.other_networks, 3, 3),
+    "trials": (trials.trials, 1, 1),
+    "in_short": (flowing.in_short, 1, 2),
 }
 
 
 @pytest.fixture
 def report(as_recorded):
     made = as_recorded("forward_backward")
-    made.size = "smaller"  # so that the record is drawn beside
+    made.size = "smaller"  # so that the record has a side of its own
     return made
 
 
+@pytest.fixture
+def drawn(monkeypatch):
+    """The figures that are drawn, which stay open, each with its alternative text."""
+    found = []
+    monkeypatch.setattr(sides, "svg", lambda figure, alt: found.append((figure, alt)) or f"<svg>{alt}</svg>")
+    yield found
+    plt.close("all")
+
+
 @pytest.mark.parametrize("name", FROM_REPORT)
-def test_a_figure_shows_this_run_beside_the_record(name, report):
-    draw, panels = FROM_REPORT[name]
-    figure = draw(report)
-    assert len(figure.axes) == panels and all(ax.has_data() for ax in figure.axes)
+def test_each_side_is_drawn_the_record_first_and_named(name, report, drawn):
+    draw, pictures, axes = FROM_REPORT[name]
+    page = draw(report).data
+    names = [report.record_side, "this run"]
+    assert len(drawn) == pictures * len(names)
+    assert all(len(figure.axes) == axes and all(ax.has_data() for ax in figure.axes) for figure, _ in drawn)
+    assert all(side in alt for side, (_, alt) in zip(np.repeat(names, pictures), drawn, strict=True))
+    assert page.count('type="range"') == len(names) * (pictures > 1)
 
 
-def test_pictures_of_this_run_stand_beside_those_of_the_record(report):
-    figure = figures.decoder_pictures(report, np.random.default_rng(0).uniform(-1, 1, (7, 15, 28, 28)))
-    assert len(figure.axes) == 14 and figure.axes[0].get_ylabel() == "image"
+def test_pictures_are_named_row_by_row_and_each_has_its_own_scale(report, drawn):
+    figures.decoder_pictures(report)
+    image, drawings = drawn[0][0].axes
+    named = [text.get_text() for ax in (image, drawings) for text in ax.get_yticklabels()]
+    assert named == list(figures.STRIPS.values())
+    shown = drawings.images[0].get_array().filled(0)
+    assert shown.shape == (6 * 30, 5 * 30)
+    largest = np.abs(shown).reshape(6, 30, 5, 30).max((1, 3))
+    np.testing.assert_allclose(largest, 1)
 
 
-def test_the_lines_of_an_alignment_are_those_of_the_record(report):
-    line = figures.alignments(report).axes[0].lines[0]
+def test_the_lines_of_an_alignment_are_those_of_the_record(report, drawn):
+    figures.alignments(report)
     expected = report.curves["alignment"].sel(layer=1, number="dot").mean("seed")
-    assert line.get_ydata() == pytest.approx(expected.values)
+    assert drawn[0][0].axes[0].lines[0].get_ydata() == pytest.approx(expected.values)
 
 
-def test_a_cloud_is_titled_with_the_numbers_of_the_first_seed(report):
+def test_a_cloud_is_titled_with_the_numbers_of_the_first_seed(report, drawn):
     knn, silhouette = report.curves["separation_mnist"].sel(iteration=0, layer=2, cloud="targets").isel(seed=0).values
-    assert clouds.target_clouds(report, CLASSES).axes[1].get_title().endswith(f"k-NN {knn:.2f}, silh. {silhouette:.2f}")
+    clouds.target_clouds(report, CLASSES)
+    title = drawn[1][0].axes[0].get_title()
+    assert title.startswith("true labels, iteration 0") and drawn[1][1].endswith("layer 2)")
+    assert title.endswith(f"k-NN {knn:.2f}, silhouette {silhouette:.2f}")
 
 
-def test_the_slider_has_a_frame_for_every_step(report):
-    steps = [0, 10]
-    planes = {cloud: {step: torch.rand(5, 2) for step in steps} for cloud in ("targets", "features")}
-    page = clouds.first_layer_slider(report, planes, torch.arange(5), CLASSES).data
-    assert page.count("data:image/png") == 2 and "iteration 10" in page
+def test_a_record_of_more_classes_than_this_run_has_is_named_by_numbers(report, drawn):
+    report.curve("tsne_classes", np.zeros((2, 400)), cloud=clouds.CLOUDS[:2], point=range(400))
+    clouds.feature_clouds(report, ["cat"])
+    recorded, here = ([text.get_text() for text in drawn[at][0].legends[0].get_texts()] for at in (0, -1))
+    assert recorded == CLASSES and here == ["cat"]
 
 
-def test_marked_digits_show_each_digit_and_its_guided_picture():
+def test_the_networks_stand_side_by_side_with_the_control_in_its_colour(report, drawn):
+    figures.other_networks(report)
+    titles = [ax.get_title() for ax in drawn[0][0].axes]
+    assert titles == list(figures.NETWORKS)
+    line = drawn[0][0].axes[2].lines[1]
+    curve = report.curves["separation_sigmoid"].sel(iteration=0, number="silhouette", cloud="targets of random labels")
+    np.testing.assert_allclose(line.get_ydata(), curve.mean("seed"))
+    assert line.get_color() == figures.common.CONTROL_COLOUR
+
+
+def test_trials_are_those_of_the_record_again(report):
+    before = report.curves["trials"]
+    of = {item: before.sel(claim=item, value="control").item() for item in ("20", "21", "22", "26")}
+    trials.keep_trials(report, of)
+    again = report.curves["trials"]
+    assert again.claim.values.tolist() == before.claim.values.tolist()
+    known = before.sel(value="measured").notnull()
+    np.testing.assert_allclose(again.values[known], before.values[known], atol=2e-3)
+
+
+def test_marked_digits_show_each_digit_and_its_guided_picture(monkeypatch):
     images = load("mnist-mini").test.images[:20]
-    rows = torch.tensor([3, 7])
-    figure = figures.marked_digits(images, torch.rand(2, 28, 28), find_strokes(images), rows)
-    assert len(figure.axes) == 4 and figure.axes[0].get_ylabel() == "digit"
+    found = []
+    monkeypatch.setattr(figures, "drawing", lambda figure, alt: found.append(figure) or alt)
+    rows, strokes = torch.tensor([3, 7]), find_strokes(images)
+    figures.marked_digits(images, torch.rand(2, 28, 28), strokes, rows)
+    above, below = found[0].axes
+    assert above.get_ylabel() == "digit" and above.images[0].get_array().shape == (28, 56)
+    boxes = sum(len(figures.boxes(mask[row])) for mask in (strokes.crossings, strokes.turns) for row in (3, 7))
+    assert len(above.patches) == len(below.patches) == boxes
+    plt.close("all")
+
+
+def test_drawings_say_what_they_show_and_count_what_they_are_given():
+    z, back = torch.tensor([0.5, 0.3, -0.1, -0.2]), torch.tensor([0.5, -0.3, -0.1, 0.2])
+    assert "of z̃ the 2 with the sign of z are kept" in flowing.guiding(z, back).data
+    weights = [torch.tensor([[1.0, 0], [1, -1]]), torch.tensor([[0.0, 1], [1.1, -1]])]
+    passes = [torch.tensor([pair]) for pair in ([1.0, -1], [0, 1.1], [0.82, 0], [-0.75, 0.75])]
+    page = flowing.toy(weights, torch.tensor([[1.0, 2]]), passes).data
+    assert page.count("õ = ") == 4 and "õ = −0.75" in page
+    for draw in (flowing.idea, flowing.controls):
+        assert 'role="img" aria-label="' in draw().data
 
 
 def test_points_are_kept_as_whole_numbers_on_one_scale():
