@@ -61,16 +61,19 @@ def rank(z):
 
 
 def probe(fitted, labels, judged, truth, epochs=40, momentum=0.9, decay=1e-6):
-    """Forty epochs of gradient descent from the same first weights, in NumPy; then POT, a sample at a time."""
+    """Forty epochs of gradient descent from the same first weights, in NumPy; then POT, a sample at a time.
+
+    The descent is in single precision, as a network's readings are: its rounding grows from step to step.
+    """
     centre, spread = fitted.mean(0), fitted.std(0) * fitted.shape[1] ** 0.5
     spread[spread == 0] = 1
-    x, new = ((each.astype(float) - centre) / spread for each in (fitted, judged))
-    x, new = (np.hstack([np.ones((len(each), 1)), each]) for each in (x, new))  # the bias first
+    x, new = ((each - centre) / spread for each in (fitted, judged))
+    x, new = (np.hstack([np.ones_like(each[:, :1]), each]) for each in (x, new))  # the bias first
     classes = np.unique(np.concatenate([labels, truth]))
-    y = (labels[:, None] == classes).astype(float)
+    y = (labels[:, None] == classes).astype(x.dtype)
     random = torch.Generator().manual_seed(0)
     w = torch.rand(x.shape[1], len(classes), generator=random, dtype=torch.float64).numpy() * 2 - 1
-    w /= fitted.shape[1] ** 0.5
+    w = (w / fitted.shape[1] ** 0.5).astype(x.dtype)
     order, pace = torch.Generator().manual_seed(0), np.zeros_like(w)
     for epoch in range(epochs):
         rate = 10 * len(classes) * (1 if epoch < 0.4 * epochs else 0.1 if epoch < 0.8 * epochs else 0.01)
@@ -78,7 +81,7 @@ def probe(fitted, labels, judged, truth, epochs=40, momentum=0.9, decay=1e-6):
             missed = 1 / (1 + np.exp(-x[rows] @ w)) - y[rows]
             pace = momentum * pace + x[rows].T @ missed / missed.size + decay * w
             w = w - rate * pace
-    scores = 1 / (1 + np.exp(-new @ w))
+    scores = (1 / (1 + np.exp(-new @ w))).astype(float)
     shares, target = scores / scores.sum(1, keepdims=True), (truth[:, None] == classes).astype(float)
     cost = 1 - np.eye(len(classes))
     return {

@@ -7,6 +7,7 @@ import warnings
 from pathlib import Path
 
 import again
+import numpy as np
 import pytest
 import torch
 from others import CASES, FAMILIES, LARGE, family
@@ -106,11 +107,15 @@ def test_numbers_are_those_of_plain_hooks_and_other_packages(inspected):
             first[name].amax(2).numpy(), labels[0], peaks, labels[1]
         )
         expected |= again.separated(z, labels[1], "feature") | again.separated(told, labels[1], "target")
-        expected |= again.rank(z) | again.probe(first[name].mean(2).numpy(), labels[0], z, labels[1])
+        trained = first[name].mean(2).numpy()
+        expected |= again.rank(z) | again.probe(trained, labels[0], z, labels[1])
+        # the last bit of a reading, in units of its spread over the samples: nothing, but where it hardly changes
+        spread = trained.std(0)
+        last_bit = float((np.spacing(abs(trained).max(0)) / spread)[spread > 0].max())
         for quantity, value in expected.items():
-            # silhouettes and ranks of single precision, which a descent of forty epochs stretches; all else is counted
-            loose = 5e-3 if quantity == "distance" else 2e-3
-            assert found.values[quantity][row].item() == pytest.approx(value, rel=loose, abs=loose), (name, quantity)
+            # silhouettes, ranks and descents of single precision; all else is counted
+            loose = 2e-3 + (last_bit if quantity == "distance" else 0)
+            assert found.values[quantity][row].item() == pytest.approx(value, rel=2e-3, abs=loose), (name, quantity)
 
 
 @pytest.mark.slow
@@ -133,5 +138,7 @@ def test_of_every_family_of_torchvision_all_layers_that_run_are_read(name):
     for (layer, instrument), reason in found.reasons.items():
         # tables of positions are the same for all samples
         assert instrument != "rank" or reason in (NOT_RUN, OUTER) or "of shape (1, " in reason, (layer, reason)
-    values = found.values["effective_rank"]
-    assert values.isfinite().sum() > 0.3 * len(values) and values.nan_to_num(1).min() >= 1 - 1e-9
+    values = dict(zip(found.layers, found.values["effective_rank"].tolist(), strict=True))
+    read = {layer for layer, value in values.items() if value == value}
+    assert read == set(values) - {layer for layer, instrument in found.reasons if instrument == "rank"}
+    assert read and min(values[layer] for layer in read) >= 1 - 1e-9
