@@ -22,6 +22,8 @@ from traitlets import default
 from layerbook.chapters import CellFailed, Chapter, Interrupted
 from layerlib._files import replacing
 
+PATIENCE = 60  # seconds that a cell's last output may take, which on a busy machine is more than the usual 4
+
 
 class ThisInterpreter(AsyncKernelManager):
     """Kernels of the Python that runs now, whatever kernels named ``python3`` the reader has registered."""
@@ -97,6 +99,7 @@ def _papermill(chapter: Chapter, values: Mapping[str, object], out: Path, compla
         language="python",
         kernel_manager_class=type("Quiet", (ThisInterpreter,), {"errors": complaints}),
         progress_bar=sys.stderr.isatty() and not os.environ.get("CI"),
+        iopub_timeout=PATIENCE,
     )
 
 

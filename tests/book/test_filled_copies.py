@@ -6,6 +6,8 @@ import pytest
 from copies import BOOK, CHAPTERS, filled, solutions
 from smallest import datasets, parameters
 
+from layerbook.running import PATIENCE
+
 
 @pytest.fixture(scope="module")
 def paths(tmp_path_factory):
@@ -20,7 +22,12 @@ def test_a_filled_copy_runs_and_every_answer_is_right(name, paths, tmp_path):
     copy = tmp_path / f"{name}.ipynb"
     nbformat.write(filled(name), copy)
     ran = papermill.execute_notebook(
-        str(copy), str(tmp_path / "out.ipynb"), parameters(name, paths), cwd=str(tmp_path), progress_bar=False
+        str(copy),
+        str(tmp_path / "out.ipynb"),
+        parameters(name, paths),
+        cwd=str(tmp_path),
+        progress_bar=False,
+        iopub_timeout=PATIENCE,
     )
     checks = [cell for cell in ran.cells if "def check(answer)" in cell.source]
     assert checks
