@@ -10,6 +10,9 @@ _ROLE = re.compile(r"\{([\w:-]+)\}`([^`]+)`")
 _NAMED = re.compile(r"(?s)(.+?)\s*<([^<>]+)>$")
 _DIRECTIVE = re.compile(r"(?ms)^(`{3,}|:{3,})\{([\w:-]+)\} *([^\n]*)\n(.*?)^\1[ \t]*$\n?")
 _EQUATION = re.compile(r"(?s)\$\$(.+?)\$\$ *\(([\w-]+)\)")
+_LABELLED = re.compile(
+    r"^`{3,}\{(?:prf:)?(exercise|definition|theorem|lemma|proposition|corollary)\} ?([^\n]*)\n:label: (\S+)", re.M
+)
 _TARGET = re.compile(r"(?m)^\(([\w-]+)\)=\n+(?:#+ +(.+))?")
 _ENTRY = re.compile(r"(?ms)^@\w+\{([\w-]+),(.*?)^\}")
 _FIELD = re.compile(r"(?m)^\s*(\w+)\s*=\s*[{\"](.*?)[}\"],?$")
@@ -147,7 +150,7 @@ def places_in(notebook: Mapping, of: str = "") -> dict[str, str]:
 
     Returns
     -------
-    dict: "Figure 2", "(3)" for an equation, a heading, each by its label
+    dict: "Figure 2", "(3)" for an equation, a heading, an exercise or a theorem by its title; each by its label
     """
     found, figures, equations = {}, 0, 0
     elsewhere = f" of *{of}*" if of else ""
@@ -162,6 +165,8 @@ def places_in(notebook: Mapping, of: str = "") -> dict[str, str]:
             for _, label in _EQUATION.findall(source):
                 equations += 1
                 found[label] = f"({equations}){elsewhere}"
+            for kind, title, label in _LABELLED.findall(source):
+                found[label] = f"{kind} “{title}”{elsewhere}" if title else f"the {kind}{elsewhere}"
             for label, heading in _TARGET.findall(source):
                 found[label] = f"“{heading}”{elsewhere}" if heading else f"the table{elsewhere}"
     return found

@@ -64,9 +64,13 @@ def test_figures_and_equations_are_counted_in_their_order():
         new_code_cell("", metadata={"mystnb": {"figure": {"caption": "No name."}}}),
         new_markdown_cell("$$a$$ (e-a)\n\n(there)=\n## Where it ends\n\n$$b$$\n\n$$c$$ (e-c)"),
         new_code_cell("", metadata=figure),
+        new_markdown_cell(
+            "````{exercise} By hand\n:label: x-hand\n\nDo.\n````\n\n```{prf:theorem}\n:label: t-one\n\nIt is.\n```"
+        ),
     ]
     notebook = new_notebook(cells=cells)
-    assert places_in(notebook) == {"f-one": "Figure 2", "e-a": "(1)", "e-c": "(2)", "there": "“Where it ends”"}
+    told = {"f-one": "Figure 2", "e-a": "(1)", "e-c": "(2)", "there": "“Where it ends”"}
+    assert places_in(notebook) == told | {"x-hand": "exercise “By hand”", "t-one": "the theorem"}
     assert places_in(notebook, "Layers")["f-one"] == "Figure 2 of *Layers*"
 
 
