@@ -1,6 +1,7 @@
 """What the chapters need of their parameters together, so that a run that could not end is refused before it trains."""
 
 from collections.abc import Callable, Mapping
+from pathlib import Path
 
 from layerbook.chapters import Chapter
 
@@ -10,6 +11,20 @@ Need = tuple[tuple[str, ...], Callable[..., bool], str]
 def _snapshots(images: int, batch_size: int, epochs: int, every: int) -> int:
     """How often the filters are looked at: every so many steps."""
     return -(-images // batch_size) * epochs // every
+
+
+def _at_least(side: int) -> Callable[[str], bool]:
+    """Whether the pictures of a file are as high and wide as that; sets with a name are, each."""
+
+    def fits(data: str) -> bool:
+        if not Path(data).is_file():
+            return True  # a name, or a file that is not there: ``load`` says so
+        from layerlib.data.load import load  # brings torch, which no other need takes
+
+        found = load(data)
+        return min(getattr(found, "train", found).images.shape[-2:]) >= side
+
+    return fits
 
 
 # Names of parameters, whether their values go together, and what was expected of the first.
@@ -31,6 +46,7 @@ NEEDS: dict[str, list[Need]] = {
         )
     ],
     "filter_evolution": [
+        (("data",), _at_least(32), "pictures of at least 32 x 32 pixels, which VGG-16 halves five times"),
         (
             ("images", "batch_size", "epochs", "every"),
             lambda *values: _snapshots(*values) >= 10,
@@ -63,11 +79,16 @@ def check_needs(chapter: Chapter, values: Mapping[str, object]) -> None:
     Raises
     ------
     ValueError
-        naming the parameter, what was expected, and what came
+        naming the parameter, what was expected, and what came; or a file that is no data set
     """
     whole = {name: p.default for name, p in chapter.parameters.items()} | dict(values)
     for names, fit, expected in NEEDS.get(chapter.path.stem, ()):
-        if set(names) <= set(whole) and not fit(*(whole[name] for name in names)):
+        if set(names) <= set(whole) and not fit(*(_reached(whole[name], chapter.path.parent) for name in names)):
             first, *others = names
             beside = ", ".join(f"{name}={whole[name]}" for name in others)
             raise ValueError(f"{first}: expected {expected}, got {whole[first]}{beside and f' with {beside}'}")
+
+
+def _reached(value: object, book: Path) -> object:
+    """A value as the chapter has it: a file is named as it is reached from the folder of the chapters."""
+    return str(book / value) if isinstance(value, str) and value.endswith(".npz") else value

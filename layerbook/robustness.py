@@ -15,6 +15,7 @@ from layerbook.record import read_record, recorded_claims
 from layerbook.recorded import record_size_told
 from layerbook.stored_verdicts import compact, read_stored
 from layerbook.verdicts import HOLDS, OUTCOMES
+from layerlib._checks import checked, choice, path
 
 BUILT, RECORD = "this book's run", "the record"
 # What the map tells runs apart by: what a run grows by, of a list its last entry; then seeds, width, learning rate and
@@ -28,6 +29,7 @@ VARIED = {
 }
 
 
+@checked(chapter=choice(*VARIED), records=path, executed=path)
 class Robustness:
     """A chapter's stored runs, this book's run of it, and its record: what came of each claim in each of them.
 
@@ -40,7 +42,7 @@ class Robustness:
     Raises
     ------
     ValueError
-        if a file is damaged
+        for a chapter without sweeps, what is no path, or a damaged file
 
     Examples
     --------
@@ -50,8 +52,8 @@ class Robustness:
     def __init__(self, chapter: str, records: str | os.PathLike, executed: str | os.PathLike | None = None):
         self.chapter = chapter
         self.stored = read_stored(Path(records, "sweeps", f"{chapter}.json"))
-        path = Path(records, f"{chapter}.json")
-        self.record = read_record(path) if path.is_file() else None
+        kept = Path(records, f"{chapter}.json")
+        self.record = read_record(kept) if kept.is_file() else None
         self.built = None if executed is None else _built(Path(executed, f"{chapter}.ipynb"))
 
     def verdicts(self) -> pd.DataFrame:

@@ -6,7 +6,16 @@ from collections.abc import Callable, Sequence
 import matplotlib.pyplot as plt
 import seaborn as sns
 
+from layerlib._checks import like
 from layerlib.palette import CLASS_COLOURS
+
+# What figures are drawn from and on, as checks for ``checked``.
+REPORT = like("Report", "sides", "number")
+BOARD = like("Scoreboard", "counts", "chapters")
+FRAME = like("DataFrame", "columns", "groupby")
+CURVE = like("DataArray", "dims", "coords", "sel")
+AXES = like("Axes", "plot", "set_title")
+FIGURE = like("Figure", "add_subplot", "axes")
 
 
 def class_colours(classes: int) -> list[tuple[float, float, float]]:

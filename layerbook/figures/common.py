@@ -19,6 +19,8 @@ from matplotlib.patches import Rectangle
 from matplotlib.ticker import NullLocator
 
 from layerbook.claims import COLOURS as VERDICT_COLOURS
+from layerbook.figures._drawing import AXES
+from layerlib._checks import checked
 from layerlib.palette import (
     BASELINE_COLOUR,
     CLASS_COLOURS,
@@ -62,6 +64,7 @@ def depth_colours(layers: int) -> list:
     return sns.color_palette("flare", layers)
 
 
+@checked(ax=AXES)
 def spread(x: Sequence[float], values: np.ndarray, ax: Axes, label: str | None = None, **line) -> Axes:
     """Mean over seeds as a line, the range from smallest to largest seed as a band.
 
@@ -83,6 +86,7 @@ def evenly(items: int, at_most: int) -> list[int]:
     return np.linspace(0, items - 1, min(items, at_most)).round().astype(int).tolist()
 
 
+@checked(ax=AXES)
 def over_training(iterations: Sequence[int], values: np.ndarray, ax: Axes, **line) -> Axes:
     """One line over the iterations for each layer, light to dark, with the spread over seeds.
 
@@ -98,6 +102,7 @@ def over_training(iterations: Sequence[int], values: np.ndarray, ax: Axes, **lin
     return ax
 
 
+@checked(ax=AXES)
 def marked(image: np.ndarray, crossings: Sequence[tuple], turns: Sequence[tuple], ax: Axes) -> Axes:
     """A drawn image with boxes: red, solid around crossings; green, dashed around turns (Xie & Lai, fig. 8).
 
@@ -113,6 +118,7 @@ def marked(image: np.ndarray, crossings: Sequence[tuple], turns: Sequence[tuple]
     return bare(ax)
 
 
+@checked(ax=AXES)
 def intervals(rows: Mapping[str, Sequence[float]], ax: Axes, **dot) -> Axes:
     """A mean and its interval for each row, one below the other.
 

@@ -8,12 +8,13 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Circle
 from xarray import DataArray
 
-from layerbook.figures._drawing import closed_on_error
+from layerbook.figures._drawing import AXES, REPORT, closed_on_error
 from layerbook.figures.common import CLASS_COLOURS, DATA_COLOURS, INK, SYSTEM_COLOURS, spread
 from layerbook.figures.cooperating_classifiers import SETS
 from layerbook.figures.sides import WIDE, by_side, in_powers, panels
 from layerbook.figures.slider import drawing
 from layerbook.report import Report
+from layerlib._checks import checked
 
 # Two pictures each of two classes: four patterns in an early layer, two in a late one.
 _EARLY = ("101100", "110100", "011010", "001011")
@@ -99,6 +100,7 @@ def densities() -> HTML:
     )
 
 
+@checked(report=REPORT)
 @closed_on_error
 def in_short(report: Report) -> HTML:
     """The finding in one picture: patterns a class, and what the switches of a layer can tell."""
@@ -125,6 +127,7 @@ def in_short(report: Report) -> HTML:
     return by_side(report, "perplexity_depth", draw, alt + "as good as the network")
 
 
+@checked(ax=AXES)
 def switches(on: np.ndarray, ax: Axes, colours: tuple = ()) -> Axes:
     """Samples as rows, nodes as columns, filled where a sample switches a node on.
 

@@ -5,15 +5,17 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import FormatStrFormatter, LogLocator, NullLocator
 
-from layerbook.figures._drawing import closed_on_error
+from layerbook.figures._drawing import REPORT, closed_on_error
 from layerbook.figures.common import CONTROL_COLOUR, KIND_COLOURS
 from layerbook.figures.filter_panels import WAYS, columns, orders, outer_legend, over_steps, zeroing_costs
 from layerbook.report import Report
+from layerlib._checks import checked
 
 CONTROLLED = {"VGG-16, batch norm": "vgg_bn", "ResNet-50, pre-activation": "resnet"}
 READ = {"VGG-16": "vgg", "ResNet-50, pre-activation": "resnet"}
 
 
+@checked(report=REPORT)
 @closed_on_error
 def seed_orders(report: Report) -> Figure:
     """Rank correlation of depth and change, means over seeds, in the phase of learning and in the one after it."""
@@ -32,6 +34,7 @@ def seed_orders(report: Report) -> Figure:
     return figure
 
 
+@checked(report=REPORT)
 @closed_on_error
 def paces(report: Report) -> Figure:
     """Moves in learning rates and turns in degrees over training, of two networks with batch norm."""
@@ -54,6 +57,7 @@ def paces(report: Report) -> Figure:
     return axes[0, 0].figure.figure
 
 
+@checked(report=REPORT)
 @closed_on_error
 def ranks(report: Report) -> Figure:
     """Effective rank of each convolution by its channels, before training and when the network has learned."""
@@ -73,6 +77,7 @@ def ranks(report: Report) -> Figure:
     return axes[0].figure.figure
 
 
+@checked(report=REPORT)
 @closed_on_error
 def zeroing_again(report: Report) -> Figure:
     """Accuracy lost by VGG without some filters of each layer, a panel a seed."""

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from torch import Tensor
 from xarray import DataArray
 
-from layerbook.figures._drawing import closed_on_error
+from layerbook.figures._drawing import REPORT, closed_on_error
 from layerbook.figures.common import KIND_COLOURS, as_array, evenly, pictures
 from layerbook.figures.filter_panels import (
     WAYS,
@@ -27,6 +27,7 @@ from layerbook.figures.filter_panels import (
     zeroing_costs,
 )
 from layerbook.report import Report
+from layerlib._checks import checked
 
 NETWORKS = {"VGG-16": "vgg", "ResNet-50": "resnet"}
 CASES = NETWORKS | {"ResNet-50, batch norm too": "resnet_norm"}
@@ -52,6 +53,7 @@ def first_filters(strip: Tensor, moved: Tensor, steps: Sequence) -> Figure:
     return figure
 
 
+@checked(report=REPORT)
 @closed_on_error
 def metrics(report: Report) -> Figure:
     """D, S and Z over training, a column a network, in this run and in the record (Hu et al., fig. 2)."""
@@ -71,6 +73,7 @@ def metrics(report: Report) -> Figure:
     return axes[0, 0].figure.figure
 
 
+@checked(report=REPORT)
 @closed_on_error
 def depth_orders(report: Report) -> Figure:
     """Rank correlation of depth and change, in this run and in the record."""
@@ -90,6 +93,7 @@ def depth_orders(report: Report) -> Figure:
     return figure
 
 
+@checked(report=REPORT)
 @closed_on_error
 def sizes(report: Report) -> Figure:
     """Mean change of each layer against the size of its filters, in this run and in the record."""
@@ -110,6 +114,7 @@ def sizes(report: Report) -> Figure:
     return figure
 
 
+@checked(report=REPORT)
 @closed_on_error
 def gradients(report: Report) -> Figure:
     """Sizes of input, error and gradient of each convolution before and after training."""
@@ -127,6 +132,7 @@ def gradients(report: Report) -> Figure:
     return axes[0].figure.figure
 
 
+@checked(report=REPORT)
 @closed_on_error
 def stillness(report: Report) -> Figure:
     """Z and its null over training, with both thresholds."""
@@ -147,6 +153,7 @@ def stillness(report: Report) -> Figure:
     return axes[0, 0].figure.figure
 
 
+@checked(report=REPORT)
 @closed_on_error
 def idle_filters(report: Report) -> Figure:
     """Mean change of every filter by its rank within its layer."""
@@ -161,6 +168,7 @@ def idle_filters(report: Report) -> Figure:
     return axes[0].figure.figure
 
 
+@checked(report=REPORT)
 @closed_on_error
 def zeroing(report: Report) -> Figure:
     """Accuracy lost without some filters of each layer: random choices and picked ones."""
@@ -177,6 +185,7 @@ def zeroing(report: Report) -> Figure:
     return figure
 
 
+@checked(report=REPORT)
 def zeroing_table(report: Report) -> pd.DataFrame:
     """Points lost, by network and layer: random (mean, spread, 5th percentile) and picked; top-1 and top-5."""
     side = list(report.sides("cost_vgg"))[-1]

@@ -11,12 +11,13 @@ from matplotlib.patches import Circle, FancyBboxPatch
 from torch import Tensor
 from xarray import DataArray
 
-from layerbook.figures._drawing import closed_on_error
+from layerbook.figures._drawing import REPORT, closed_on_error
 from layerbook.figures.common import CLASS_COLOURS, CONTROL_COLOUR, DATA_COLOURS, INK, KIND_COLOURS, as_array, spread
 from layerbook.figures.forward_backward import DRAWN
 from layerbook.figures.sides import WIDE, by_side, panels
 from layerbook.figures.slider import drawing
 from layerbook.report import Report
+from layerlib._checks import checked
 
 _UP, _DOWN = DATA_COLOURS
 # what is sent down, class by class, for four images of two classes
@@ -141,6 +142,7 @@ def guiding(z: Tensor, back: Tensor) -> HTML:
     )
 
 
+@checked(report=REPORT)
 @closed_on_error
 def in_short(report: Report) -> HTML:
     """The finding in one picture: most of a target is its label, and a wrong label draws the same picture."""

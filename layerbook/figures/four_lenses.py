@@ -12,7 +12,7 @@ from matplotlib.ticker import NullLocator
 from xarray import DataArray
 
 from layerbook.analysis.agreement import FIVE, LENSES, READ_OUTS, agreement, made_up
-from layerbook.figures._drawing import closed_on_error
+from layerbook.figures._drawing import AXES, REPORT, closed_on_error
 from layerbook.figures.common import (
     CONTROL_COLOUR,
     DATA_COLOURS,
@@ -24,6 +24,7 @@ from layerbook.figures.common import (
 )
 from layerbook.report import Report
 from layerlib import Inspection
+from layerlib._checks import checked
 
 Sides = Mapping[str, Mapping[str, DataArray]]  # this run and the record -> network -> dims seed, lens, step, layer
 
@@ -44,6 +45,7 @@ WAYS = {
 }
 
 
+@checked(report=REPORT)
 def sides_of(report: Report, names: Mapping[str, str]) -> Sides:
     """The readings of this run and, where it has them, of the record; ``names``: network -> end of its curve's name."""
     found: dict[str, dict[str, DataArray]] = {}
@@ -161,6 +163,7 @@ def drawings(looks: Mapping[str, Sequence[Sequence[Inspection]]], steps: Sequenc
     return figure
 
 
+@checked(ax=AXES)
 def reading_map(values: np.ndarray, steps: Sequence[int], ax: Axes, top: float | None = None) -> Axes:
     """A lens's readings as colours, the first layer at the bottom, the moments from left to right.
 
@@ -180,6 +183,7 @@ def reading_map(values: np.ndarray, steps: Sequence[int], ax: Axes, top: float |
     return ax
 
 
+@checked(ax=AXES)
 def times(when: Mapping[str, np.ndarray], last: float, ax: Axes) -> Axes:
     """When each lens says that a layer has made up its mind: one line a lens, upwards through the layers.
 
@@ -208,6 +212,7 @@ def times(when: Mapping[str, np.ndarray], last: float, ax: Axes) -> Axes:
     return ax
 
 
+@checked(ax=AXES)
 def pairs(values: Mapping[str, Mapping[str, np.ndarray]], way: str, ax: Axes) -> Axes:
     """Rank correlation of every two lenses: one row a pair, one mark a network, the seeds as small dots.
 

@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from torch import Tensor
 from xarray import DataArray
 
-from layerbook.figures._drawing import closed_on_error
+from layerbook.figures._drawing import REPORT, closed_on_error
 from layerbook.figures.common import (
     BASELINE_COLOUR,
     DATA_COLOURS,
@@ -31,6 +31,7 @@ from layerbook.figures.sides import MOST, WIDE, by_side, legend_below, pairs, pa
 from layerbook.figures.slider import Side, drawing, touchable
 from layerbook.figures.svg import svg
 from layerbook.report import THIS_RUN, Report
+from layerlib._checks import checked
 
 NETWORKS = {"ResNet-18": "resnet18", "VGG-16": "vgg16_bn"}
 UNIFORM = "W, uniform"
@@ -62,6 +63,7 @@ def cost_matrix(cost: Tensor, classes: Sequence[str]) -> HTML:
     return touchable({THIS_RUN: Side({"": svg(figure, alt)}, values)}, name="cost")
 
 
+@checked(report=REPORT)
 def distances(report: Report) -> HTML:
     """Distance to the target by tap, and that of guessing; the slider picks the measure (Cao et al., fig. 5)."""
 
@@ -77,6 +79,7 @@ def distances(report: Report) -> HTML:
     return pairs(report, "distance", draw, alt, NETWORKS, "measure", "measure:", 0, sharey=True)
 
 
+@checked(report=REPORT)
 def probe_readings(report: Report) -> HTML:
     """Distance by tap as several kinds of probes read it, and before training."""
 
@@ -120,6 +123,7 @@ def one_picture(
     return touchable({THIS_RUN: Side(frames, numbers, 0)}, f"{what}:", f"one picture by {what}")
 
 
+@checked(report=REPORT)
 def over_epochs(report: Report) -> HTML:
     """Distance of some probes and of the network while they train (Cao et al., fig. 7)."""
 
@@ -136,6 +140,7 @@ def over_epochs(report: Report) -> HTML:
     return pairs(report, "probe_epochs", draw, alt, NETWORKS, sharey=True)
 
 
+@checked(report=REPORT)
 def rough(report: Report) -> HTML:
     """Distance at tap 1 and at the last inner tap while probes learn; the epochs that are not judged are shaded."""
 
@@ -150,6 +155,7 @@ def rough(report: Report) -> HTML:
     return pairs(report, "rough", draw, alt, NETWORKS)
 
 
+@checked(report=REPORT)
 def settling(report: Report) -> HTML:
     """Distance at two taps over training, plain, with batch norm, and with an auxiliary loss; a panel a tap."""
     colours = dict(zip(("plain", "batch norm", "auxiliary loss"), (INK, *KIND_COLOURS), strict=False))
@@ -175,6 +181,7 @@ def settling(report: Report) -> HTML:
     return by_side(report, "settling", draw, alt)
 
 
+@checked(report=REPORT)
 def students(report: Report) -> HTML:
     """Distance of probes that copy the output, to the output and to the labels, by tap."""
 

@@ -5,8 +5,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from layerbook import _html
+from layerbook.figures._drawing import REPORT
 from layerbook.report import THIS_RUN, Report
 from layerbook.verdicts import scalar
+from layerlib._checks import checked
 
 NOTHING = "–"
 
@@ -41,6 +43,7 @@ class Table:
         return "\n".join([self.caption, *told])
 
 
+@checked(report=REPORT)
 def numbers(
     report: Report,
     caption: str,

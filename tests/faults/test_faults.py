@@ -17,6 +17,7 @@ import recipes_analysis
 import recipes_book
 import recipes_data
 import recipes_distributions
+import recipes_figures
 import recipes_layers
 import recipes_runs
 import surface
@@ -34,13 +35,33 @@ RECIPES = [
     *recipes_book.RECIPES,
     *recipes_data.RECIPES,
     *recipes_distributions.RECIPES,
+    *recipes_figures.RECIPES,
     *recipes_layers.RECIPES,
     *recipes_runs.RECIPES,
 ]
 # pattern of names -> why they are not called here
 EXCLUDED = {
-    "layerbook.robustness.*": "read what sweeps kept: tests/layerbook/test_robustness.py",
-    "layerbook.figures.*": "draw on axes that figures made: tests/layerbook/figures",
+    "layerbook.figures.common.depth_colours": "a palette, as seaborn takes its length",
+    "layerbook.figures.common.evenly": "indices of what is counted beside it",
+    **dict.fromkeys(
+        (
+            "layerbook.figures.counting.counting",
+            "layerbook.figures.filter_evolution.f*",
+            "layerbook.figures.flowing.guiding",
+            "layerbook.figures.flowing.toy",
+            "layerbook.figures.forward_backward.marked_digits",
+            "layerbook.figures.layer_distributions.cost_matrix",
+            "layerbook.figures.layer_distributions.one_picture",
+            "layerbook.figures.layer_distributions.scenes",
+            "layerbook.figures.moving.*",
+        ),
+        "draws numbers of the cell before, on axes of its own: tests/layerbook/figures",
+    ),
+    **dict.fromkeys(
+        (f"layerbook.figures.four_lenses.{name}" for name in ("agreements", "d*", "maps", "obedience")),
+        "draws curves of a report's sides, on axes of its own: tests/layerbook/figures",
+    ),
+    "layerbook.figures.tables.Table": "tables of figures make it",
     "layerbook.training._store.Store.*": "fit calls them, with what it made",
     "layerbook.training.*.load_state_dict": "fit calls it, with what it kept; its text is in the keys of trainings",
     "layerbook.training.learning.Learning.now": "it calls this itself, and its text is in the keys of trainings",

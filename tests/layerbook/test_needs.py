@@ -1,7 +1,9 @@
 """What chapters need of their parameters together is said before they train."""
 
+import os
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from layerbook import cli, running
@@ -63,6 +65,25 @@ def test_values_that_do_not_go_together_are_refused(name, values, message):
 )
 def test_what_is_just_enough_is_taken(name, values):
     check_needs(CHAPTERS[name], values)
+
+
+@pytest.mark.parametrize("layout", [(8, 8), (1, 8, 8), (3, 40, 16), (16, 40, 3)])
+def test_pictures_too_small_for_five_halvings_are_refused(tmp_path, layout):
+    path = tmp_path / "small.npz"
+    x, y = np.zeros((4, *layout), dtype=np.uint8), np.arange(4) % 2
+    np.savez(path, x_train=x, y_train=y, x_test=x, y_test=y)
+    message = "^data: expected pictures of at least 32 x 32 pixels, .*, got .*small.npz$"
+    beside = os.path.relpath(path, BOOK)
+    for data in (str(path), beside):
+        with pytest.raises(ValueError, match=message):
+            check_needs(CHAPTERS["filter_evolution"], {"data": data})
+
+
+def test_pictures_of_the_least_size_and_files_that_are_not_there_are_left_to_the_chapter(tmp_path):
+    x, y = np.zeros((4, 3, 32, 32), dtype=np.uint8), np.arange(4) % 2
+    np.savez(tmp_path / "own.npz", x_train=x, y_train=y, x_test=x, y_test=y)
+    for data in (str(tmp_path / "own.npz"), str(tmp_path / "nothing.npz"), "cifar10-mini"):
+        check_needs(CHAPTERS["filter_evolution"], {"data": data})
 
 
 def test_neither_a_run_nor_a_sweep_begins(monkeypatch, tmp_path, capsys):
