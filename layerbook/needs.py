@@ -18,10 +18,13 @@ def _at_least(side: int) -> Callable[[str], bool]:
 
     def fits(data: str) -> bool:
         if not Path(data).is_file():
-            return True  # a name, or a file that is not there: ``load`` says so
+            return True  # a name, or a file that is not there
         from layerlib.data.load import load  # brings torch, which no other need takes
 
-        found = load(data)
+        try:
+            found = load(data)
+        except ValueError:
+            return True  # a damaged file, which the chapter's ``load`` names
         return min(getattr(found, "train", found).images.shape[-2:]) >= side
 
     return fits
@@ -79,7 +82,7 @@ def check_needs(chapter: Chapter, values: Mapping[str, object]) -> None:
     Raises
     ------
     ValueError
-        naming the parameter, what was expected, and what came; or a file that is no data set
+        naming the parameter, what was expected, and what came
     """
     whole = {name: p.default for name, p in chapter.parameters.items()} | dict(values)
     for names, fit, expected in NEEDS.get(chapter.path.stem, ()):

@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from xarray import DataArray
 
-from layerbook.figures._drawing import REPORT
+from layerbook.figures._drawing import REPORT, closed_on_error
 from layerbook.figures.common import BASELINE_COLOUR, DATA_COLOURS, INK
 from layerbook.figures.distribution_panels import gains
 from layerbook.figures.layer_distributions import NETWORKS
@@ -56,6 +56,7 @@ def thresholds(report: Report) -> HTML:
 
 
 @checked(report=REPORT)
+@closed_on_error
 def exit_gains(report: Report) -> HTML:
     """What early exit gains over the whole network, by way to choose and metric (Cao et al., table 3)."""
 
@@ -72,6 +73,7 @@ def exit_gains(report: Report) -> HTML:
 
 
 @checked(report=REPORT)
+@closed_on_error
 def against_best_tap(report: Report) -> HTML:
     """What early exit gains over the best fixed tap, by score: every trial with its interval."""
 
@@ -87,6 +89,7 @@ def against_best_tap(report: Report) -> HTML:
 
 
 @checked(report=REPORT)
+@closed_on_error
 def speed(report: Report) -> HTML:
     """Exact match against time of a network that really leaves early."""
     rules = {"labels": "by labels, as in the paper", "confidence": "by confidence"}
@@ -111,6 +114,7 @@ def speed(report: Report) -> HTML:
 
 
 @checked(report=REPORT)
+@closed_on_error
 def in_short(report: Report) -> HTML:
     """The findings in one picture: distance by depth, and what leaving early gains."""
 

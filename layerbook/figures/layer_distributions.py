@@ -156,6 +156,7 @@ def rough(report: Report) -> HTML:
 
 
 @checked(report=REPORT)
+@closed_on_error
 def settling(report: Report) -> HTML:
     """Distance at two taps over training, plain, with batch norm, and with an auxiliary loss; a panel a tap."""
     colours = dict(zip(("plain", "batch norm", "auxiliary loss"), (INK, *KIND_COLOURS), strict=False))

@@ -89,6 +89,7 @@ def by_network(report: Report, name: str, networks: Mapping[str, str]) -> dict[s
     }
 
 
+@closed_on_error
 def pairs(
     report: Report,
     name: str,

@@ -79,10 +79,11 @@ def test_pictures_too_small_for_five_halvings_are_refused(tmp_path, layout):
             check_needs(CHAPTERS["filter_evolution"], {"data": data})
 
 
-def test_pictures_of_the_least_size_and_files_that_are_not_there_are_left_to_the_chapter(tmp_path):
+def test_pictures_of_the_least_size_and_files_that_are_none_are_left_to_the_chapter(tmp_path):
     x, y = np.zeros((4, 3, 32, 32), dtype=np.uint8), np.arange(4) % 2
     np.savez(tmp_path / "own.npz", x_train=x, y_train=y, x_test=x, y_test=y)
-    for data in (str(tmp_path / "own.npz"), str(tmp_path / "nothing.npz"), "cifar10-mini"):
+    (tmp_path / "empty.npz").touch()
+    for data in (*(str(tmp_path / f"{name}.npz") for name in ("own", "empty", "nothing")), "cifar10-mini"):
         check_needs(CHAPTERS["filter_evolution"], {"data": data})
 
 
