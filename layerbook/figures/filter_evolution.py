@@ -1,40 +1,54 @@
-"""The figures of the chapter on filters, from its report; their parts are in `filter_panels`."""
+"""The figures of the chapter on filters, from its report: the largest record first, this run behind a tab.
+
+Those of the second round are in `filter_controls`, the drawings in `changing`, their parts in `filter_panels`.
+"""
 
 from collections.abc import Mapping, Sequence
 
 import matplotlib.pyplot as plt
-import numpy as np
 import pandas as pd
 import torch
+import xarray as xr
+from IPython.display import HTML
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor
 from xarray import DataArray
 
 from layerbook.figures._drawing import REPORT, closed_on_error
-from layerbook.figures.common import KIND_COLOURS, as_array, evenly, pictures
+from layerbook.figures.common import CONTROL_COLOUR, KIND_COLOURS, as_array, evenly, pictures
 from layerbook.figures.filter_panels import (
     WAYS,
     by_size,
-    columns,
     filters_over_steps,
     moves_over_steps,
     orders,
-    outer_legend,
     over_steps,
     percent,
     powers,
     ranked_filters,
     zeroing_costs,
 )
-from layerbook.report import Report
+from layerbook.figures.sides import WIDE, by_side, legend_below, of_sides, pairs, panels
+from layerbook.figures.slider import Side, touchable
+from layerbook.figures.svg import svg
+from layerbook.report import THIS_RUN, Report
 from layerlib._checks import checked
 
 NETWORKS = {"VGG-16": "vgg", "ResNet-50": "resnet"}
 CASES = NETWORKS | {"ResNet-50, batch norm too": "resnet_norm"}
+MEASURES = {
+    "distance": "D, as printed",
+    "per_weight": "D, per weight",
+    "significant_fixed": "S: moved",
+    "still_fixed": "Z: still",
+    "significant_falling": "S, falling threshold",
+    "still_falling": "Z, falling threshold",
+}
 
 
 @closed_on_error
-def first_filters(strip: Tensor, moved: Tensor, steps: Sequence) -> Figure:
+def first_filters(strip: Tensor, moved: Tensor, steps: Sequence) -> HTML:
     """Six filters of a first layer over the training steps, and how far they moved since then (Hu et al., fig. 1).
 
     Parameters
@@ -43,167 +57,136 @@ def first_filters(strip: Tensor, moved: Tensor, steps: Sequence) -> Figure:
     moved : how far each has moved, shape (filters,); from the least to the most are shown
     steps : what the columns are called
     """
-    strip = strip[:, moved.argsort()[evenly(len(moved), 6)]]
-    figure, axes = plt.subplots(1, 2, figsize=(12, 3.7))
+    chosen = moved.argsort()[evenly(len(moved), 6)]
+    figure, axes = panels(2, 3)
     for ax, draw, title in zip(
         axes, (filters_over_steps, moves_over_steps), ("filters", "change since step 0"), strict=True
     ):
-        draw(strip.numpy(), steps, ax)
+        draw(strip[:, chosen].numpy(), steps, ax)
         ax.set_title(title)
-    return figure
+    alt = "Six filters of the first layer look the same at all steps; their changes, drawn beside them, do not"
+    numbers = DataArray(as_array(moved[chosen]), dims="filter", coords={"filter": chosen.tolist()})
+    return touchable({THIS_RUN: Side({"": svg(figure, alt)}, numbers)}, name="first filters")
 
 
 @checked(report=REPORT)
+def metrics(report: Report) -> HTML:
+    """D, S and Z over training, a panel a network; the slider picks the measure (Hu et al., fig. 2)."""
+
+    def draw(curve: DataArray, ax: Axes, side: str, metric: str) -> None:
+        halved = report.sides("halvings")[side].values
+        over_steps(curve.step.values, curve.sel(metric=metric), curve.layer.values, ax, halved)
+        ax.set_ylabel(MEASURES[metric])
+        (powers if metric in ("distance", "per_weight") else percent)(ax)
+
+    alt = "Change of five layers over training; as printed, upper layers change more than lower ones"
+    return pairs(report, "metrics", draw, alt, NETWORKS, "metric", MEASURES, 0, below={}, sharey=True)
+
+
 @closed_on_error
-def metrics(report: Report) -> Figure:
-    """D, S and Z over training, a column a network, in this run and in the record (Hu et al., fig. 2)."""
-    shown = _panels(report, "metrics")
-    drawn = {"distance": "$D_t$, as printed", "significant_fixed": "$S_t$: moved", "still_fixed": "$Z_t$: still"}
-    axes = columns(len(shown), rows=3)
-    for column, (title, side, curve) in zip(axes, shown, strict=True):
-        column[0].set_title(title)
-        for ax, metric in zip(column, drawn, strict=True):
-            values = curve.sel(metric=metric)
-            over_steps(curve.step.values, values, curve.layer.values, ax, report.sides("halvings")[side].values)
-    for column in axes[::2]:
-        for ax, what, look in zip(column, drawn.values(), (powers, percent, percent), strict=True):
-            ax.set_ylabel(what)
-            look(ax)
-    outer_legend(axes[1::2, 0])
-    return axes[0, 0].figure.figure
-
-
 @checked(report=REPORT)
+def depth_orders(report: Report) -> HTML:
+    """Rank correlation of depth and change."""
+
+    def draw(curve: DataArray, _: str) -> Figure:
+        figure, (ax,) = panels(1, 3.6)
+        readings = curve.reading.values
+        orders({each.run.item(): {how: each.sel(reading=how).values for how in readings} for each in curve}, ax)
+        legend_below(figure, ax)
+        return figure
+
+    alt = "With Adam change rises with depth, as printed; with SGD it falls"
+    return by_side(report, "order", draw, alt)
+
+
 @closed_on_error
-def depth_orders(report: Report) -> Figure:
-    """Rank correlation of depth and change, in this run and in the record."""
-    sides = report.sides("order")
-    figure, axes = plt.subplots(len(sides), 1, figsize=(7.5, 0.8 + 2.9 * len(sides)), squeeze=False)
-    for ax, (side, curve) in zip(axes[:, 0], sides.items(), strict=True):
-        orders(
-            {
-                run.item(): {how.item(): each.sel(reading=how).values for how in each.reading}
-                for run, each in zip(curve.run, curve, strict=True)
-            },
-            ax,
-        )
-        ax.set_title(side)
-        ax.label_outer()
-    outer_legend(axes[0])
-    return figure
-
-
 @checked(report=REPORT)
-@closed_on_error
-def sizes(report: Report) -> Figure:
-    """Mean change of each layer against the size of its filters, in this run and in the record."""
-    sides = report.sides("mean_change")
+def sizes(report: Report) -> HTML:
+    """Mean change of each layer against the size of its filters."""
     names = {"VGG-16, Adam": "VGG-16", "VGG-16, SGD": "VGG-16, SGD", "ResNet-50, Adam": "ResNet-50"}
-    figure, axes = plt.subplots(1, len(sides), figsize=(1.5 + 4 * len(sides), 3.6), squeeze=False)
-    for ax, (side, curve) in zip(axes[0], sides.items(), strict=True):
-        by_size(
-            *(
-                {name: each.sel(run=run).values for name, run in names.items()}
-                for each in (report.sides("weights")[side], curve)
-            ),
-            ax,
-        )
-        ax.set_title(side)
-    axes[0, 0].set_ylabel("mean $D_t$, as printed")
-    axes[0, -1].legend(fontsize="x-small", loc="upper left", bbox_to_anchor=(1, 1))
-    return figure
+
+    def draw(curve: DataArray, side: str) -> Figure:
+        figure, (ax,) = panels(1, 3.3)
+        weights = report.sides("weights")[side]
+        by_size(*({name: each.sel(run=run).values for name, run in names.items()} for each in (weights, curve)), ax)
+        ax.set_ylabel("mean $D_t$, as printed")
+        legend_below(figure, ax)
+        return figure
+
+    alt = "With Adam the change of a layer grows with the number of weights of its filters, with SGD it does not"
+    return by_side(report, "mean_change", draw, alt)
 
 
 @checked(report=REPORT)
-@closed_on_error
-def gradients(report: Report) -> Figure:
+def gradients(report: Report) -> HTML:
     """Sizes of input, error and gradient of each convolution before and after training."""
-    shown = _panels(report, "gradients")
-    axes = columns(len(shown), height=2.9)[:, 0]
-    for ax, (title, _, curve) in zip(axes, shown, strict=True):
+
+    def draw(curve: DataArray, ax: Axes, _: str) -> None:
         for state, style in zip(curve, ("-", ":"), strict=True):
             for values, colour in zip(state, KIND_COLOURS, strict=False):
                 label = values.factor.item() if style == "-" else None
                 ax.plot(curve.layer.values, values, style, color=colour, label=label, marker=".")
-        ax.set(yscale="log", xlabel="convolution", title=title)
-    for ax in axes[::2]:
-        ax.set_ylabel("root mean square")
-    outer_legend(axes[1::2])
-    return axes[0].figure.figure
+        ax.set(yscale="log", xlabel="convolution", ylabel="root mean square")
+
+    alt = "Gradients of the weights are larger at lower convolutions, before training and after"
+    return pairs(report, "gradients", draw, alt, NETWORKS, below={}, sharey=True)
 
 
 @checked(report=REPORT)
-@closed_on_error
-def stillness(report: Report) -> Figure:
-    """Z and its null over training, with both thresholds."""
-    shown = _panels(report, "metrics")
-    kinds = ("fixed", "falling")
-    axes = columns(len(shown), rows=2)
-    for column, (title, side, curve), (*_, null) in zip(axes, shown, _panels(report, "null"), strict=True):
-        column[0].set_title(title)
-        for ax, kind in zip(column, kinds, strict=True):
-            steps, layers = curve.step.values, curve.layer.values
-            over_steps(steps, curve.sel(metric=f"still_{kind}"), layers, ax, report.sides("halvings")[side].values)
-            over_steps(steps, null.sel(threshold=kind), layers, ax, linestyle=":")
-    for column in axes[::2]:
-        for ax, kind in zip(column, kinds, strict=True):
-            ax.set_ylabel(f"$Z_t$, {kind} threshold")
-            percent(ax)
-    outer_legend(axes[1::2, 0])
-    return axes[0, 0].figure.figure
+def stillness(report: Report) -> HTML:
+    """Z and its null over training; the slider picks the threshold."""
+
+    def draw(null: DataArray, ax: Axes, side: str, kind: str) -> None:
+        curve = report.sides(f"metrics_{NETWORKS[null.network.item()]}")[side].sel(metric=f"still_{kind}")
+        halved = report.sides("halvings")[side].values
+        over_steps(null.step.values, curve, null.layer.values, ax, halved)
+        over_steps(null.step.values, null.sel(threshold=kind), null.layer.values, ax, linestyle=":")
+        ax.set_ylabel("$Z_t$: still")
+        percent(ax)
+
+    alt = "Above VGG's first layer, hardly more channels are still than if weights moved independently"
+    return pairs(report, "null", draw, alt, NETWORKS, "threshold", "threshold:", 0, below={}, sharey=True)
 
 
 @checked(report=REPORT)
-@closed_on_error
-def idle_filters(report: Report) -> Figure:
+def idle_filters(report: Report) -> HTML:
     """Mean change of every filter by its rank within its layer."""
-    shown = _panels(report, "filters")
-    axes = columns(len(shown), height=2.9)[:, 0]
-    for ax, (title, _, curve) in zip(axes, shown, strict=True):
+
+    def draw(curve: DataArray, ax: Axes, _: str) -> None:
         ranked_filters({row.layer.item(): row.dropna("filter").values for row in curve}, ax)
-        ax.set_title(title)
-    for ax in axes[::2]:
         ax.set_ylabel("mean $D_t$ of a filter")
-    outer_legend(axes[1::2])
-    return axes[0].figure.figure
 
-
-@checked(report=REPORT)
-@closed_on_error
-def zeroing(report: Report) -> Figure:
-    """Accuracy lost without some filters of each layer: random choices and picked ones."""
-    sides = list(report.sides("cost_vgg"))
-    figure, axes = plt.subplots(len(sides), len(CASES), figsize=(12, 0.4 + 3.2 * len(sides)), squeeze=False)
-    for row, side in zip(axes, sides, strict=True):
-        for ax, (case, key) in zip(row, CASES.items(), strict=True):
-            curve = report.sides(f"cost_{key}")[side]
-            values = curve.sel(best="top-1").values
-            zeroing_costs(values[:, len(WAYS) :], dict(zip(WAYS, values.T, strict=False)), curve.layer.values, ax)
-            ax.set_title(f"{case} · {side}", fontsize="small")
-        row[0].set_ylabel("accuracy lost [points]")
-    axes[0, -1].legend(fontsize="x-small", loc="upper left", bbox_to_anchor=(1, 1))
-    return figure
-
-
-@checked(report=REPORT)
-def zeroing_table(report: Report) -> pd.DataFrame:
-    """Points lost, by network and layer: random (mean, spread, 5th percentile) and picked; top-1 and top-5."""
-    side = list(report.sides("cost_vgg"))[-1]
-    rows = []
-    for case, key in CASES.items():
-        for each in report.sides(f"cost_{key}")[side]:
-            random = [
-                f"{column.mean():.2f} ± {column.std(ddof=1):.2f} ({np.quantile(column, 0.05):.2f})"
-                for column in each.values[len(WAYS) :].T
-            ]
-            picked = (f"{top1:.2f} / {top5:.2f}" for top1, top5 in each.values[: len(WAYS)])
-            rows.append([case, each.layer.item(), *random, *picked])
-    heads = ["network", "layer", "random, top-1", "random, top-5", *(f"{way}, top-1 / top-5" for way in WAYS)]
-    return pd.concat({side: pd.DataFrame(rows, columns=heads).set_index(heads[:2])}, axis=1)
+    alt = "Within a layer all filters change about as much; none lies below a hundredth of the median"
+    return pairs(report, "filters", draw, alt, NETWORKS, below={}, sharey=True)
 
 
 @closed_on_error
-def feature_maps(picture: Tensor, features: Mapping[str, Sequence[Tensor]], seed: int) -> Figure:
+@checked(report=REPORT)
+def zeroing(report: Report) -> HTML:
+    """Accuracy lost without some filters of each layer: random choices and picked ones (Hu et al., table 4)."""
+
+    def draw(curve: DataArray, _: str) -> Figure:
+        figure, axes = panels(len(CASES), 3.2, sharey=True)
+        for each, ax in zip(curve, axes, strict=True):
+            values = each.sel(best="top-1").values
+            zeroing_costs(values[:, len(WAYS) :], dict(zip(WAYS, values.T, strict=False)), each.layer.values, ax)
+            ax.set_title(each.case.item(), fontsize="small")
+            ax.tick_params("x", labelrotation=45)
+        axes[0].set_ylabel("accuracy lost [points]")
+        legend_below(figure, axes[0])
+        return figure
+
+    sides = {
+        side: xr.concat([report.sides(f"cost_{key}")[side] for key in CASES.values()], pd.Index(CASES, name="case"))
+        for side in report.sides("cost_vgg")
+    }
+    return of_sides(
+        sides, "cost", draw, "In the record, filters of VGG picked for keeping still cost more than random ones"
+    )
+
+
+@closed_on_error
+def feature_maps(picture: Tensor, features: Mapping[str, Sequence[Tensor]], seed: int) -> HTML:
     """Maps of five random filters of the first layer for one picture, before and after training (Hu et al., fig. 3).
 
     Parameters
@@ -213,7 +196,8 @@ def feature_maps(picture: Tensor, features: Mapping[str, Sequence[Tensor]], seed
     seed : of the choice
     """
     generator = torch.Generator().manual_seed(seed)
-    figure, axes = plt.subplots(2, 3, figsize=(11, 2.9), width_ratios=[1, 5, 5])
+    figure, axes = plt.subplots(2, 3, figsize=(WIDE, 2.2), width_ratios=[1, 5, 5])
+    kept = {}
     for row, (label, both) in zip(axes, features.items(), strict=True):
         chosen = torch.randperm(both[0].shape[1], generator=generator)[:5]
         row[0].imshow(as_array(picture.permute(1, 2, 0), None))
@@ -221,13 +205,35 @@ def feature_maps(picture: Tensor, features: Mapping[str, Sequence[Tensor]], seed
         for ax, each, when in zip(row[1:], both, ("before training", "at the end"), strict=True):
             pictures(each[0, chosen], ax, "", "gray_r")
             ax.set_title(f"{label}, {when}", fontsize="small")
-    return figure
+            kept[label, when] = as_array(each[0, chosen].flatten(1).mean(1))
+    index = [f"{label}, {when}" for label, when in kept]
+    numbers = DataArray(list(kept.values()), coords=[("maps", index), ("mean of map", range(1, 6))])
+    alt = "One picture and five feature maps of it, before training and at the end, for two networks"
+    return touchable({THIS_RUN: Side({"": svg(figure, alt)}, numbers)}, name="feature maps")
 
 
-def _panels(report: Report, name: str) -> list[tuple[str, str, DataArray]]:
-    """What a figure shows side by side: (title, side, curve) of both networks, in this run and in the record."""
-    return [
-        (f"{label} · {side}", side, report.sides(f"{name}_{key}")[side])
-        for side in report.sides(f"{name}_vgg")
-        for label, key in NETWORKS.items()
-    ]
+@closed_on_error
+@checked(report=REPORT)
+def in_short(report: Report) -> HTML:
+    """The findings in one picture: what the optimizer does to the order of the layers, and what still filters cost."""
+
+    def draw(curve: DataArray, side: str) -> Figure:
+        figure, (left, right) = panels(2, 2.7, width_ratios=(1, 1))
+        names = {"Adam": "VGG-16", "SGD": "VGG-16, SGD"}
+        order = report.sides("order")[side].sel(reading="as printed", value="mean")
+        left.barh(
+            list(names), [order.sel(run=run).item() for run in names.values()], color=KIND_COLOURS[:2], height=0.5
+        )
+        left.axvline(0, color="0.5", linewidth=0.8)
+        left.set(title="VGG: depth and change", xlim=(-1.05, 1.05), xlabel="−1: lower layers change more")
+        values = curve.sel(best="top-1").values.mean(0)
+        lost = {"random": values[len(WAYS) :].mean(), "picked as still": values[0], "picked as small": values[2]}
+        right.barh(list(lost), lost.values(), color=[CONTROL_COLOUR, *KIND_COLOURS[:2]], height=0.5)
+        right.set(title="VGG: lost without these filters [points]")
+        for ax in (left, right):
+            ax.grid(axis="y", visible=False)
+            ax.invert_yaxis()
+        return figure
+
+    alt = "With SGD lower layers change more, with Adam upper ones; in the record, still filters cost more than random"
+    return by_side(report, "cost_vgg", draw, alt)

@@ -2,41 +2,15 @@
 
 from collections.abc import Mapping, Sequence
 
-import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import NullFormatter, PercentFormatter
 
-from layerbook.figures._drawing import closed_on_error, fits
+from layerbook.figures._drawing import fits
 from layerbook.figures.common import CONTROL_COLOUR, INK, KIND_COLOURS, as_array, depth_colours
 
 WAYS = ("Z", "D", "norm")
 PICK_COLOURS = dict(zip(WAYS, KIND_COLOURS, strict=False))
-
-
-@closed_on_error
-def columns(panels: int, rows: int = 1, height: float = 2.3) -> np.ndarray:
-    """Axes for pairs of panels, one pair below the other, such as two networks in this run and in the record.
-
-    Parameters
-    ----------
-    panels : an even number
-    rows : axes of a panel, one below the other; they share the training steps, and the pair's share their scale
-    height : of one of the axes, in inches
-
-    Returns
-    -------
-    array of axes, shape (panels, rows)
-    """
-    figure = plt.figure(figsize=(8.6, panels // 2 * (0.6 + height * rows)))
-    parts = figure.subfigures(panels // 2, 1, squeeze=False)[:, 0]
-    return np.concatenate([part.subplots(rows, 2, squeeze=False, sharex="col", sharey="row").T for part in parts])
-
-
-def outer_legend(axes: Sequence[Axes]) -> None:
-    """A legend to the right of each of the axes, outside."""
-    for ax in axes:
-        ax.legend(fontsize="x-small", loc="upper left", bbox_to_anchor=(1, 1))
 
 
 def filters_over_steps(filters: np.ndarray, steps: Sequence, ax: Axes) -> Axes:

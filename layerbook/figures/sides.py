@@ -29,7 +29,7 @@ def by_side(
     draw: Callable[..., Figure],
     alt: str,
     along: str = "",
-    told: str = "",
+    told: str | Mapping[str, str] = "",
     start: int = -1,
 ) -> HTML:
     """A figure of one curve, for its largest record and for this run.
@@ -40,7 +40,7 @@ def by_side(
     draw : takes the curve and the side, and the value along the slider where there is one
     alt : what the figure shows, in a sentence that says the finding
     along : the dimension that the slider moves along; none without a slider
-    told : what the slider moves along, in words: ``"hidden layers"``
+    told : what the slider moves along, in words: ``"hidden layers"``; or each of its positions in words
     start : the position of the slider that is shown first
     """
     return of_sides(report.sides(name), name, draw, alt, along, told, start)
@@ -52,7 +52,7 @@ def of_sides(
     draw: Callable[..., Figure],
     alt: str,
     along: str = "",
-    told: str = "",
+    told: str | Mapping[str, str] = "",
     start: int = -1,
 ) -> HTML:
     """The same for curves that are put together from several of a report: side -> curve."""
@@ -63,12 +63,12 @@ def of_sides(
         steps = [curve[along].values[at].item() for at in evenly(curve.sizes[along], MOST)] if along else [None]
         frames, places = {}, []
         for step in steps:
-            label = f"{told} {step}" if along else ""
+            label = told[step] if isinstance(told, Mapping) else f"{told} {step}" if along else ""
             figure = draw(*((curve, side, step) if along else (curve, side)))
             places = _laid_out(figure, places)
             frames[label] = svg(figure, f"{alt} ({side}{', ' * bool(label)}{label})")
         made[side] = Side(frames, curve, start)
-    return touchable(made, told, name)
+    return touchable(made, told if isinstance(told, str) else along, name)
 
 
 def by_network(report: Report, name: str, networks: Mapping[str, str]) -> dict[str, DataArray]:
@@ -97,7 +97,7 @@ def pairs(
     alt: str,
     networks: Mapping[str, str],
     along: str = "",
-    told: str = "",
+    told: str | Mapping[str, str] = "",
     start: int = -1,
     below: Mapping[str, object] | None = None,
     **shared: object,

@@ -16,9 +16,11 @@ from layerbook.editions import EDITIONS, notes_of, student
 from layerbook.pieces import Piece
 from layerbook.plain_yaml import from_yaml
 from layerbook.training.fit import cross_entropy
+from layerlib import filter_change
 from layerlib.distributions.distances import label_cost, label_distribution, sinkhorn, wasserstein
 from layerlib.distributions.early_exit import exit_layers
 from layerlib.patterns import layer_perplexity
+from layerlib.similarity import effective_rank
 
 NOTED = {label: note for name in CHAPTERS for label, note in notes_of(BOOK / "teach" / f"{name}.yaml").items()}
 SOLUTIONS = {label: code for name in CHAPTERS for label, code in solutions(name).items()}
@@ -81,6 +83,13 @@ def xie_toy():
     return {"toy": None, "x": None, "targets": lambda model, x, y: down}
 
 
+def by_hand():
+    before = torch.zeros(1, 2, 2, 2, dtype=torch.float64)
+    after = before.clone()
+    after[0, 0, 1, 1], after[0, 1, 0, 0] = 0.3, 0.05
+    return {"before": before, "after": after, "filter_change": filter_change}
+
+
 def cao():
     scores = torch.rand(3, 200, 6, generator=torch.Generator().manual_seed(0)) ** 4
     truth = label_distribution((scores[0] == scores[0].max(1, keepdim=True)[0]).float())
@@ -104,6 +113,9 @@ STUBS = {
     "xie-ex-hand": xie_toy,
     "xie-ex-strokes": lambda: {"find_strokes": find_strokes},
     "hu-ex-adam": hu,
+    "hu-ex-hand": by_hand,
+    "hu-ex-null": dict,
+    "hu-ex-rank": lambda: {"effective_rank": effective_rank},
     "cao-ex-cost": cao,
     "cao-ex-entropic": cao,
     "cao-ex-strict": cao,
@@ -133,6 +145,7 @@ ALONE = {
     "davel-ex-narrow": dict,
     "davel-ex-untrained": lambda: {"depth": 3, "p_depth": {("easy", 3): np.full((2, 3, 10), [[90], [50], [20]])}},
     "hu-ex-zero": lambda: {"test": Test(), "judged": 10},
+    "hu-ex-own": dict,
     "xie-ex-identity": dict,
     "xie-ex-mask": dict,
     "xie-ex-own": dict,
@@ -146,6 +159,7 @@ RIGHT = {
     "davel-ex-narrow": "answer = [[-1.2, 0.7], [-1.3, 0.74], [-3.3, 0.7]]",
     "davel-ex-untrained": "answer = [100, 99, 98], [90, 50, 20]",
     "hu-ex-zero": "answer = [0.9, 0.9, 0.8, 0.7, 0.6], [0.9, 0.8, 0.7, 0.7, 0.6]",
+    "hu-ex-own": "answer = {'Adam': {'0': 1e-6, '2': 1e-6}, 'SGD': {'0': 4e-6, '2': 1e-6}}",
     "xie-ex-identity": "answer = [2, 2, 2, 2, 2, 2], [0, 1, 2, 3, 4, 5], [0, 1, 1, 1, 1, 2]",
     "xie-ex-mask": "answer = {'untrained': (0.2, 0.65), 'trained': (0.4, 0.7)}",
     "xie-ex-own": "answer = [0.5, 0.8, 1.0], [0.4, 0.8, 1.0]",
@@ -235,6 +249,17 @@ def test_a_chapter_uses_nothing_that_only_its_solutions_make(name):
         ("davel-ex-untrained", "answer = [4.6, 4.5, 4.5], [4.5, 3.9, 0.9]", "not its logarithm"),
         ("davel-ex-untrained", "answer = [90, 50, 20], [100, 99, 98]", "swapped"),
         ("davel-ex-untrained", "answer = [100, 99, 98], [90, 50, 30]", "of this chapter"),
+        ("hu-ex-hand", "answer = 0.09, 0.25, 0", "no threshold"),
+        ("hu-ex-hand", "answer = 0.0925, 0.125, 0", "two of eight"),
+        ("hu-ex-hand", "answer = 0.0925, 0.25, 0.5", "in each channel"),
+        ("hu-ex-null", "answer = 0.2, 0.13", "1 - S"),
+        ("hu-ex-rank", "answer = 1", "independent"),
+        ("hu-ex-rank", "answer = 4", "no direction"),
+        ("hu-ex-null", "answer = 0.8, 1.8", "multiply"),
+        ("hu-ex-own", "answer = {'Adam': {'0': 1e-6, '2': 1e-6}}", "two optimizers"),
+        ("hu-ex-own", "answer = {'Adam': {'0': 1e-6}, 'SGD': {'0': 4e-6}}", "two layers"),
+        ("hu-ex-own", "answer = {'a': {'0': 0, '2': 0}, 'b': {'0': 0, '2': 0}}", "nothing moved"),
+        ("hu-ex-own", "answer = {'a': {'0': 1, '2': 1}, 'b': {'0': 1, '2': 1}}", "twice the same"),
         ("hu-ex-zero", "answer = [0.9, 0.6], [0.9, 0.6]", "five accuracies"),
         ("hu-ex-zero", "answer = 2 * [[90, 80, 70, 70, 60]]", "not percent"),
         ("hu-ex-zero", "answer = [0.9, 0.8, 0.7, 0.7, 0.6], [0.6, 0.6, 0.6, 0.6, 0.6]", "left zeroed"),

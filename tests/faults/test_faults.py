@@ -47,6 +47,7 @@ EXCLUDED = {
         (
             "layerbook.figures.counting.counting",
             "layerbook.figures.filter_evolution.f*",
+            "layerbook.figures.changing.*",
             "layerbook.figures.flowing.guiding",
             "layerbook.figures.flowing.toy",
             "layerbook.figures.forward_backward.marked_digits",

@@ -119,15 +119,3 @@ def test_scales_of_axes(ax):
     assert filter_plots.percent(ax).get_ylim() == (-0.03, 1.03)
     assert ax.yaxis.get_major_formatter()(0.25) == "25%"
     assert filter_plots.powers(ax).get_yscale() == "log"
-
-
-def test_columns_share_scales_within_a_pair_and_steps_within_a_panel():
-    axes = filter_plots.columns(4, rows=2)
-    assert axes.shape == (4, 2)
-    axes[0, 0].set(ylim=(2, 3), xlim=(5, 6))
-    assert axes[1, 0].get_ylim() == (2, 3) != axes[2, 0].get_ylim() and axes[0, 1].get_ylim() != (2, 3)
-    assert axes[0, 1].get_xlim() == (5, 6) != axes[1, 0].get_xlim()
-    axes[1, 0].plot([0], [0], label="a")
-    filter_plots.outer_legend(axes[1:2, 0])
-    assert [text.get_text() for text in axes[1, 0].get_legend().get_texts()] == ["a"]
-    plt.close(axes[0, 0].figure.figure)
