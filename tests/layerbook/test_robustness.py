@@ -245,7 +245,12 @@ def test_a_stored_run_was_made_by_the_code_of_the_commit_that_it_names(commit, t
     line = [sys.executable, "-c", DIGESTS, *STORED]
     told = subprocess.run(line, cwd=tmp_path, env=env, check=True, capture_output=True, text=True).stdout
     of_the_commit = {name: digest(code, json.dumps([])) for name, code in json.loads(told).items()}  # they name no file
-    made_by = {(name, run["code"]) for name, runs in STORED.items() for run in runs if run["commit"] == commit}
+    made_by = {
+        (name, run["code"])
+        for name, runs in STORED.items()
+        for run in runs
+        if run["commit"] == commit and ".npz" not in str(run["parameters"])
+    }
     assert made_by and made_by <= set(of_the_commit.items())
 
 
@@ -278,6 +283,17 @@ def planned(tmp_path_factory):
             named = [{name: run.parameters[name] for name in (*over, *values)} for run in runs]
             found.setdefault(asked.chapter, []).extend(named)
     return found
+
+
+MISSING = {"layer_distributions": 3}  # whose chapter stops with an error, as the page says
+
+
+@pytest.mark.parametrize("name", sorted(VARIED))
+def test_the_stored_runs_are_those_of_the_commands(planned, name):
+    found = [{key: run["parameters"][key] for key in planned[name][0]} for run in STORED[name]]
+    missing = [each for each in planned[name] if each not in found]
+    assert len(missing) == MISSING.get(name, 0) and len(found) == len(planned[name]) - len(missing)
+    assert all(each in planned[name] for each in found)
 
 
 @pytest.mark.parametrize("name", sorted(VARIED))
