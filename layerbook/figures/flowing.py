@@ -75,7 +75,7 @@ def toy(layers: list[Tensor], images: Tensor, passes: list[Tensor]) -> HTML:
             ax.add_patch(Circle((2 * at, -node), 0.28, linewidth=1.4, **look))
             ax.text(2 * at, -node, f"{z[0, node].item():.2g}".replace("-", "−"), ha="center", va="center", color=_UP)
             if back is not None:
-                told = f"õ = {back[0, node].item():.2f}".replace("-", "−")
+                told = f"õ = {back[0, node].item() + 0.0:.2f}".replace("-", "−")  # no minus before a zero
                 ax.text(2 * at, -node - 0.42, told, ha="center", va="center", color=_DOWN, fontsize="small")
             if at:
                 for other in range(2):
