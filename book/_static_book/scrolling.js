@@ -3,7 +3,9 @@ const scrolling = "mjx-container, .math, figure, pre, table, dl.py, .cell_output
 
 const reach = () => {
   for (const box of document.querySelectorAll(scrolling))
-    if (box.scrollWidth > box.clientWidth + 1 && (box.matches("span.math") || getComputedStyle(box).overflowX === "auto"))
+    if (box.matches("span.math") // which leans over its own edge, and scrolls where the line is too narrow for it
+      ? box.scrollWidth > box.closest("p, li, dd, td, div").clientWidth
+      : box.scrollWidth > box.clientWidth + 1 && getComputedStyle(box).overflowX === "auto")
       box.tabIndex = 0;
 };
 
