@@ -6,6 +6,7 @@ Those of the second round are in `filter_controls`, the drawings in `changing`, 
 from collections.abc import Mapping, Sequence
 
 import matplotlib.pyplot as plt
+import numpy as np
 import pandas as pd
 import torch
 import xarray as xr
@@ -187,7 +188,7 @@ def zeroing(report: Report) -> HTML:
 
 @closed_on_error
 def feature_maps(picture: Tensor, features: Mapping[str, Sequence[Tensor]], seed: int) -> HTML:
-    """Maps of five random filters of the first layer for one picture, before and after training (Hu et al., fig. 3).
+    """Maps of up to five random filters of the first layer, before and after training (Hu et al., fig. 3).
 
     Parameters
     ----------
@@ -207,8 +208,10 @@ def feature_maps(picture: Tensor, features: Mapping[str, Sequence[Tensor]], seed
             ax.set_title(f"{label}, {when}", fontsize="small")
             kept[label, when] = as_array(each[0, chosen].flatten(1).mean(1))
     index = [f"{label}, {when}" for label, when in kept]
-    numbers = DataArray(list(kept.values()), coords=[("maps", index), ("mean of map", range(1, 6))])
-    alt = "One picture and five feature maps of it, before training and at the end, for two networks"
+    most = max(map(len, kept.values()))  # a narrow network has fewer than five
+    rows = [np.pad(each, (0, most - len(each)), constant_values=np.nan) for each in kept.values()]
+    numbers = DataArray(rows, coords=[("maps", index), ("mean of map", range(1, most + 1))])
+    alt = "One picture and a few feature maps of it, before training and at the end, for two networks"
     return touchable({THIS_RUN: Side({"": svg(figure, alt)}, numbers)}, name="feature maps")
 
 

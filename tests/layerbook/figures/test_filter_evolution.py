@@ -1,5 +1,8 @@
 """The figures of the chapter on filters: each draws every side of what its report holds."""
 
+import base64
+import re
+
 import matplotlib.pyplot as plt
 import pytest
 import torch
@@ -94,3 +97,11 @@ def test_drawings_say_in_words_what_they_show():
     assert "three have moved" in changing.idea().data
     assert "9 weights a channel" in changing.chance(9).data and "steps of Adam" in changing.steps().data
     assert plt.get_fignums() == []
+
+
+def test_a_narrow_network_shows_the_feature_maps_that_it_has():
+    picture, maps = torch.zeros(3, 8, 8, dtype=torch.uint8), {"narrow": 4, "wide": 16}
+    page = figures.feature_maps(picture, {k: [torch.rand(2, n, 8, 8)] * 2 for k, n in maps.items()}, 0).data
+    coded = re.search(r'href="data:text/csv;base64,([^"]+)"', page)[1]
+    first, *_, last = base64.b64decode(coded).decode().splitlines()[1:]
+    assert first.endswith(",") and not last.endswith(",")  # the fifth map, which the narrow one lacks
