@@ -11,9 +11,10 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from layerlib._checks import above_zero, checked, from_zero, whole_number
-from layerlib._tensors import as_tensor, numbers
+from layerlib._tensors import as_tensor, finite, numbers
 from layerlib.distributions import _transport as transport
 from layerlib.distributions._masses import check_masses, costs_of, distributions_of
 
@@ -55,6 +56,38 @@ def label_distribution(scores: Tensor) -> Tensor:
             "leave samples without labels out, and count them"
         )
     return (mass / total).to(torch.float64 if scores.dtype == torch.float64 else torch.float32)
+
+
+@checked(logits=finite)
+def sigmoid_distribution(logits: Tensor) -> Tensor:
+    """``label_distribution(logits.sigmoid())``, also where every sigmoid of a row is too small for a float.
+
+    Float32 holds no sigmoid of a logit below -104: a network so sure that a sample has none of the labels gives each of
+    them exactly 0. The shares are the softmax of log sigmoid, which holds them.
+
+    Parameters
+    ----------
+    logits : float, shape (..., K)
+
+    Returns
+    -------
+    shape (..., K), every row of sum 1; float64 for float64, float32 for any other dtype
+
+    Raises
+    ------
+    ValueError
+        if a logit is not finite, or there is no class
+
+    Examples
+    --------
+    >>> sigmoid_distribution(torch.tensor([[0.0, 0.0, -800.0], [-200.0, -200.0, -201.0]]))
+    tensor([[0.5000, 0.5000, 0.0000],
+            [0.4223, 0.4223, 0.1554]])
+    """
+    if logits.ndim < 1 or logits.shape[-1] == 0:
+        raise ValueError(f"logits: expected shape (..., K), got {tuple(logits.shape)}")
+    shares = F.logsigmoid(logits.detach().double()).softmax(-1)
+    return shares.to(torch.float64 if logits.dtype == torch.float64 else torch.float32)
 
 
 def label_cost(labels: int | Tensor) -> Tensor:

@@ -51,6 +51,12 @@ RECIPES = [
         lambda: dict(scores=HOT),
         {("scores", "axis more"): MORE_AXES, ("scores", "a row"): MORE_AXES, ("scores", "empty"): NO_SAMPLES},
     ),
+    recipe(
+        "distributions.distances.sigmoid_distribution",
+        distances.sigmoid_distribution,
+        lambda: dict(logits=Z),
+        {("logits", "axis more"): MORE_AXES, ("logits", "a row"): MORE_AXES, ("logits", "empty"): NO_SAMPLES},
+    ),
     recipe("distributions.distances.label_cost", ll.label_cost, lambda: dict(labels=Z)),
     recipe("distributions.distances.wasserstein", ll.wasserstein, lambda: P_Q | dict(cost=COST), MORE),
     recipe(

@@ -217,6 +217,7 @@ CALLS = {
     "crossing": lambda put: crossing(put(3 + probabilities.double()), torch.full((CLASSES,), 6), 0.5),
     "NodeClassifiers": classified,
     "label_distribution": lambda put: ll.label_distribution(put(probabilities)),
+    "sigmoid_distribution": lambda put: distances.sigmoid_distribution(put(z)),
     "label_cost": lambda put: ll.label_cost(put(z)),
     "wasserstein": lambda put: ll.wasserstein(put(rows), truth, cost),
     "wasserstein, one cost": lambda put: ll.wasserstein(put(rows), truth, ll.label_cost(CLASSES)),

@@ -22,6 +22,7 @@ from layerlib.distributions.distances import (
     kl,
     label_cost,
     label_distribution,
+    sigmoid_distribution,
     sinkhorn,
     total_variation,
     wasserstein,
@@ -391,6 +392,15 @@ def test_label_distributions_sum_to_one_and_keep_the_ratios(problem):
     p, _, _, random = problem
     scores = p * torch.rand(len(p), 1, generator=random, dtype=torch.float64).mul(100).exp()
     same(label_distribution(scores), p, atol=1e-14)
+
+
+def test_shares_of_sigmoids_are_those_of_their_logits_also_where_no_float_holds_a_sigmoid():
+    logits = 5 * torch.randn(3, 7, 4, dtype=torch.float64)
+    same(sigmoid_distribution(logits), label_distribution(logits.sigmoid()), atol=1e-14)
+    none = torch.tensor([[-200.0, -201.0]])
+    assert (none.sigmoid() == 0).all()  # label_distribution refuses these
+    same(sigmoid_distribution(none), [[1 / (1 + math.exp(-1)), 1 / (1 + math.e)]], atol=1e-7)
+    assert sigmoid_distribution(none).dtype == torch.float32
 
 
 @pytest.mark.parametrize("scale", [1e-320, 1e-300, 1e300, 1e308])
