@@ -70,7 +70,7 @@ lab: $(EDITIONS)
 editions: $(EDITIONS)
 	@echo "The editions: $(CURDIR)/_build/editions"
 
-PRINT := .venv/bin/jupyter-book build . --path-output _build/print -n --keep-going --quiet
+PRINT := .venv/bin/jupyter-book build . --path-output _build/print -W -n --keep-going --quiet
 
 pdf: $(HTML)
 	@echo "Printing the book ..."

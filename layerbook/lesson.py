@@ -14,6 +14,7 @@ from layerbook.editions import notes_of
 from layerbook.pieces import SOLUTION
 
 LEVELS = {1: "change a number and look", 2: "write some lines", 3: "train or read a network of one's own"}
+_EXERCISE = re.compile(r"```\{exercise\} (.+)\n:label: ([\w-]+)")
 _FIGURE = re.compile(r"\{numref\}`([\w-]+)`")
 
 
@@ -26,11 +27,13 @@ class Clock:
     total : the end
     figures : each figure, by its label
     solutions : what the solution of each exercise took, by the exercise's label
+    titles : of the exercises, by label
     """
 
     total: float
     figures: dict[str, float]
     solutions: dict[str, float]
+    titles: dict[str, str]
 
 
 def clock(executed: NotebookNode) -> Clock:
@@ -41,12 +44,14 @@ def clock(executed: NotebookNode) -> Clock:
     ValueError
         if papermill did not run it to its end
     """
-    ran, figures, solutions, solves = executed.metadata.get("papermill", {}), {}, {}, ""
+    ran, solves = executed.metadata.get("papermill", {}), ""
+    figures, solutions, titles = {}, {}, {}
     if ran.get("exception") or not ran.get("end_time"):
         raise ValueError("executed: expected a chapter that ran to its end")
     start = datetime.fromisoformat(ran.start_time)
     for cell in executed.cells:
         if cell.cell_type != "code":
+            titles |= {label: title for title, label in _EXERCISE.findall(cell.source)}
             for kind, label in SOLUTION.findall(cell.source):
                 solves = label if kind == "start" else ""
             continue
@@ -55,7 +60,7 @@ def clock(executed: NotebookNode) -> Clock:
             solutions[solves] = solutions.get(solves, 0) + took.duration
         if name := cell.metadata.get("mystnb", {}).get("figure", {}).get("name"):
             figures[name] = (datetime.fromisoformat(took.end_time) - start).total_seconds()
-    return Clock(ran.duration, figures, solutions)
+    return Clock(ran.duration, figures, solutions, titles)
 
 
 def times(root: Path, page: str, *chapters: str) -> str:
@@ -83,7 +88,8 @@ def exercises(root: Path, page: str, *chapters: str) -> str:
         for label, note in notes_of(root / "book" / "teach" / f"{chapter}.yaml").items():
             level, minutes = note["level"], note["minutes"]
             took = f"{ran.solutions[label]:.1f} s" if label in ran.solutions else "no code to run"
-            rows.append((level, minutes, f"| {level}, {LEVELS[level]} | {{ref}}`{label}` | {minutes} | {took} |"))
+            named = f"{{ref}}`{label}`, {ran.titles[label]}"
+            rows.append((level, minutes, f"| {level}, {LEVELS[level]} | {named} | {minutes} | {took} |"))
     head = ["| level | exercise | minutes | its solution runs |", "|---|---|---|---|"]
     return "\n".join(head + [row for *_, row in sorted(rows)])
 

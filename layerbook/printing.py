@@ -1,10 +1,12 @@
 """Pages of the book as PDF, printed by the Chromium that is there."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
 import tempfile
+import zipfile
 from pathlib import Path
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome", "msedge")
@@ -41,6 +43,44 @@ def printed(page: Path, out: Path, wait: float = 30) -> Path:
     return out
 
 
+def still_page(page: Path, out: Path) -> Path:
+    """The whole book without scripts, and where its addresses lead: Sphinx counts them from the folder of all pages.
+
+    Parameters
+    ----------
+    page : as Sphinx's builder ``singlehtml`` wrote it, in the folder of the book's first page
+    out : the page to be printed, in the folder of all pages
+    """
+    out.write_text(re.sub(r"(?s)<script\b.*?</script>", "", page.read_text(encoding="utf-8")), encoding="utf-8")
+    return out
+
+
+def complete_epub(folder: Path, out: Path) -> Path:
+    """The e-book that Sphinx wrote, with the styles that its extensions add too late, and told where formulas are.
+
+    Parameters
+    ----------
+    folder : as Sphinx's builder ``epub`` left it
+    out : the EPUB
+    """
+    listed = (folder / "content.opf").read_text(encoding="utf-8")
+    for path in sorted(folder.glob("_static/*.css")):
+        name = path.relative_to(folder).as_posix()
+        if f'href="{name}"' not in listed:
+            item = f'<item id="late-{path.stem}" href="{name}" media-type="text/css" />\n  '
+            listed = listed.replace("</manifest>", f"{item}</manifest>")
+    names = re.findall(r'<item [^>]*href="([^"]+)"', listed)
+    for name in names:
+        if name.endswith(".xhtml") and "<math" in (folder / name).read_text(encoding="utf-8"):
+            listed = listed.replace(f'href="{name}" media', f'href="{name}" properties="mathml" media')
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as made:
+        made.write(folder / "mimetype", "mimetype", zipfile.ZIP_STORED)  # first, and not packed, says the standard
+        made.writestr("content.opf", listed)
+        for name in ["META-INF/container.xml", *dict.fromkeys(names)]:
+            made.write(folder / name, name)
+    return out
+
+
 def all_printed(built: Path, out: Path) -> list[Path]:
     """Print the book and the slides of its chapters, and put the EPUB beside them.
 
@@ -59,11 +99,9 @@ def all_printed(built: Path, out: Path) -> list[Path]:
         as `printed`
     """
     out.mkdir(parents=True, exist_ok=True)
-    made = []
-    for epub in sorted(built.glob("print/_build/epub/*.epub")):
-        made.append(Path(shutil.copyfile(epub, out / "layer-book.epub")))
+    made = [complete_epub(built / "print" / "_build" / "epub", out / "layer-book.epub")]
     [whole] = built.glob("print/_build/singlehtml/book/intro.html")
-    made.append(printed(whole, out / "layer-book.pdf", wait=300))
+    made.append(printed(still_page(whole, whole.parents[1] / "whole.html"), out / "layer-book.pdf"))
     for page in sorted(built.glob("html/slides/*.print.html")):
         made.append(printed(page, out / f"slides-{page.name.removesuffix('.print.html')}.pdf"))
     return made

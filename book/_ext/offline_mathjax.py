@@ -9,7 +9,7 @@ from pathlib import Path
 
 
 def copy_mathjax(app):
-    if app.builder.format != "html":
+    if app.builder.format != "html" or app.builder.math_renderer_name != "mathjax":
         return
     package = Path(find_spec("sphinx-mathjax-offline").origin).parent
     target = Path(app.outdir, "_static", app.config.mathjax_path)

@@ -1,11 +1,13 @@
 """The book on paper and as an e-book."""
 
 import json
+import re
 import xml.etree.ElementTree as ET
 from types import SimpleNamespace
 
 import pytest
-from printable import stand_still
+from printable import on_paper, stand_still
+from small_site import build_site
 
 TOUCHED = '<div class="layer-frame" hidden><svg viewBox="0 0 2 1" style="a"></svg></div>' + (
     '<div class="layer-frame"><svg aria-label="what it shows" viewBox="0 0 4 1" style="a"></svg></div>'
@@ -58,3 +60,68 @@ def test_tables_are_well_formed_as_an_e_book_wants_them():
     assert data["text/plain"] == "x"
     root = ET.fromstring(f"<div>{data['text/html']}</div>")
     assert "1a & b" in "".join(root.itertext())
+
+
+FORMULAS = """# A page
+
+In a line {math}`\\tfrac{1}{2} < x`, and set apart:
+
+```{math}
+:label: half
+\\mathbf{y} = \\sum_i x_i
+```
+"""
+
+
+@pytest.mark.parametrize("builder, script", [("html", True), ("singlehtml", False)])
+def test_formulas_on_paper_need_no_script(builder, script, tmp_path):
+    built = build_site(tmp_path, {"index.md": FORMULAS}, "printable", builder=builder)
+    assert built.returncode == 0, built.stderr
+    page = (tmp_path / "site" / "index.html").read_text(encoding="utf-8")
+    assert bool(re.search(r'<script[^>]+src="[^"]*mathjax', page)) == script
+    set_there = [ET.fromstring(each) for each in re.findall(r"(?s)<math\b.*?</math>", page)]
+    assert [each.get("display") for each in set_there] == ([] if script else ["inline", "block"])
+    assert [bool(each.findall(".//{*}mfrac")) for each in set_there] == ([] if script else [True, False])
+    assert 'id="equation-half"' in page and re.search(r'class="eqno">\(1\)', page)
+
+
+def paper(builder, body, page="book/teach/plan"):
+    app = SimpleNamespace(
+        builder=SimpleNamespace(name=builder, out_suffix={"epub": ".xhtml"}.get(builder, ".html")),
+        env=SimpleNamespace(found_docs={"book/intro", "book/toy", "book/teach/plan"}),
+    )
+    context = {"body": body}
+    on_paper(app, page, "page.html", context, None)
+    return context["body"]
+
+
+LINKS = [
+    ("../toy.html#f1", "../toy.xhtml#f1", "#f1"),
+    ("../toy.html", "../toy.xhtml", "#document-book/toy"),
+    ("../toy.xhtml", "../toy.xhtml", "../toy.xhtml"),
+    ("https://a.org/b.html", "https://a.org/b.html", "https://a.org/b.html"),
+    ("#here", "#here", "#here"),
+    ("../../slides/toy.html", None, None),
+    ("../../_downloads/student.zip", None, None),
+]
+
+
+@pytest.mark.parametrize("address, book, whole", LINKS)
+def test_links_lead_where_they_lead_on_pages_or_are_none(address, book, whole):
+    for builder, expected in (("epub", book), ("singlehtml", whole)):
+        wanted = f'<a href="{expected}">x</a>' if expected else "x"
+        assert paper(builder, f'<a href="{address}">x</a>') == wanted
+
+
+def test_one_page_leads_to_itself():
+    assert paper("singlehtml", '<a href="book/intro.html#f1">x</a>', "book/intro") == '<a href="#f1">x</a>'
+
+
+def test_boxes_are_open_and_hidden_code_is_not_there():
+    body = '<details class="hide above-input">code</details><details class="sd">text</details><script>1</script>'
+    assert paper("epub", body) == '<details class="sd" open="open">text</details>'
+    assert paper("html", body) == body
+
+
+def test_what_many_boxes_are_called_is_no_name_of_one():
+    assert paper("epub", '<div id="proof-content"><p id="p">x</p></div>') == '<div><p id="p">x</p></div>'

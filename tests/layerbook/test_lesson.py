@@ -28,7 +28,8 @@ def chapter():
         new_markdown_cell("# Toy"),
         ran("train()", 70, 60),
         ran("draw()", 75, 5, name="toy-first"),
-        new_markdown_cell("```{exercise} A\n:label: toy-ex-a\n```\n\n```{solution-start} toy-ex-a\n```\n"),
+        new_markdown_cell("```{exercise} Count\n:label: toy-ex-b\n```\n"),
+        new_markdown_cell("```{exercise} What if?\n:label: toy-ex-a\n```\n\n```{solution-start} toy-ex-a\n```\n"),
         ran("answer", 78, 3),
         ran("more", 79, 1),
         new_markdown_cell("```{solution-end}\n```\n"),
@@ -75,8 +76,8 @@ def test_a_plan_is_told_when_the_figures_it_names_are_there(root):
 def test_exercises_are_listed_by_level_with_what_they_take(root):
     rows = exercises(root, "", "toy").splitlines()[-2:]
     assert rows == [
-        f"| 1, {LEVELS[1]} | {{ref}}`toy-ex-a` | 20 | 4.0 s |",
-        f"| 3, {LEVELS[3]} | {{ref}}`toy-ex-b` | 5 | no code to run |",
+        f"| 1, {LEVELS[1]} | {{ref}}`toy-ex-a`, What if? | 20 | 4.0 s |",
+        f"| 3, {LEVELS[3]} | {{ref}}`toy-ex-b`, Count | 5 | no code to run |",
     ]
 
 
