@@ -6,18 +6,18 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 
 from layerbook import _html
-from layerbook.claims import NOT_RECORDED, Claim, agreement
+from layerbook.claims import NOT_RECORDED, Claim, agreement, numbered
 
 HEADS = ("claim", "says", "paper", "test", "record", "this run", "agreement")
 
 Row = tuple[Claim, Claim | None]  # as reported here, and as recorded
 
 
-def report_html(rows: Sequence[Row], caption: str, marks: Mapping[str, str]) -> str:
-    """The claims with their verdicts here and in the record; under each number what ``marks`` says of it."""
+def report_html(chapter: str, rows: Sequence[Row], caption: str, marks: Mapping[str, str]) -> str:
+    """The claims with their verdicts here and in the record; under each number its item, and what ``marks`` says."""
     lines = [
         [
-            _html.joined(here.item, _html.small(marks.get(here.item, ""))),
+            claim_cell(here.item, chapter, marks.get(here.item, "")),
             _details(here, full),
             NOT_RECORDED if full is None else _html.badge(full),
             _html.badge(here),
@@ -27,6 +27,12 @@ def report_html(rows: Sequence[Row], caption: str, marks: Mapping[str, str]) -> 
     below = _html.Html(f"<p>{_html.small(caption)}</p>")
     heads = ["claim", "says", "record", "this run"]
     return _html.joined(_html.table(heads, lines, "layerlib-report layer-claims"), below, by="")
+
+
+def claim_cell(item: str, chapter: str, mark: str) -> _html.Html:
+    """The number by chapter of a claim, under it the one that it is registered by, and what is said of that."""
+    told = numbered(item, chapter)
+    return _html.joined(told, _html.small("; ".join(filter(None, (item if told != item else "", mark)))))
 
 
 def _details(here: Claim, full: Claim | None) -> _html.Html:
@@ -43,7 +49,9 @@ def report_text(chapter: str, rows: Sequence[Row], caption: str) -> str:
     """The same in lines of at most 100 characters."""
     lines = [f"{chapter}: {len(rows)} claims"]
     for item, says, *values in report_frame(rows).itertuples(index=False):
-        lines += textwrap.wrap(f"{item}. {says}", 100, subsequent_indent="   ")
+        told = numbered(item, chapter)
+        told += f" ({item})" if told != item else ""
+        lines += textwrap.wrap(f"{told}. {says}", 100, subsequent_indent="   ")
         for head, text in zip(HEADS[2:], values, strict=True):
             if text:
                 lines += textwrap.wrap(f"{head}: {text}", 100, initial_indent="   ", subsequent_indent="      ")

@@ -9,12 +9,39 @@ from layerbook.verdicts import HOLDS, OUTCOMES, SIZES, UNDECIDED, Part, decided
 NOT_RECORDED = "not yet recorded"
 # What the first round's records say of a claim that a run below the paper's size did not confirm.
 FIRST_ROUND_OPEN = "not at this size"
-FIRST_ROUND_TOLD = "first round: not judged at this size"
+FIRST_ROUND_TOLD = "first round: not confirmed at this size"
 
 # The colour-blind palette; the word is always there too, in the theme's own text colour.
 COLOURS = dict(zip((*OUTCOMES, FIRST_ROUND_OPEN), ("#029e73", "#de8f05", "#d55e00", "#56b4e9", "#949494"), strict=True))
 
-_VERBS = dict(zip((*OUTCOMES, FIRST_ROUND_OPEN), (*OUTCOMES[:3], "stays undecided", "was not judged"), strict=True))
+_VERBS = dict(zip(COLOURS, (*OUTCOMES[:3], "stays undecided", "was not confirmed"), strict=True))
+# Number and first claim of each chapter: readers count by chapter, the registration through the book.
+_FIRST = {
+    "cooperating_classifiers": (1, 1),
+    "forward_backward": (2, 18),
+    "layer_distributions": (3, 28),
+    "filter_evolution": (4, 36),
+    "four_lenses": (5, 44),
+}
+
+# Said once, and glued where a chapter's reader meets the first verdict.
+HOW_JUDGED = (
+    "A test has one part or several. A claim holds if all of them do, holds in part if at least half do, and fails "
+    "otherwise. A part decides nothing while the interval around its number contains the threshold, or where it would "
+    "pass emptily; where that could turn the outcome, the claim is undecided. Each verdict is told for the largest "
+    "record first, then for this run, and belongs to the size it was reached at: the paper's (its data, weights, "
+    "schedule and width) or a smaller one. Claims count by chapter, as 2.3; the last table has the number under which "
+    "each is registered beside it."
+)
+HOW_ROUNDS = (
+    "Tests were fixed in two rounds. In the first, a run below the paper's size could confirm a claim, but not refute "
+    "it: what it did not confirm was left open, “not confirmed at this size”. That rule was one-sided; in the rows of "
+    "the last table one can see what was measured all the same. Today a small run may say that a claim fails, too. A "
+    "letter, as in 2.3b, marks a test of ours beside the paper's claim. Those of the second round were fixed before "
+    "the runs that they judge, and some supersede one of the first, which had not compared like with like. The others "
+    "were added beside, after trial runs, and are no blind tests."
+)
+
 _WORDS = ("item", "says", "paper", "here")
 _SIZE_TOLD = {"paper": "at the paper's size", "smaller": "at a smaller size", "own": "our own study"}
 
@@ -145,6 +172,14 @@ def sentence(here: Claim, recorded: Claim | None) -> str:
     if here.outcome == recorded.outcome:
         return f"{told}, and in this run too."
     return f"{told}; in this run it {_VERBS[here.outcome]}{reason}."
+
+
+def numbered(item: str, chapter: str) -> str:
+    """The number of a claim that readers see, by chapter: ``2.3b`` for ``20b``; the item in a chapter of no paper."""
+    if chapter not in _FIRST:
+        return item
+    place, first = _FIRST[chapter]
+    return f"{place}." + re.sub(r"^\d+", lambda found: str(int(found[0]) - first + 1), item)
 
 
 def item_order(item: str) -> tuple[bool, int, str]:

@@ -12,7 +12,7 @@ from pathlib import Path
 import nbformat
 
 from layerbook.chapters import read_chapter
-from layerbook.claims import Claim
+from layerbook.claims import Claim, numbered
 from layerbook.plain_markdown import Words, works_of
 from layerbook.record import read_record, record_size, recorded_claims
 from layerbook.recorded import record_size_told
@@ -75,9 +75,9 @@ def passport(name: str, title: str, record: Mapping, work: Sequence[str] | None)
             f"## {title}",
             f"**Scope.** {of}. {_counted(paper)}{reached} {{doc}}`{name}` has each test.",
             f"**Methods.** {_methods(record)}",
-            _listed("What was easy", "decided at the paper's size", [each for each in paper if _decided(each)]),
-            _listed("What was hard", "undecided, and why", hard, reasons=True),
-            _listed("What is beyond the paper", "asked by this book alone", own),
+            _listed(name, "What was easy", "decided at the paper's size", [each for each in paper if _decided(each)]),
+            _listed(name, "What was hard", "undecided, and why", hard, reasons=True),
+            _listed(name, "What is beyond the paper", "asked by this book alone", own),
             f"**To cite.**\n\n```bibtex\n{bibtex(name, title, record)}\n```",
         ]
     )
@@ -104,11 +104,11 @@ def _methods(record: Mapping) -> str:
     )
 
 
-def _listed(heading: str, which: str, claims: Sequence[Claim], reasons: bool = False) -> str:
-    lines = [
-        f"- {each.item}: {each.says} *({each.outcome}{f'; {each.reason}' if reasons and each.reason else ''})*"
-        for each in claims
-    ]
+def _listed(chapter: str, heading: str, which: str, claims: Sequence[Claim], reasons: bool = False) -> str:
+    lines = []
+    for each in claims:
+        reason = f"; {each.reason}" if reasons and each.reason else ""
+        lines.append(f"- {numbered(each.item, chapter)}: {each.says} *({each.outcome}{reason})*")
     body = "\n".join(lines) if lines else "Nothing."
     return f"**{heading}** ({which}).\n\n{body}" if len(lines) < 6 else _folded(f"{heading} ({which})", body)
 

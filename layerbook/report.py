@@ -42,7 +42,8 @@ class Report:
     ``{glue:text}`full_error` `` the record's (text already, so without a format), ``{glue:text}`claim_3` `` and
     ``{glue:text}`full_claim_3` `` the two outcomes, ``{glue:text}`verdict_3` `` the outcome with the size and whether
     the record agrees, ``{glue:text}`says_3` `` the same as a sentence; ``{glue:text}`run_size` `` and
-    ``{glue:text}`full_size` `` are the sizes in words. A chapter's last cell is the report itself: it shows the table
+    ``{glue:text}`full_size` `` are the sizes in words, ``{glue:text}`how_judged` `` and ``{glue:text}`how_rounds` ``
+    the rules of verdicts. A chapter's last cell is the report itself: it shows the table
     of claims and carries everything for ``layerlib record``.
 
     Parameters
@@ -88,6 +89,8 @@ class Report:
         self._curves: dict[str, dict] = {}
         self.record, self._records = find_record(chapter, record)
         self._recorded = recorded_claims(self.record)
+        self._glue("how_judged", claims.HOW_JUDGED)
+        self._glue("how_rounds", claims.HOW_ROUNDS)
         self._glue("run_size", size_told(size, size_says))
         self._glue("full_size", NOT_RECORDED if self.record is None else record_size_told(self.record))
 
@@ -239,7 +242,7 @@ class Report:
 
     def _repr_mimebundle_(self, include=None, exclude=None) -> tuple[dict, dict]:
         # The payload travels as metadata: an unknown MIME type among the data is a warning to myst-nb.
-        table = _tables.report_html(self._rows(), self._caption(), self._marks())
+        table = _tables.report_html(self.chapter, self._rows(), self._caption(), self._marks())
         return {"text/html": table, "text/plain": repr(self)}, {MIME: self.payload()}
 
     def __repr__(self) -> str:

@@ -8,8 +8,9 @@ import pandas as pd
 from IPython.display import HTML
 
 from layerbook import _html
+from layerbook._tables import claim_cell
 from layerbook.built import PAPERS, Built, read_built
-from layerbook.claims import FIRST_ROUND_OPEN, FIRST_ROUND_TOLD, NOT_RECORDED, Claim, agreement, item_order
+from layerbook.claims import FIRST_ROUND_OPEN, FIRST_ROUND_TOLD, NOT_RECORDED, Claim, agreement, item_order, numbered
 from layerbook.record import recorded_claims
 from layerbook.recorded import record_size_told, recorded_by
 from layerbook.registration import marks, registered_in
@@ -133,7 +134,9 @@ class Scoreboard:
 
         The item is ``F9`` or ``E6`` where the anchor names one of the paper, else empty: ours.
         """
-        claims = self.rows().groupby(["chapter", "anchor"])["claim"].agg(", ".join)
+        rows = self.rows()
+        rows["claim"] = [numbered(item, chapter) for item, chapter in zip(rows["claim"], rows["chapter"], strict=True)]
+        claims = rows.groupby(["chapter", "anchor"])["claim"].agg(", ".join)
         rows = [
             [built.paper, _item(anchor), what, claims.get((built.chapter, anchor), ""), built.chapter, anchor]
             for built in self.chapters
@@ -186,7 +189,7 @@ class Scoreboard:
                 lines.append(
                     [
                         built.paper,
-                        (_html.joined(item, _html.small(self._mark(item))), len(lines)),
+                        (claim_cell(item, built.chapter, self._mark(item)) if item else "", len(lines)),
                         *(getattr(claim, name, "") for name in ("says", "paper", "test")),
                         _verdict(full, NOT_RECORDED),
                         _verdict(run, built.state, full),
@@ -202,7 +205,8 @@ class Scoreboard:
         for built in self.chapters:
             for item, full, run in self._claims(built):
                 told = full.told if full else NOT_RECORDED, run.told if run else built.state
-                lines.append(f"{built.paper}{' ' * bool(item)}{item}: {RECORD}: {told[0]}; {THIS_RUN}: {told[1]}")
+                number = f" {numbered(item, built.chapter)} ({item})" if item else ""
+                lines.append(f"{built.paper}{number}: {RECORD}: {told[0]}; {THIS_RUN}: {told[1]}")
         return "\n".join([*lines, *self.origins()])
 
 

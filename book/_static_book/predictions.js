@@ -10,15 +10,24 @@ document.addEventListener("DOMContentLoaded", () => {
     return node;
   };
 
+  // What tells the answer: the figure, and what follows it up to the next heading, bet or exercise.
+  const ENDS = "section, h1, h2, h3, .layer-bet, .exercise, .proof";
+  const telling = (figure) => {
+    if (!figure) return [];
+    const found = [figure];
+    const cell = figure.closest(".cell") || figure;
+    for (let next = cell.nextElementSibling; next && !next.matches(ENDS); next = next.nextElementSibling) found.push(next);
+    return found;
+  };
   // Themes lay figures out in their own way, so hidden alone is not enough.
-  const veil = (figure, veiled) => {
-    if (figure) Object.assign(figure, { hidden: veiled }).style.display = veiled ? "none" : "";
+  const veil = (nodes, veiled) => {
+    for (const node of nodes) Object.assign(node, { hidden: veiled }).style.display = veiled ? "none" : "";
   };
 
   for (const bet of document.querySelectorAll(".layer-bet")) {
     const asked = bet.querySelector(".layer-bet-asked"), told = bet.querySelector(".layer-bet-told");
     const list = bet.querySelector("ul"), right = Number(bet.dataset.answer) - 1;
-    const figure = document.getElementById(bet.dataset.figure || "");
+    const tells = telling(document.getElementById(bet.dataset.figure || ""));
     const choices = made("fieldset"), status = made("p", "", { className: "layer-bet-status" });
     choices.append(made("legend", "Your bet"));
     status.setAttribute("role", "status");
@@ -30,7 +39,7 @@ document.addEventListener("DOMContentLoaded", () => {
     const buttons = made("div", "", { className: "layer-bet-buttons" });
     const show = (chosen, sure) => {
       told.hidden = false;
-      veil(figure, false);
+      veil(tells, false);
       if (chosen === null) status.textContent = "Shown without a bet.";
       else status.textContent = `Your bet was ${chosen === right ? "right" : "wrong"} (you were ${sure}).`;
       buttons.remove();
@@ -55,10 +64,13 @@ document.addEventListener("DOMContentLoaded", () => {
     list.replaceWith(choices);
     choices.after(buttons, status);
     told.hidden = true;
-    veil(figure, true);
+    veil(tells, true);
     const before = read()[bet.id];
     if (before) show(before.chosen, before.sure);
-    const led = () => { if (figure && location.hash === `#${figure.id}`) show(null); };
+    const led = () => {
+      const to = document.getElementById(decodeURIComponent(location.hash.slice(1)));
+      if (to && tells.some((node) => node.contains(to))) show(null);
+    };
     led();
     addEventListener("hashchange", led);
   }

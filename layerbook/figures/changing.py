@@ -23,6 +23,7 @@ def idea() -> HTML:
         axes, (_BEFORE, _BEFORE + _MOVE, _MOVE), ("a filter now", "ten steps later", "what has changed"), strict=True
     ):
         _grid(values, ax, 0.3).set_title(title)
+    axes[0].set_xlabel("filled: above zero; hollow: below", fontsize="small")
     return drawing(
         figure, "Nine weights of a filter now and ten steps later, and their differences: six stayed, three have moved"
     )

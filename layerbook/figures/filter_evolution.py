@@ -17,7 +17,7 @@ from torch import Tensor
 from xarray import DataArray
 
 from layerbook.figures._drawing import REPORT, closed_on_error
-from layerbook.figures.common import CONTROL_COLOUR, KIND_COLOURS, as_array, evenly, pictures
+from layerbook.figures.common import KIND_COLOURS, as_array, evenly, pictures
 from layerbook.figures.filter_panels import (
     WAYS,
     by_size,
@@ -127,7 +127,7 @@ def gradients(report: Report) -> HTML:
             for values, colour in zip(state, KIND_COLOURS, strict=False):
                 label = values.factor.item() if style == "-" else None
                 ax.plot(curve.layer.values, values, style, color=colour, label=label, marker=".")
-        ax.set(yscale="log", xlabel="convolution", ylabel="root mean square")
+        ax.set(yscale="log", xlabel="convolution (solid: before training; dotted: after)", ylabel="root mean square")
 
     alt = "Gradients of the weights are larger at lower convolutions, before training and after"
     return pairs(report, "gradients", draw, alt, NETWORKS, below={}, sharey=True)
@@ -145,7 +145,7 @@ def stillness(report: Report) -> HTML:
         ax.set_ylabel("$Z_t$: still")
         percent(ax)
 
-    alt = "Above VGG's first layer, hardly more channels are still than if weights moved independently"
+    alt = "Somewhat more channels are still than if weights moved independently, most in lower layers"
     return pairs(report, "null", draw, alt, NETWORKS, "threshold", "threshold:", 0, below={}, sharey=True)
 
 
@@ -218,25 +218,18 @@ def feature_maps(picture: Tensor, features: Mapping[str, Sequence[Tensor]], seed
 @closed_on_error
 @checked(report=REPORT)
 def in_short(report: Report) -> HTML:
-    """The findings in one picture: what the optimizer does to the order of the layers, and what still filters cost."""
+    """The finding in one picture: what the optimizer does to the order of the layers."""
 
-    def draw(curve: DataArray, side: str) -> Figure:
-        figure, (left, right) = panels(2, 2.7, width_ratios=(1, 1))
+    def draw(order: DataArray, _: str) -> Figure:
+        figure, (ax,) = panels(1, 2)
         names = {"Adam": "VGG-16", "SGD": "VGG-16, SGD"}
-        order = report.sides("order")[side].sel(reading="as printed", value="mean")
-        left.barh(
-            list(names), [order.sel(run=run).item() for run in names.values()], color=KIND_COLOURS[:2], height=0.5
-        )
-        left.axvline(0, color="0.5", linewidth=0.8)
-        left.set(title="VGG: depth and change", xlim=(-1.05, 1.05), xlabel="−1: lower layers change more")
-        values = curve.sel(best="top-1").values.mean(0)
-        lost = {"random": values[len(WAYS) :].mean(), "picked as still": values[0], "picked as small": values[2]}
-        right.barh(list(lost), lost.values(), color=[CONTROL_COLOUR, *KIND_COLOURS[:2]], height=0.5)
-        right.set(title="VGG: lost without these filters [points]")
-        for ax in (left, right):
-            ax.grid(axis="y", visible=False)
-            ax.invert_yaxis()
+        values = [order.sel(run=run, reading="as printed", value="mean").item() for run in names.values()]
+        ax.barh(list(names), values, color=KIND_COLOURS[:2], height=0.5)
+        ax.axvline(0, color="0.5", linewidth=0.8)
+        ax.set(title="VGG-16: rank correlation of depth and change, as printed", xlim=(-1.05, 1.05))
+        ax.set_xlabel("−1: lower layers change more · 1: upper layers do")
+        ax.grid(axis="y", visible=False)
+        ax.invert_yaxis()
         return figure
 
-    alt = "With SGD lower layers change more, with Adam upper ones; in the record, still filters cost more than random"
-    return by_side(report, "cost_vgg", draw, alt)
+    return by_side(report, "order", draw, "With SGD lower layers change more, with Adam upper ones, as printed")

@@ -63,8 +63,12 @@ def over_steps(
     values : shape (steps, layers); layers are labelled where the line has no style of its own
     """
     values = as_array(values)
-    for column, name, colour in zip(values.T, layers, depth_colours(len(layers)), strict=True):
-        ax.plot(steps, column, color=colour, label=None if line else name, **({"linewidth": 1.3} | line))
+    for at, (column, name, colour) in enumerate(zip(values.T, layers, depth_colours(len(layers)), strict=True)):
+        # dark shades are hard to tell apart, so a few marks tell them, too
+        marks = (
+            {} if line else {"marker": "osv^D"[at % 5], "markersize": 3.5, "markevery": (at, max(5, len(steps) // 8))}
+        )
+        ax.plot(steps, column, color=colour, label=None if line else name, **({"linewidth": 1.3} | marks | line))
     for step in halved:
         ax.axvline(step, color="0.55", linestyle="--", linewidth=0.8, zorder=0)
     ax.set_xlabel("training step")
@@ -84,7 +88,7 @@ def ranked_filters(values: Mapping[str, np.ndarray], ax: Axes) -> Axes:
         rank = (np.arange(len(each)) + 0.5) / len(each)
         ax.plot(100 * rank, each, color=colour, label=name, marker="o", markersize=2.5, linewidth=1)
         ax.axhline(0.01 * np.median(each), color=colour, linestyle=":", linewidth=1)
-    ax.set(xlabel="filters that change less [%]", yscale="log")
+    ax.set(xlabel="rank of the filter in its layer [%]", yscale="log")
     return ax
 
 

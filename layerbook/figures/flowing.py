@@ -13,7 +13,6 @@ from xarray import DataArray
 
 from layerbook.figures._drawing import REPORT, closed_on_error
 from layerbook.figures.common import CLASS_COLOURS, CONTROL_COLOUR, DATA_COLOURS, INK, KIND_COLOURS, as_array, spread
-from layerbook.figures.forward_backward import DRAWN
 from layerbook.figures.sides import WIDE, by_side, panels
 from layerbook.figures.slider import drawing
 from layerbook.report import Report
@@ -30,7 +29,7 @@ def idea() -> HTML:
     figure, ax = plt.subplots(figsize=(WIDE, 2.7))
     up, down = (
         ("image", "features\nz₁", "features\nz₂", "answer p"),
-        ("a picture", "target\n−õ₁", "target\n−õ₂", "p − y"),
+        ("a picture", "target\nõ₁", "target\nõ₂", "p − y"),
     )
     for at, (above, below) in enumerate(zip(up, down, strict=True)):
         _box(ax, at, 1, above, _UP)
@@ -45,7 +44,7 @@ def idea() -> HTML:
     ax.text(3.12, 0.5, "label y", va="center")
     ax.text(-0.42, 1.42, "the encoder →", color=_UP)
     ax.text(-0.42, -0.52, "← the decoder", color=_DOWN)
-    ax.text(1.5, -0.52, "dashed: where each layer should move", ha="center", fontsize="small")
+    ax.text(1.5, -0.52, "dashed: each layer should move against its target", ha="center", fontsize="small")
     ax.set(xlim=(-0.45, 3.75), ylim=(-0.6, 1.6))
     ax.axis("off")
     return drawing(
@@ -145,31 +144,29 @@ def guiding(z: Tensor, back: Tensor) -> HTML:
 @checked(report=REPORT)
 @closed_on_error
 def in_short(report: Report) -> HTML:
-    """The finding in one picture: most of a target is its label, and a wrong label draws the same picture."""
+    """The findings in one picture: features get compact, and a wrong label draws as much of the image."""
 
     def draw(curve: DataArray, side: str) -> Figure:
         figure, (left, right) = panels(2, 2.9)
-        early = curve.sel(iteration=100, number="silhouette") if 100 in curve.iteration else curve.isel(iteration=-2)
-        for cloud, colour in (("targets", KIND_COLOURS[0]), ("targets of random labels", CONTROL_COLOUR)):
-            values = early.sel(cloud=cloud).isel(layer=slice(5)).transpose("seed", "layer")
-            label = "true labels" if cloud == "targets" else "random labels"
-            spread(values.layer, values, left, label=label, color=colour)
-        left.set(title="how separated targets are", xlabel="layer", ylabel="silhouette", ylim=(0, None))
+        for at, label, colour in ((0, "before training", CONTROL_COLOUR), (-1, "after", KIND_COLOURS[1])):
+            values = curve.isel(iteration=at, layer=slice(5)).sel(number="silhouette", cloud="features")
+            spread(values.layer, values.transpose("seed", "layer"), left, label=label, color=colour)
+        left.set(title="how compact features are", xlabel="layer", ylabel="silhouette", ylim=(0, None))
         left.legend(fontsize="small")
         drawn = report.sides("decoder_cosine")[side]
-        for kind, colour in (("guided", KIND_COLOURS[0]), ("guided, wrong label", CONTROL_COLOUR)):
+        looks = (("guided", "right label", KIND_COLOURS[0]), ("guided, wrong label", "wrong label", CONTROL_COLOUR))
+        for kind, label, colour in looks:
             values = drawn.sel(picture=kind).transpose("seed", "iteration")
-            spread(np.arange(drawn.sizes["iteration"]), values, right, label=DRAWN[kind], color=colour)
+            line = "--" if "wrong" in kind else "-"
+            spread(np.arange(drawn.sizes["iteration"]), values, right, label=label, color=colour, linestyle=line)
         ticks = [at for at, step in enumerate(drawn.iteration.values) if step in (0, 10, 100, 1000, 10000)]
         right.set_xticks(ticks, [f"{drawn.iteration.values[at]:,}" for at in ticks])
         right.set(title="how like the image it draws", xlabel="iteration", ylabel="cosine", ylim=(0, None))
         right.legend(fontsize="small")
         return figure
 
-    alt = (
-        "Targets of random labels are separated, too, though less; guided pictures for a wrong label are as much like "
-    )
-    return by_side(report, "separation_mnist", draw, alt + "the image as those for the right one")
+    alt = "Features are compact by class after training, hardly before; guided pictures for a wrong label are as much "
+    return by_side(report, "separation_mnist", draw, alt + "like the image as those for the right one")
 
 
 def _box(ax: Axes, x: float, y: float, text: str, colour: Any) -> None:

@@ -88,8 +88,8 @@ def separations(report: Report, pixels: Sequence[float]) -> HTML:
         legend_below(figure, axes[0, 0], ncols=6, title="layer")
         return figure
 
-    alt = "Silhouettes of targets rise more with true labels than with random ones; those of features rise above the "
-    return by_side(report, "separation_mnist", draw, alt + "pixels', while their k-NN accuracy hardly changes")
+    alt = "Silhouettes of targets rise more with true labels than with random ones at first; those of features rise "
+    return by_side(report, "separation_mnist", draw, alt + "above the pixels', their k-NN most at the upper layers")
 
 
 @checked(report=REPORT)
@@ -150,20 +150,23 @@ def marked_digits(images: Tensor, guided: Tensor, strokes: Strokes, rows: Tensor
     guided : of the chosen ones, shape (n, H, W)
     rows : int64, which ones, shape (n,)
     """
-    figure, axes = plt.subplots(2, 1, figsize=(WIDE, 1.9))
-    wide = images.shape[-1]
+    wide, half = images.shape[-1], -(-len(rows) // 2)  # two lines of digits, each with its pictures below
     shown = [image[0].double() for image in images[rows].cpu()], [each / each.abs().max() for each in guided.cpu()]
-    crossings, turns = [
-        [
-            (top, left + wide * at, *size)
-            for at, row in enumerate(rows.tolist())
-            for top, left, *size in boxes(mask[row])
+    lines = -(-len(rows) // half)
+    figure, axes = plt.subplots(2 * lines, 1, figsize=(WIDE, 3 * lines))
+    for line, (digit, picture) in enumerate(zip(axes[::2], axes[1::2], strict=True)):
+        some = slice(half * line, half * (line + 1))
+        crossings, turns = [
+            [
+                (top, left + wide * at, *size)
+                for at, row in enumerate(rows[some].tolist())
+                for top, left, *size in boxes(mask[row])
+            ]
+            for mask in (strokes.crossings, strokes.turns)
         ]
-        for mask in (strokes.crossings, strokes.turns)
-    ]
-    for ax, strip, what in zip(axes, shown, ("digit", "guided"), strict=True):
-        common.marked(np.concatenate([common.as_array(each) for each in strip], 1), crossings, turns, ax)
-        ax.set_ylabel(what)
+        for ax, strip, what in zip((digit, picture), shown, ("digit", "guided"), strict=True):
+            common.marked(np.concatenate([common.as_array(each) for each in strip[some]], 1), crossings, turns, ax)
+            ax.set_ylabel(what)
     return drawing(
         figure,
         f"{len(rows)} digits with boxes at crossings and turns, and below each its guided picture, which is dark there "
@@ -205,7 +208,8 @@ def other_networks(report: Report) -> HTML:
             curve = report.sides(f"separation_{key}")[side].sel(iteration=step, number="silhouette")
             for cloud, colour in _CLOUD_HUES.items():
                 values = curve.sel(cloud=cloud).transpose("seed", "layer")
-                common.spread(values.layer, values, ax, label=cloud, color=colour)
+                line = "--" if "random" in cloud else "-"  # where it lies on the other, both are seen
+                common.spread(values.layer, values, ax, label=cloud, color=colour, linestyle=line)
             ax.set(title=label, xlabel="layer", ylim=(-0.35, 1.05))
         axes[0].set_ylabel("silhouette")
         legend_below(figure, axes[0])

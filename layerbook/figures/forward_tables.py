@@ -80,7 +80,7 @@ def excesses(report: Report, excess: Sequence[Tensor], gain: Tensor, early: int)
     early : the early step
     """
     rows = {
-        "excess_start": ("true less random labels, layers 1 to 5, iteration 0", excess[0].mean()),
+        "excess_start": ("true less random labels, mean of layers 1 to 5, iteration 0", excess[0].mean()),
         "excess_early": (f"the same, iteration {early}", excess[1].mean()),
         "gain_true": (f"gained at layer 1 by iteration {early}, true labels", gain[0, 0]),
         "gain_random": ("the same, random labels", gain[0, 1]),

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from xarray import DataArray
 
-from layerbook.claims import COLOURS
+from layerbook.claims import COLOURS, numbered
 from layerbook.figures._drawing import AXES, REPORT, closed_on_error
 from layerbook.figures.common import CONTROL_COLOUR, INK
 from layerbook.figures.sides import WIDE, by_side
@@ -76,7 +76,8 @@ def trials(report: Report) -> HTML:
         rows = []
         for item, (value, control, *threshold) in zip(curve.claim.values, curve.values[:, :4], strict=True):
             says, name = _SAYS[item]
-            rows.append((f"{item}  {says}", value, control, name, *threshold, report.outcome(item, side)))
+            told = f"{numbered(item, report.chapter)}  {says}"
+            rows.append((told, value, control, name, *threshold, report.outcome(item, side)))
         against_controls(rows, ax)
         return figure
 

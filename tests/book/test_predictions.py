@@ -30,6 +30,12 @@ It was tails.
 
 A caption.
 ```
+
+So it was.
+
+## What comes next
+
+Something else.
 """
 OTHER = "# Another\n\n```{calibration}\nNo bets yet.\n```\n"
 DOT = '<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"><circle r="4" cx="4" cy="4"/></svg>'
@@ -60,8 +66,14 @@ def page(site):
 SEEN = """({
     told: !!document.querySelector(".layer-bet-told").offsetParent,
     figure: !!document.getElementById("shown").offsetParent,
+    after: [...document.querySelectorAll("p")]
+        .filter((p) => p.offsetParent && /So it was|Something else/.test(p.textContent))
+        .map((p) => p.textContent).join(" "),
     status: document.querySelector(".layer-bet-status").textContent,
 })"""
+
+
+ALL = {"told": True, "figure": True, "after": "So it was. Something else."}
 
 
 def press(page, name: str, code: int, text: str = ""):
@@ -77,7 +89,7 @@ def test_without_a_script_everything_is_there_to_read(site):
 
 
 def test_a_bet_by_keys_alone_shows_what_it_came_to_and_is_kept(page, site):
-    assert page.evaluate(SEEN) == {"told": False, "figure": False, "status": ""}
+    assert page.evaluate(SEEN) == {"told": False, "figure": False, "after": "Something else.", "status": ""}
     page.evaluate('document.querySelector(".layer-bet-buttons button").focus()')
     press(page, "Enter", 13, "\r")
     assert page.evaluate(SEEN)["status"] == "Choose one of them first."
@@ -86,7 +98,7 @@ def test_a_bet_by_keys_alone_shows_what_it_came_to_and_is_kept(page, site):
     press(page, "Tab", 9)
     press(page, "Tab", 9)
     press(page, "Enter", 13, "\r")
-    assert page.evaluate(SEEN) == {"told": True, "figure": True, "status": "Your bet was right (you were fairly sure)."}
+    assert page.evaluate(SEEN) == ALL | {"status": "Your bet was right (you were fairly sure)."}
     page.visit((site / "index.html").as_uri())
     assert page.evaluate(SEEN)["told"]
     page.visit((site / "other.html").as_uri())
@@ -104,7 +116,7 @@ def test_who_does_not_bet_or_comes_for_the_figure_sees_it(page, site):
     page.visit((site / "other.html").as_uri())
     page.visit((site / "index.html").as_uri())
     page.evaluate('[...document.querySelectorAll(".layer-bet-buttons button")].at(-1).click()')
-    assert page.evaluate(SEEN) == {"told": True, "figure": True, "status": "Shown without a bet."}
+    assert page.evaluate(SEEN) == ALL | {"status": "Shown without a bet."}
 
 
 def test_every_control_has_a_name_and_the_choices_are_one_group(page):

@@ -7,6 +7,7 @@ from pathlib import Path
 import nbformat
 import pytest
 
+from layerbook.claims import numbered
 from layerbook.editions import notes_of
 
 ROOT = Path(__file__).parents[2]
@@ -19,7 +20,7 @@ rewritten = pytest.mark.parametrize("name", sorted(set(CHAPTERS) - NOT_YET))
 
 _FENCE = re.compile(r"(?ms)^(`{3,})(?!\{(?:opening|prediction|exercise|dropdown|prf:)).*?^\1[ \t]*$")
 _NO_NUMBERS = re.compile(
-    r"(?s)\$\$.*?\$\$|\$[^$]*\$|`[^`]*`|\]\([^)]*\)|\bclaims? [\dA-Z]+[a-z]?(?: to \d+)?"
+    r"(?s)\$\$.*?\$\$|\$[^$]*\$|`[^`]*`|\]\([^)]*\)|\bclaims? [\dA-Z.]+[a-z]?(?:(?: to|,| and) [\d.]+[a-z]?)*"
     r"|\b(?:layers?|figures?|equations?|section|class|node|row) \d+(?:(?:,| and| to) \d+)*"
 )
 _NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
@@ -138,6 +139,22 @@ def test_every_claim_is_judged_in_a_sentence(name):
     if "report.claim(item" in code:  # in a loop over rows, each of which begins with its item
         claimed |= set(re.findall(r'\("(F?\d+\w?)", ', code))
     assert not claimed - set(re.findall(r"\{glue:text\}`says_(\w+)`", prose(name)))
+
+
+@rewritten
+def test_claims_that_the_prose_names_are_claims_of_the_chapter(name):
+    claimed = {numbered(item, name) for item in re.findall(r"\{glue:text\}`says_(\w+)`", prose(name))}
+    named = set(re.findall(r"\b(\d\.[A-Z]?\d+[b-z]?)(?=\))|[Cc]laims? (\d\.[A-Z]?\d+[b-z]?)", prose(name)))
+    named = {one or other for one, other in named if not (one or other)[-1].isdigit() or other}
+    assert named and not named - claimed
+
+
+@rewritten
+def test_the_rule_of_verdicts_is_said_where_the_first_one_is_met(name):
+    text = prose(name)
+    for rule in ("how_judged", "how_rounds"):
+        assert text.count(f"{{glue:text}}`{rule}`") == 1
+        assert text.index(f"`{rule}`") < text.index("`says_")
 
 
 @rewritten

@@ -1,9 +1,13 @@
 """A claim, its verdict of two halves, and whether run and record agree."""
 
+import json
+import re
+from pathlib import Path
+
 import pytest
 from records import kept_claim, old_claim
 
-from layerbook.claims import Claim, agreement, item_order, judged, size_told
+from layerbook.claims import Claim, agreement, item_order, judged, numbered, size_told
 from layerbook.verdicts import above, below, shown, undecided
 
 WORDS = ("3", "Late layers are ordered", "P <= 1.5")
@@ -90,7 +94,7 @@ def test_a_claim_of_the_first_round_is_shown_as_what_it_is():
     for holds, paper_size, verdict in (
         ("fails", "paper", "fails, at the paper's size"),
         ("holds", "smaller", "holds, at a smaller size"),
-        ("not at this size", "smaller", "first round: not judged at this size"),
+        ("not at this size", "smaller", "first round: not confirmed at this size"),
     ):
         claim = Claim.from_json(old_claim(holds=holds), paper_size)
         assert claim.verdict == verdict
@@ -105,7 +109,7 @@ def test_run_and_record_agree_or_the_record_says_something_else():
     assert agreement(here, told(below("P", 1.3, 1.5), size="paper")) == "agrees with the record"
     assert agreement(here, told(below("P", 1.7, 1.5))) == "the record says fails"
     old = Claim.from_json(old_claim(holds="not at this size"), "smaller")
-    assert agreement(here, old) == "the record says first round: not judged at this size"
+    assert agreement(here, old) == "the record says first round: not confirmed at this size"
 
 
 def test_a_size_is_told_in_words():
@@ -116,3 +120,28 @@ def test_a_size_is_told_in_words():
 
 def test_items_sort_as_a_reader_counts():
     assert sorted(["10b", "2", "E11b", "10", "F9b", "1"], key=item_order) == ["1", "2", "10", "10b", "F9b", "E11b"]
+
+
+@pytest.mark.parametrize(
+    ("item", "chapter", "told"),
+    [
+        ("5c", "cooperating_classifiers", "1.5c"),
+        ("18", "forward_backward", "2.1"),
+        ("20b", "forward_backward", "2.3b"),
+        ("F9b", "layer_distributions", "3.F9b"),
+        ("43c", "filter_evolution", "4.8c"),
+        ("44", "four_lenses", "5.1"),
+        ("3", "toy", "3"),
+    ],
+)
+def test_readers_count_claims_by_chapter_and_keep_the_letter(item, chapter, told):
+    assert numbered(item, chapter) == told
+
+
+def test_no_two_registered_claims_of_a_chapter_have_one_number():
+    book = Path(__file__).parents[2] / "book"
+    for path in (book / "records").glob("*.json"):
+        items = [claim["item"] for claim in json.loads(path.read_text(encoding="utf-8"))["claims"]]
+        told = [numbered(item, path.stem) for item in items]
+        assert len(set(told)) == len(items)
+        assert all(re.fullmatch(r"\d\.[A-Z]?[1-9]\d*[a-z]?", each) for each in told), told

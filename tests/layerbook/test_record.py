@@ -90,7 +90,7 @@ def test_the_oldest_claims_have_neither_test_nor_figure(tmp_path):
 def test_a_record_tells_its_size_and_its_claims():
     assert record_size(record()) == "smaller" and record_size(old_record()) == "paper"
     old = old_record(old_claim("3", "not at this size"), paper_size=False)
-    assert recorded_claims(old)["3"].verdict == "first round: not judged at this size"
+    assert recorded_claims(old)["3"].verdict == "first round: not confirmed at this size"
     assert recorded_claims(record())["3"].verdict == "holds in part, at a smaller size"
     assert recorded_claims(record(kept_claim(size="paper")))["3"].verdict == "holds in part, at the paper's size"
     assert recorded_claims(None) == {}

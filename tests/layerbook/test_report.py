@@ -188,10 +188,10 @@ def test_a_claim_that_the_first_round_did_not_judge_is_shown_so(in_book):
     write_record(old_record(old_claim(holds="not at this size"), paper_size=False), in_book / "records" / "toy.json")
     report = Report("toy")
     report.claim(*WORDS, PASSED)
-    assert report.table()["record"].tolist() == ["first round: not judged at this size: P = 1.1"]
+    assert report.table()["record"].tolist() == ["first round: not confirmed at this size: P = 1.1"]
     page = report._repr_mimebundle_()[0]["text/html"]
-    assert ">first round: not judged at this size</strong></td>" in page
-    assert "<small>This run: the record says first round: not judged at this size.</small>" in page
+    assert ">first round: not confirmed at this size</strong></td>" in page
+    assert "<small>This run: the record says first round: not confirmed at this size.</small>" in page
 
 
 @pytest.fixture
@@ -212,6 +212,7 @@ def test_numbers_and_verdicts_are_glued_for_the_text(in_book, shell):
         output.metadata["scrapbook"]["name"]: output.data["application/papermill.record/text/plain"]
         for output in captured.outputs
     }
+    assert "holds in part if at least half do" in glued.pop("how_judged") and "two rounds" in glued.pop("how_rounds")
     assert glued == {
         "run_size": "'at a smaller size (20 pictures)'",
         "full_size": "'at a smaller size (8,000 pictures)'",

@@ -167,7 +167,7 @@ def test_rows_are_marked_by_their_round(registered):
     rows = Scoreboard(*registered).rows().set_index("claim")["round"]
     assert rows["2"] == "superseded by 2c" and rows["10"] == "first round" and rows["10b"] == "added beside"
     page = Scoreboard(*registered)._repr_html_()
-    assert ">2<br><small>superseded by 2c</small><" in page
+    assert ">1.2<br><small>2; superseded by 2c</small><" in page
 
 
 def test_a_superseded_claim_counts_only_until_the_later_one_is_judged(registered):
@@ -198,9 +198,9 @@ def test_a_record_of_the_first_round_is_shown_as_what_it_is(folders):
     kept = old_record(old_claim("40", "not at this size"), chapter=HU, paper_size=False)
     write_record(kept, folders[1] / f"{HU}.json")
     board = Scoreboard(*folders)
-    assert "Hu et al. 2018 40: record: first round: not judged at this size; this run: fails" in repr(board)
-    assert ">first round: not judged at this size</strong>" in board._repr_html_()
-    assert "first round: not judged at this size: 1" in board.summary().data
+    assert "Hu et al. 2018 4.5 (40): record: first round: not confirmed at this size; this run: fails" in repr(board)
+    assert ">first round: not confirmed at this size</strong>" in board._repr_html_()
+    assert "first round: not confirmed at this size: 1" in board.summary().data
     assert board.agreeing().loc[PAPERS[HU]].tolist() == [0, 0]
 
 
@@ -221,7 +221,7 @@ def test_the_table_links_to_figures_and_sorts_verdicts_by_rank(board):
 
 def test_the_plain_text_and_the_origins_name_commit_and_size(board):
     told = repr(board)
-    assert "Davel et al. 2020 2: record: holds in part; this run: holds\n" in told
+    assert "Davel et al. 2020 1.2 (2): record: holds in part; this run: holds\n" in told
     assert "Cao et al. 2022: record: not yet recorded; this run: no report yet\n" in told
     origin = (
         "Davel et al. 2020. Record: 2025-01-02, H200, commit 0123456 with local changes, "
@@ -241,7 +241,7 @@ def test_places_are_figures_and_equations_with_their_claims(board):
     places = board.places()
     mine = places[places["chapter"] == DAVEL]
     assert mine[["item", "what", "claims"]].to_numpy().tolist() == [
-        ["E10", "Sums", "10b"], ["F2", "Share of D_t. More.", "2"],
+        ["E10", "Sums", "1.10b"], ["F2", "Share of D_t. More.", "1.2"],
     ]  # fmt: skip
     assert CAO not in set(places["chapter"])
     assert ">Share of D_t.<" in board.places_table().data
