@@ -45,18 +45,24 @@ if importlib.util.find_spec("myst_nb") is None:  # it puts numbers into the book
     sys.modules["myst_nb"] = types.SimpleNamespace(glue=lambda *name, **how: None)
 """
 
-# In a function, so that it leaves the chapter's names as they are. While nothing is filled in it is no error, at which
-# notebook programs would stop: a copy is run as a whole before its exercises are done.
+# In a function, so that it leaves the chapter's names as they are. A wrong answer is no error, at which programs would
+# stop before a copy has run as a whole.
 _CHECK = """\
 def check(answer):
     if answer is ...:
         return "Fill in the cell above, then run both again."
+    try:
 {}
+    except AssertionError as mistake:
+        return f"Not yet: {{mistake}}"
+    except Exception as error:
+        return f"Is it what the comment above it asks for? The check stopped: {{type(error).__name__}}, {{error}}"
     return "Right."
 
 
 check(answer)
 """
+_FOLDED = {"jupyter": {"source_hidden": True}, "cellView": "form"}  # for JupyterLab and Colab
 
 
 def student(all_of: Sequence[Piece], notes: Mapping[str, Mapping]) -> list[NotebookNode]:
@@ -68,7 +74,8 @@ def student(all_of: Sequence[Piece], notes: Mapping[str, Mapping]) -> list[Noteb
             asked = note.get("answer", "").strip().replace("\n", "\n# ")
             cells.append(new_code_cell(f"# {asked}\nanswer = ...\n" if asked else "# Your turn.\n"))
             if "check" in note:
-                cells.append(new_code_cell(_CHECK.format(textwrap.indent(note["check"].strip(), "    "))))
+                code = _CHECK.format(textwrap.indent(note["check"].strip(), " " * 8))
+                cells.append(new_code_cell(code, metadata=_FOLDED))
         if not piece.solves:
             cells.append(_without_outputs(piece.cell))
         before = piece.solves
@@ -231,15 +238,12 @@ def _title(source: str) -> str:
 
 def published(settings: Path) -> str:
     """The address of the published book, ``html: {baseurl: …}`` in ``_config.yml``; empty where there is none."""
-    said = from_yaml(settings.read_text(encoding="utf-8"), str(settings))
-    return said.get("html", {}).get("baseurl", "")
+    return from_yaml(settings.read_text(encoding="utf-8"), str(settings)).get("html", {}).get("baseurl", "")
 
 
 if __name__ == "__main__":
     try:
-        for each in write(
-            Path("book"), Path("_build/executed"), Path("_build/editions"), published(Path("_config.yml"))
-        ):
-            print(each)
+        paths = write(Path("book"), Path("_build/executed"), Path("_build/editions"), published(Path("_config.yml")))
+        print(*paths, sep="\n")
     except ValueError as error:
         sys.exit(f"editions: {error}")

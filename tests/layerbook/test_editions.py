@@ -50,7 +50,7 @@ toy-twice:
   level: 1
   answer: "answer: a whole number"
   check: |
-    exact = 2 * a
+    exact, answer = 2 * a, int(answer)
     assert answer != a * a, "a squared is not twice a"
     assert answer == exact, "expected 2 a"
   filled: answer = twice
@@ -131,24 +131,27 @@ def test_students_get_no_solution_and_no_output_but_a_cell_to_fill_and_a_check(n
 @pytest.mark.parametrize(
     "answer, told",
     [
-        ("answer = 6", ""),
-        ("answer = 9", "a squared is not twice a"),
-        ("answer = 7", "expected 2 a"),
-        ("", ""),  # not filled in: a copy is run as a whole before its exercises are done
+        ("answer = 6", "Right."),
+        ("answer = 9", "Not yet: a squared is not twice a"),
+        ("answer = 7", "Not yet: expected 2 a"),
+        ("answer = None", "Is it what the comment above it asks for?"),
+        ("", "Fill in the cell above"),
     ],
 )
-def test_a_filled_student_copy_passes_its_check_and_a_wrong_one_hears_its_mistake(notes, answer, told):
+def test_a_student_copy_runs_as_a_whole_whatever_is_filled_in_and_says_what_is_wrong(notes, answer, told):
     made = edition("student", chapter(), WORDS, notes)
     code = [cell.source for cell in made.cells if cell.cell_type == "code"]
     code = [source.replace("answer = ...", answer or "answer = ...") for source in code]
     namespace = {}
-    try:
-        exec("\n".join(["exact = 'of the chapter'", *code]), namespace)  # as one program
-    except AssertionError as error:
-        assert told and str(error) == told
-    else:
-        assert told == ""
-        assert namespace["exact"] == "of the chapter"
+    exec("\n".join(["exact = 'of the chapter'", *code]), namespace)  # as one program
+    assert namespace["check"](namespace["answer"]).startswith(told)
+    assert namespace["exact"] == "of the chapter"
+
+
+def test_what_a_check_expects_is_folded(notes):
+    made = edition("student", chapter(), WORDS, notes)
+    folded = [cell.source for cell in made.cells if cell.metadata.get("jupyter", {}).get("source_hidden")]
+    assert [source.partition("(")[0] for source in folded] == ["def check"]
 
 
 def test_the_solution_itself_passes_the_check(notes):
