@@ -9,6 +9,7 @@ import pytest
 import torch
 from copies import BOOK, CHAPTERS, solutions, unrun
 from nbformat.v4 import new_code_cell
+from scipy.stats import kendalltau
 
 from layerbook.analysis.agreement import LENSES
 from layerbook.analysis.strokes import find_strokes
@@ -100,6 +101,8 @@ def cao():
         "classes": tuple("abcdef"),
         "names": ["ResNet-18"],
         "cost": {"uniform": label_cost(6)},
+        "near": {"ResNet-18": np.linspace(0.5, 0.1, 3)},
+        "kendalltau": kendalltau,
         "wasserstein": wasserstein,
         "sinkhorn": sinkhorn,
         "exit_layers": exit_layers,
