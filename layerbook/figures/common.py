@@ -12,9 +12,11 @@ Names that come with the data are text, dollar signs too; lengths that do not fi
 
 from collections.abc import Mapping, Sequence
 
+import matplotlib as mpl
 import numpy as np
 import seaborn as sns
 from matplotlib.axes import Axes
+from matplotlib.colors import ListedColormap
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import NullLocator
 
@@ -57,6 +59,14 @@ __all__ = [
 
 DATA_COLOURS = CLASS_COLOURS[0], CLASS_COLOURS[3]
 MARK_COLOURS = {"crossings": CLASS_COLOURS[3], "turns": CLASS_COLOURS[2]}  # red and green, as in Xie & Lai's figure 8
+
+# Scales of colours for pictures that stand on any ground: where there is nothing, the page shows, light or dark.
+_THERE = np.linspace(0, 1, 128)[:, None]
+_GREY, _RED, _BLUE = (
+    np.append(np.tile(rgb, (128, 1)), _THERE, axis=1) for rgb in ([0.48] * 3, [0.9, 0.3, 0.2], [0.2, 0.5, 0.9])
+)
+mpl.colormaps.register(ListedColormap(_GREY), name="ink", force=True)
+mpl.colormaps.register(ListedColormap(np.concatenate([_BLUE[::-1], _RED])), name="signed", force=True)
 
 
 def depth_colours(layers: int) -> list:
@@ -111,7 +121,7 @@ def marked(image: np.ndarray, crossings: Sequence[tuple], turns: Sequence[tuple]
     image : shape (H, W)
     crossings, turns : (top, left, height, width) in pixels, as ``strokes.boxes`` gives them
     """
-    ax.imshow(as_array(image, None), cmap="gray_r", interpolation="nearest")
+    ax.imshow(as_array(image, None), cmap="ink", interpolation="nearest")
     for boxes, colour, style in zip((crossings, turns), MARK_COLOURS.values(), ("-", "--"), strict=True):
         for top, left, height, width in boxes:
             ax.add_patch(Rectangle((left - 0.5, top - 0.5), width, height, fill=False, ec=colour, ls=style, lw=1.5))

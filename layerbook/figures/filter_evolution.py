@@ -127,7 +127,7 @@ def gradients(report: Report) -> HTML:
             for values, colour in zip(state, KIND_COLOURS, strict=False):
                 label = values.factor.item() if style == "-" else None
                 ax.plot(curve.layer.values, values, style, color=colour, label=label, marker=".")
-        ax.set(yscale="log", xlabel="convolution (solid: before training; dotted: after)", ylabel="root mean square")
+        ax.set(yscale="log", xlabel="convolution", ylabel="root mean square\n(dotted: after training)")
 
     alt = "Gradients of the weights are larger at lower convolutions, before training and after"
     return pairs(report, "gradients", draw, alt, NETWORKS, below={}, sharey=True)
@@ -204,7 +204,7 @@ def feature_maps(picture: Tensor, features: Mapping[str, Sequence[Tensor]], seed
         row[0].imshow(as_array(picture.permute(1, 2, 0), None))
         row[0].set(xticks=[], yticks=[])
         for ax, each, when in zip(row[1:], both, ("before training", "at the end"), strict=True):
-            pictures(each[0, chosen], ax, "", "gray_r")
+            pictures(each[0, chosen], ax, "", "ink")
             ax.set_title(f"{label}, {when}", fontsize="small")
             kept[label, when] = as_array(each[0, chosen].flatten(1).mean(1))
     index = [f"{label}, {when}" for label, when in kept]

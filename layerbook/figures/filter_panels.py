@@ -40,10 +40,11 @@ def moves_over_steps(filters: np.ndarray, steps: Sequence, ax: Axes) -> Axes:
 
 
 def _tiles(colours: np.ndarray, steps: Sequence, ax: Axes) -> Axes:
-    """Draw small pictures in [0, 1], shape (filters, steps, h, w, 3), one filter a row."""
-    rows = np.pad(colours, [(0, 0), (0, 0), (0, 1), (0, 1), (0, 0)], constant_values=1).transpose(0, 2, 1, 3, 4)
+    """Draw small pictures in [0, 1], shape (filters, steps, h, w, 3), one filter a row; the page shows between them."""
+    solid = np.append(colours, np.ones_like(colours[..., :1]), axis=-1)
+    rows = np.pad(solid, [(0, 0), (0, 0), (0, 1), (0, 1), (0, 0)]).transpose(0, 2, 1, 3, 4)
     count, height, columns, width, _ = rows.shape
-    ax.imshow(rows.reshape(count * height, columns * width, 3), interpolation="nearest")
+    ax.imshow(rows.reshape(count * height, columns * width, 4), interpolation="nearest")
     ax.set_xticks(np.arange(columns) * width + (width - 2) / 2, list(map(str, steps)))
     ax.set_yticks(np.arange(count) * height + (height - 2) / 2, list(map(str, range(1, count + 1))))
     ax.set(xlabel="training step", ylabel="filter")

@@ -100,10 +100,10 @@ def decoder_pictures(report: Report) -> HTML:
     def draw(curve: DataArray, _: str) -> Figure:
         (image, *kinds), words = curve.transpose("picture", "digit", ...).values, list(STRIPS.values())
         figure, (above, below) = plt.subplots(2, 1, figsize=(WIDE, 7.4), height_ratios=(1, len(kinds)))
-        common.pictures(image, above, "", "gray_r")
+        common.pictures(image, above, "", "ink")
         rows = [each / np.abs(each).max((1, 2), keepdims=True).clip(1e-12) for each in kinds]
         rows = [np.pad(each, ((0, 0), (1, 1), (0, 0)), constant_values=np.nan) for each in rows]
-        below.imshow(_tiled(rows), cmap="RdBu_r", vmin=-1, vmax=1, interpolation="nearest")
+        below.imshow(_tiled(rows), cmap="signed", vmin=-1, vmax=1, interpolation="nearest")
         common.bare(below)
         size = image.shape[1] + 2
         for ax, names in ((above, words[:1]), (below, words[1:])):

@@ -29,7 +29,9 @@ def test_filters_are_drawn_in_colour_each_on_one_scale_for_all_its_steps(ax):
     filters = np.random.default_rng(0).normal(size=(4, 2, 3, 3, 3))  # steps, filters, channels, h, w
     assert filter_plots.filters_over_steps(filters, [0, 10, 20, "end"], ax) is ax
     picture = ax.images[0].get_array()
-    assert picture.shape == (2 * 4, 4 * 4, 3)
+    assert picture.shape == (2 * 4, 4 * 4, 4)
+    assert (picture[3] == 0).all() and (picture[0, :3, 3] == 1).all(), "the page shows between filters"
+    picture = picture[..., :3]
     for i in range(2):
         low, high = filters[:, i].min(), filters[:, i].max()
         for step in range(4):
@@ -42,7 +44,7 @@ def test_moves_are_grey_where_there_is_none_and_on_one_scale(ax):
     filters = np.zeros((3, 2, 3, 2, 2))
     filters[1, 0, 0, 0, 0], filters[2, 1, 2, 1, 1] = 0.1, -0.4
     filter_plots.moves_over_steps(filters + 7, [0, 1, 2], ax)
-    picture = ax.images[0].get_array()
+    picture = ax.images[0].get_array()[..., :3]
     np.testing.assert_allclose(picture[:2, :2], 0.5)
     np.testing.assert_allclose(picture[0, 3], [0.5 + 0.1 / 0.8, 0.5, 0.5])
     np.testing.assert_allclose(picture[4, 7], [0.5, 0.5, 0])
