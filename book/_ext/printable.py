@@ -12,6 +12,7 @@ import base64
 import html
 import json
 import posixpath
+import re
 
 from bs4 import BeautifulSoup
 from docutils.nodes import SkipNode
@@ -23,6 +24,7 @@ from layerbook.still import still
 
 GLUED = "application/papermill.record/"
 ALONE = ("singlehtml", "epub")
+THIN = '<mspace width="0.167em" />'
 
 
 def complete(app):
@@ -35,8 +37,15 @@ def complete(app):
         handlers[app.builder.name] = {**handlers.get("html", {}), **handlers[app.builder.name]}
 
 
+def mathml(node, display):
+    """A formula; the name of a function stands apart from what is beside it, as in TeX."""
+    formula = convert(node.astext(), display=display)
+    formula = re.sub(r"(<mi>(?:ln|log)</mi>)(?=<m[^o])", rf"\1{THIN}", formula)
+    return re.sub(r"(</m(?:i|n|sub|sup)>)(?=<mi>(?:ln|log)</mi>)", rf"\1{THIN}", formula)
+
+
 def in_line(self, node):
-    self.body.append(convert(node.astext()))
+    self.body.append(mathml(node, "inline"))
     raise SkipNode
 
 
@@ -44,7 +53,7 @@ def displayed(self, node):
     self.body.append(self.starttag(node, "div", CLASS="math"))
     if node["number"]:
         self.body.append(f'<span class="eqno">({get_node_equation_number(self, node)})</span>')
-    self.body.append(f"{convert(node.astext(), display='block')}</div>")
+    self.body.append(f"{mathml(node, 'block')}</div>")
     raise SkipNode
 
 

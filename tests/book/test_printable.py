@@ -6,7 +6,8 @@ import xml.etree.ElementTree as ET
 from types import SimpleNamespace
 
 import pytest
-from printable import on_paper, stand_still
+from docutils.nodes import math
+from printable import THIN, mathml, on_paper, stand_still
 from small_site import build_site
 
 TOUCHED = '<div class="layer-frame" hidden><svg viewBox="0 0 2 1" style="a"></svg></div>' + (
@@ -83,6 +84,15 @@ def test_formulas_on_paper_need_no_script(builder, script, tmp_path):
     assert [each.get("display") for each in set_there] == ([] if script else ["inline", "block"])
     assert [bool(each.findall(".//{*}mfrac")) for each in set_there] == ([] if script else [True, False])
     assert 'id="equation-half"' in page and re.search(r'class="eqno">\(1\)', page)
+
+
+@pytest.mark.parametrize(
+    "tex, spaces", [(r"\ln 3", 1), (r"y_i \log p_i", 2), (r"-\ln \frac{1}{2}", 1), (r"\log(p)", 0), ("x^2", 0)]
+)
+def test_the_name_of_a_function_stands_apart(tex, spaces):
+    formula = mathml(math("", tex), "inline")
+    ET.fromstring(formula)
+    assert formula.count(THIN) == spaces
 
 
 def paper(builder, body, page="book/teach/plan"):
