@@ -1,3 +1,4 @@
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -89,3 +90,28 @@ def test_the_installer_is_shell_that_refuses_another_python(root, monkeypatch):
     other.chmod(0o755)
     done = subprocess.run([script], env={"PYTHON": str(other), "PATH": "/usr/bin:/bin"}, capture_output=True, text=True)
     assert done.returncode == 1 and f"Python {HERE}" in done.stderr
+
+
+def without_network():
+    """A command before another one, which then has no network; none where that cannot be had."""
+    alone = ["unshare", "--map-root-user", "--net"]
+    there = shutil.which("unshare") and not subprocess.run([*alone, "true"], capture_output=True).returncode
+    return alone if there else []
+
+
+@pytest.mark.slow
+def test_the_installer_makes_an_environment_of_the_wheelhouse_alone(tmp_path):
+    bundle._write_texts(tmp_path)
+    (tmp_path / "requirements.txt").write_text("layerlib==0.1.0\n")
+    (tmp_path / "wheelhouse").mkdir()
+    info = "layerlib-0.1.0.dist-info"
+    with zipfile.ZipFile(tmp_path / "wheelhouse" / f"{WHEEL}.whl", "w") as stub:
+        stub.writestr("layerlib.py", "def main():\n    print('All is there.')\n")
+        stub.writestr(f"{info}/METADATA", "Metadata-Version: 2.1\nName: layerlib\nVersion: 0.1.0\n")
+        stub.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+        stub.writestr(f"{info}/entry_points.txt", "[console_scripts]\nlayerlib = layerlib:main\n")
+        stub.writestr(f"{info}/RECORD", "")
+    env = {"PYTHON": sys.executable, "PATH": "/usr/bin:/bin", "HOME": str(tmp_path)}
+    done = subprocess.run([*without_network(), tmp_path / "install.sh"], env=env, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "All is there." in done.stdout
