@@ -19,6 +19,7 @@ from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_markdown_cell
 
 from layerbook.built import OVERVIEWS
+from layerbook.carried import carry
 from layerbook.pieces import Piece, pieces
 from layerbook.plain_markdown import Words, glued_in, places_in, works_of
 from layerbook.plain_yaml import from_yaml
@@ -168,8 +169,7 @@ def edition(
     make = {"student": student, "instructor": instructor, "portable": partial(portable, address=address)}[name]
     cells = make(all_of, notes)
     prose = (cell.source if cell.cell_type == "markdown" else str(cell.metadata) for cell in notebook.cells)
-    cited = [words.works[key] for key in words.works_in("".join(prose))]
-    if cited:
+    if cited := [words.works[key] for key in words.works_in("".join(prose))]:
         cells.append(new_markdown_cell("## References\n\n" + "\n".join(f"- {a} {y}: {t}." for a, y, t in cited)))
     for place, cell in enumerate(cells):
         cell.id = f"{name}-{place:03d}"
@@ -219,6 +219,8 @@ def write(book: Path, executed: Path, out: Path, address: str = "") -> list[Path
                 made = edition(kind, notebook, words, notes_of(book / "teach" / f"{path.stem}.yaml"), address)
             except ValueError as error:
                 raise ValueError(f"{path.stem}: {error}") from None
+            if kind == "portable":
+                carry(made, book)
             target = out / kind / path.name
             target.parent.mkdir(parents=True, exist_ok=True)
             nbformat.write(made, target)
@@ -232,8 +234,7 @@ def write(book: Path, executed: Path, out: Path, address: str = "") -> list[Path
 
 
 def _title(source: str) -> str:
-    found = re.search(r"(?m)^# +(.+)$", source)
-    return found[1].strip() if found else "this page"
+    return found[1].strip() if (found := re.search(r"(?m)^# +(.+)$", source)) else "this page"
 
 
 def published(settings: Path) -> str:
