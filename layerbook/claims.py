@@ -168,7 +168,8 @@ def sentence(here: Claim, recorded: Claim | None) -> str:
     if recorded is None:
         return f"In this run, {_SIZE_TOLD[here.size]}, it {_VERBS[here.outcome]}{reason}; no record has it yet."
     where = {"paper": "At the paper's size", "smaller": "In the largest record", "own": "In the largest record"}
-    told = f"{where[recorded.size]} it {_VERBS[recorded.outcome]}"
+    size = recorded.size if here.size != "own" else "own"  # a study of ours has no paper whose size it could be
+    told = f"{where[size]} it {_VERBS[recorded.outcome]}"
     if here.outcome == recorded.outcome:
         return f"{told}, and in this run too."
     return f"{told}; in this run it {_VERBS[here.outcome]}{reason}."

@@ -1,246 +1,189 @@
-"""Figures of the chapter that lays several instruments side by side."""
+"""The figures of the chapter on four lenses, from its report: the largest record first, this run behind a tab.
+
+When layers decide is drawn in `lens_times`, drawings are in `looking`; `lens_curves` keeps the numbers.
+"""
 
 from collections.abc import Mapping, Sequence
-from itertools import combinations
 
 import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
+import xarray as xr
+from IPython.display import HTML
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
-from matplotlib.ticker import NullLocator
 from xarray import DataArray
 
-from layerbook.analysis.agreement import FIVE, LENSES, READ_OUTS, agreement, made_up
-from layerbook.figures._drawing import AXES, REPORT, closed_on_error
-from layerbook.figures.common import (
-    CONTROL_COLOUR,
-    DATA_COLOURS,
-    INK,
-    KIND_COLOURS,
-    as_array,
-    evenly,
-    pictures,
-)
-from layerbook.report import Report
+from layerbook.analysis.agreement import FIVE, LENSES, agreement
+from layerbook.figures._drawing import REPORT, closed_on_error
+from layerbook.figures.common import CONTROL_COLOUR, INK, KIND_COLOURS, evenly, pictures, spread
+from layerbook.figures.lens_panels import NETWORK_LOOKS, PAIRS, over_layers, pairs_of_lenses
+from layerbook.figures.lens_tables import SHORT
+from layerbook.figures.sides import WIDE, by_network, by_side, legend_below, of_sides, pairs, panels
+from layerbook.figures.slider import Side, touchable
+from layerbook.figures.svg import svg
+from layerbook.report import THIS_RUN, Report
 from layerlib import Inspection
 from layerlib._checks import checked
 
-Sides = Mapping[str, Mapping[str, DataArray]]  # this run and the record -> network -> dims seed, lens, step, layer
-
-# one instrument, the paler the more its read-out leaves out
-LENS_COLOURS = dict(zip(LENSES, ["#b8aee6", "#7766cc", *KIND_COLOURS], strict=True))
-LENS_MARKS = dict(zip(LENSES, "v^osD<>", strict=True))
-LENS_NAMES = {read: f"distance\n({read})" for read in READ_OUTS}
-NETWORK_LOOKS = {
-    "MLP": (INK, "o"),
-    "plain CNN": (DATA_COLOURS[1], "s"),
-    "residual CNN": (DATA_COLOURS[0], "^"),
-    "ViT": (KIND_COLOURS[-1], "D"),
-}
-WAYS = {
-    "layers": "over the layers,\nat the end",
-    "steps": "over the steps,\nwithin a layer",
-    "rest": "beyond what layers\nand steps add",
-}
+WAYS = {"layers": "over the layers, at the end", "steps": "over the steps", "rest": "in what is left"}
+STEPS = "training step"
 
 
 @checked(report=REPORT)
-def sides_of(report: Report, names: Mapping[str, str]) -> Sides:
-    """The readings of this run and, where it has them, of the record; ``names``: network -> end of its curve's name."""
-    found: dict[str, dict[str, DataArray]] = {}
-    for net, name in names.items():
-        for side, curve in report.sides(f"readings_{name}").items():
-            found.setdefault(side, {})[net] = curve
-    return found
+def readings(report: Report) -> HTML:
+    """What the lenses read of each layer, a panel a network; the slider goes through training."""
+
+    def draw(curve: DataArray, ax: Axes, side: str, step: int) -> None:
+        for lens in ("means", *FIVE[:-1]):
+            over_layers(curve.sel(lens=lens, step=step), lens, ax)
+        ax.set(ylim=(-0.45, 1.05), ylabel="reading")
+        ax.label_outer()
+
+    alt = "Readings of five lenses over the layers of four networks; they rise while the networks learn"
+    return pairs(report, "readings", draw, alt, SHORT, "step", STEPS, below={"ncols": 5}, sharey=True)
+
+
+@checked(report=REPORT)
+def told(report: Report) -> HTML:
+    """How well what a layer is told separates the classes, beside permuted errors; the slider goes through training."""
+
+    def draw(curve: DataArray, ax: Axes, side: str, step: int) -> None:
+        for what, look in (("targets", {"color": KIND_COLOURS[3]}), ("permuted errors", {"color": CONTROL_COLOUR})):
+            each = curve.sel(what=what, step=step)
+            spread(each.layer, each.transpose("seed", "layer"), ax, label=what, **look)
+        ax.set(ylim=(-0.15, 1.05), xlabel="layer", ylabel="silhouette")
+        ax.xaxis.get_major_locator().set_params(integer=True)
+        ax.label_outer()
+
+    alt = "Before training targets separate the classes no better than permuted errors do; later some networks' do"
+    return pairs(report, "told", draw, alt, SHORT, "step", STEPS, 0, below={}, sharey=True)
 
 
 @closed_on_error
-def maps(readings: Mapping[str, DataArray]) -> Figure:
-    """The readings of all lenses (columns) in all networks (rows), mean over seeds, by layer and step.
+@checked(report=REPORT)
+def by_heart(report: Report) -> HTML:
+    """Networks that know drawn labels by heart: distance to the true ones, and entropy of patterns, by layer."""
+
+    def draw(curve: DataArray, side: str) -> Figure:
+        figure, axes = panels(2, 3.2)
+        for ax, what, title in zip(
+            axes, curve.what.values, ("distance to the true labels", "entropy of patterns"), strict=True
+        ):
+            for each in curve.sel(what=what):
+                colour, mark = NETWORK_LOOKS[each.network.item()]
+                each = each.dropna("layer")
+                spread(each.layer, each, ax, label=each.network.item(), color=colour, marker=mark)
+            ax.set(title=title, xlabel="layer", ylabel="by its control")
+            ax.axhline(1, color="0.5", linewidth=0.8, linestyle=":")
+            ax.xaxis.get_major_locator().set_params(integer=True)
+        legend_below(figure, axes[0])
+        return figure
+
+    alt = "In networks that know drawn labels the last hidden layers are no nearer to the true labels than the first"
+    return of_sides(by_network(report, "by_heart", SHORT), "by_heart", draw, alt)
+
+
+@checked(report=REPORT)
+def obedience(report: Report, share: float) -> HTML:
+    """How often a network follows where a layer is moved, by what the lens says; the slider goes through training.
 
     Parameters
     ----------
-    readings : network -> dims seed, lens, step, layer
-    """
-    means = {name: each.mean("seed") for name, each in readings.items()}
-    figure, axes = plt.subplots(
-        len(means), len(LENSES), figsize=(8.8, 0.5 + 1.6 * len(means)), sharex=True, sharey="row", squeeze=False
-    )
-    for column, lens in zip(axes.T, LENSES, strict=True):
-        top = max(each.sel(lens=lens).max().item() for each in means.values())
-        for ax, each in zip(column, means.values(), strict=True):
-            reading_map(each.sel(lens=lens).to_numpy(), each.step.values, ax, top=top)
-        column[0].set_title(LENS_NAMES.get(lens, lens), fontsize="small")
-    for ax, name in zip(axes[:, 0], means, strict=True):
-        ax.set_ylabel(f"{name}\nlayer", fontsize="small")
-    figure.supxlabel("training step", fontsize="medium")
-    return figure
-
-
-@closed_on_error
-def decided(sides: Sides, share: float, lenses: Sequence[str] = FIVE) -> Figure:
-    """From which step on each layer has made up its mind, a row a side, a panel a network.
-
-    Parameters
-    ----------
-    share : of where the network ends, see `made_up`
-    lenses : those to draw
-    """
-    figure, axes = _panels(sides, len(next(iter(sides.values()))), 2.7, 0.6)
-    for row, (side, networks) in zip(axes, sides.items(), strict=True):
-        for ax, (name, readings) in zip(row, networks.items(), strict=True):
-            steps = readings.step.values
-            when = made_up(readings.to_numpy(), steps, share)
-            times({lens: when[:, LENSES.index(lens)] for lens in lenses}, steps[-1], ax)
-            ax.set_title(f"{name},\n{side}", fontsize="small")
-        row[0].set_ylabel("layer")
-    figure.supxlabel("step from which on the layer has made up its mind", fontsize="medium")
-    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=len(lenses))
-    return figure
-
-
-@closed_on_error
-def agreements(sides: Sides) -> Figure:
-    """Rank correlation of every two of the five lenses; a row a side, a panel a way to ask."""
-    figure, axes = _panels(sides, len(WAYS), 3.9, 0.8)
-    for row, (side, networks) in zip(axes, sides.items(), strict=True):
-        agreed = {name: agreement(each.to_numpy()) for name, each in networks.items()}
-        for ax, way in zip(row, WAYS, strict=True):
-            pairs(agreed, way, ax)
-        row[0].set_ylabel(side)
-        for ax in row[1:]:
-            ax.tick_params(labelleft=False)
-    axes[-1, 1].set_xlabel("rank correlation")
-    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=len(NETWORK_LOOKS))
-    return figure
-
-
-@closed_on_error
-def obedience(networks: Mapping[str, DataArray], share: float) -> Figure:
-    """How often a network follows when a layer is moved to another class, by what the lens says of the layer.
-
-    Parameters
-    ----------
-    networks : network -> dims what ("reading", "moved", "shuffled"), seed, step, layer
     share : of where the network ends, from which on a layer counts as decided
     """
-    figure, axes = plt.subplots(1, len(networks), figsize=(8.8, 2.9), sharex=True, sharey=True, squeeze=False)
-    for ax, (name, each) in zip(axes[0], networks.items(), strict=True):
+
+    def draw(curve: DataArray, ax: Axes, side: str, step: int) -> None:
+        each, colour = curve.sel(step=step), NETWORK_LOOKS[curve.network.item()][0]
         reading = each.sel(what="reading").to_numpy().ravel()
-        for what, colour, mark in (("shuffled", CONTROL_COLOUR, "x"), ("moved", NETWORK_LOOKS[name][0], "o")):
-            ax.plot(reading, each.sel(what=what).to_numpy().ravel(), mark, color=colour, markersize=3.5, alpha=0.7)
+        for what, told, look in (
+            ("shuffled", "between shuffled classes", {"color": CONTROL_COLOUR, "marker": "x"}),
+            ("moved", "moved to another class", {"color": colour, "marker": "o"}),
+        ):
+            ax.plot(reading, each.sel(what=what).to_numpy().ravel(), ls="", ms=4, alpha=0.8, label=told, **look)
         ax.axvline(share, color="0.5", linewidth=0.8)
-        ax.set_title(name, fontsize="small")
-    axes[0, 0].set(ylim=(-0.03, 1.03), ylabel="pictures that follow")
-    figure.supxlabel("reading of the layer (distance, flat), by that of the trained output", fontsize="medium")
-    figure.legend(
-        [Line2D([], [], color=INK, marker="o", ls=""), Line2D([], [], color=CONTROL_COLOUR, marker="x", ls="")],
-        ["moved to another class", "between shuffled classes"],
-        loc="outside upper center",
-        ncols=2,
-    )
-    return figure
+        ax.set(xlim=(-0.1, 1.15), ylim=(-0.03, 1.03), xlabel="reading", ylabel="pictures that follow")
+        ax.label_outer()
+
+    alt = "Before training layers can be read and next to no picture follows; at the end most follow"
+    return pairs(report, "obeyed", draw, alt, SHORT, "step", STEPS, 0, below={}, sharex=True, sharey=True)
 
 
 @closed_on_error
-def drawings(looks: Mapping[str, Sequence[Sequence[Inspection]]], steps: Sequence[int]) -> Figure:
-    """What guided back-propagation draws at some of the steps, a column a network, the first seed.
+@checked(report=REPORT)
+def agreements(report: Report) -> HTML:
+    """Rank correlation of every two of five lenses, a panel a way to ask."""
+    sides: dict[str, list] = {}
+    both = [(LENSES.index(a), LENSES.index(b)) for a, b in PAIRS]
+    told = [" – ".join(pair).replace("flat", "distance") for pair in PAIRS]
+    for key in SHORT.values():
+        for side, curve in report.sides(f"readings_{key}").items():
+            found = agreement(curve.to_numpy())
+            values = [[found[way][:, i, j] for i, j in both] for way in WAYS]
+            axes = {"way": list(WAYS), "pair": told, "seed": curve.seed.values}
+            sides.setdefault(side, []).append(DataArray(np.array(values), axes, list(axes)))
+    curves = {side: xr.concat(each, pd.Index(list(SHORT), name="network")) for side, each in sides.items()}
+
+    def draw(curve: DataArray, side: str) -> Figure:
+        figure, axes = panels(len(WAYS), 4.3, sharey=True)
+        for ax, way in zip(axes, WAYS, strict=True):
+            pairs_of_lenses(curve.sel(way=way), ax)
+            ax.set_title(WAYS[way], fontsize="medium")
+        axes[1].set_xlabel("rank correlation")
+        legend_below(figure, axes[0])
+        return figure
+
+    alt = "In what layers and steps do not add, distance and nodes agree most of ten pairs of lenses"
+    return of_sides(curves, "agreement", draw, alt)
+
+
+@closed_on_error
+@checked(report=REPORT)
+def drawings(report: Report, looks: Mapping[str, Sequence[Inspection]]) -> HTML:
+    """What guided back-propagation draws of some test pictures, a row a network; the slider goes through training.
 
     Parameters
     ----------
-    looks : network -> inspections, by step and seed
+    looks : network -> inspections of one seed, by moment
     """
-    shown = evenly(len(steps), 5)
-    figure, axes = plt.subplots(len(shown) + 1, len(looks), figsize=(8.8, 0.5 * len(shown) + 0.8))
-    for column, (name, moments) in zip(axes.T, looks.items(), strict=True):
-        pictures(moments[0][0].images[:, 0].numpy(), column[0], "", "gray_r")
-        column[0].set_title(name)
-        for ax, i in zip(column[1:], shown, strict=True):
-            pictures(moments[i][0].pictures.mean(1).numpy(), ax, "")
-    for ax, i in zip(axes[1:, 0], shown, strict=True):
-        ax.set_ylabel(f"step {steps[i]}", rotation=0, ha="right", va="center", fontsize="small")
-    return figure
+    alike, frames = report.curves["drawn_alike"], {}
+    for at in evenly(alike.sizes["step"], 6):
+        figure, axes = plt.subplots(1 + len(looks), 1, figsize=(0.75 * WIDE, 0.62 * (1 + len(looks))))
+        first = next(iter(looks.values()))[0]
+        pictures(first.images[:, 0].numpy(), axes[0], "", "gray_r")
+        for ax, moments in zip(axes[1:], looks.values(), strict=True):
+            pictures(moments[at].pictures.mean(1).numpy(), ax, "")
+        for ax, name in zip(axes, ("pictures", *looks), strict=True):
+            ax.set_ylabel(name, rotation=0, ha="right", va="center", fontsize="small")
+        label = f"{STEPS} {alike.step.values[at].item()}"
+        frames[label] = svg(figure, f"Eight pictures, and what guided back-propagation draws for each ({label})")
+    return touchable({THIS_RUN: Side(frames, alike)}, STEPS, "drawn_alike")
 
 
-@checked(ax=AXES)
-def reading_map(values: np.ndarray, steps: Sequence[int], ax: Axes, top: float | None = None) -> Axes:
-    """A lens's readings as colours, the first layer at the bottom, the moments from left to right.
+@closed_on_error
+@checked(report=REPORT)
+def in_short(report: Report, share: float) -> HTML:
+    """The finding in one picture: what can be read of a plain CNN's layers, and how many pictures go by it."""
 
-    Parameters
-    ----------
-    values : shape (moments, layers); below 0 is drawn as 0
-    top : the reading of the darkest colour; by default 1
-    """
-    values = as_array(values)
-    ax.imshow(values.T, origin="lower", aspect="auto", cmap="viridis_r", vmin=0, vmax=top or 1, interpolation="nearest")
-    shown = evenly(len(steps), 3)
-    ax.set_xticks(shown, [_short(steps[i]) for i in shown])
-    layers = values.shape[1]
-    ax.set_yticks(range(layers), [*map(str, range(1, layers)), "out"])
-    ax.grid(False)
-    ax.tick_params(length=2)
-    return ax
+    def draw(curve: DataArray, side: str) -> Figure:
+        figure, axes = panels(2, 2.9, sharey=True)
+        moved = report.sides("obeyed_plain")[side]
+        for ax, at, title in zip(axes, (0, -1), ("before training", "at the end"), strict=True):
+            for lens in ("means", "flat"):
+                over_layers(_by_output(curve, lens).isel(step=at), lens, ax)
+            each = moved.sel(what="moved").isel(step=at)
+            spread(each.layer, each.transpose("seed", "layer"), ax, "pictures that follow", color=INK, marker="s")
+            ax.axhline(share, color="0.5", linewidth=0.8, linestyle="--")
+            ax.set(title=f"plain CNN, {title}", ylim=(-0.05, 1.45), ylabel="reading (1: trained output)")
+            ax.label_outer()
+        legend_below(figure, axes[0])
+        return figure
 
-
-@checked(ax=AXES)
-def times(when: Mapping[str, np.ndarray], last: float, ax: Axes) -> Axes:
-    """When each lens says that a layer has made up its mind: one line a lens, upwards through the layers.
-
-    A mark, the geometric mean over seeds, at the left edge means from the beginning on. A layer without a mark of a
-    lens was not in every seed; the band is the range over seeds.
-
-    Parameters
-    ----------
-    when : lens -> in steps, shape (seeds, layers), NaN for never
-    last : the last step
-    """
-    for lens, each in when.items():
-        each = as_array(each)
-        layers, known = each.shape[1], ~np.isnan(each).any(0)
-        y = np.arange(1, layers + 1)
-        middle = np.where(known, np.expm1(np.log1p(each).mean(0)), np.nan)
-        look = {"color": LENS_COLOURS[lens], "label": lens, "markersize": 5, "linewidth": 1.4}
-        ax.plot(middle, y, LENS_MARKS[lens] + "-", **look)
-        ends = (np.where(known, end, np.nan) for end in (each.min(0), each.max(0)))
-        ax.fill_betweenx(y, *ends, color=LENS_COLOURS[lens], alpha=0.15, linewidth=0)
-    ax.set_xscale("symlog", linthresh=1)
-    ax.set_xlim(-0.25, last * 1.3)
-    ax.xaxis.set_minor_locator(NullLocator())
-    ax.set_yticks(range(1, layers + 1), [*map(str, range(1, layers)), "out"])
-    ax.set_ylim(0.5, layers + 0.5)
-    return ax
+    alt = "Before training the layers of a plain CNN can be read in full, yet no picture follows when one is moved"
+    return by_side(report, "readings_plain", draw, alt)
 
 
-@checked(ax=AXES)
-def pairs(values: Mapping[str, Mapping[str, np.ndarray]], way: str, ax: Axes) -> Axes:
-    """Rank correlation of every two lenses: one row a pair, one mark a network, the seeds as small dots.
-
-    Parameters
-    ----------
-    values : network, one of `NETWORK_LOOKS` -> way -> shape (seeds, lenses, lenses)
-    way : a key of ``agreement``
-    """
-    both = [(LENSES.index(a), LENSES.index(b)) for a, b in combinations(FIVE, 2)]
-    y = -np.arange(len(both))
-    for (name, ways), shift in zip(values.items(), np.linspace(0.24, -0.24, len(values)), strict=True):
-        colour, mark = NETWORK_LOOKS[name]
-        each = np.array([as_array(ways[way])[:, i, j] for i, j in both])
-        for seed in each.T:
-            ax.plot(seed, y + shift, ".", color=colour, markersize=3, alpha=0.6)
-        ax.plot(each.mean(1), y + shift, mark, color=colour, markersize=5.5, label=name)
-    ax.axvline(0, color="0.5", linewidth=0.8, zorder=0)
-    for line in y[1:] + 0.5:
-        ax.axhline(line, color="0.92", linewidth=0.8, zorder=0)
-    ax.set_yticks(y, [" – ".join(pair).replace("flat", "distance") for pair in combinations(FIVE, 2)])
-    ax.set(xlim=(-1.08, 1.08), ylim=(y[-1] - 0.5, 0.5), title=WAYS[way])
-    ax.grid(axis="y", visible=False)
-    return ax
-
-
-def _short(step: int) -> str:
-    return f"{step // 1000}k" if step >= 1000 and step % 1000 == 0 else str(step)
-
-
-def _panels(sides: Sides, columns: int, height: float, around: float) -> tuple[Figure, np.ndarray]:
-    return plt.subplots(len(sides), columns, figsize=(8.8, around + height * len(sides)), squeeze=False)
+def _by_output(curve: DataArray, lens: str) -> DataArray:
+    """A lens's readings of hidden layers, by that of the trained output; dims seed, step, layer."""
+    each = curve.sel(lens=lens)
+    return each.isel(layer=slice(-1)) / each.isel(layer=-1, step=-1)

@@ -64,23 +64,18 @@ def marks(report: Report, when: Mapping[str, np.ndarray], own: Mapping[str, np.n
 
 
 @checked(report=REPORT)
-def told(report: Report, silhouettes: Mapping[str, Sequence[float]], excess: Mapping[str, np.ndarray]) -> Table:
-    """What hidden layers are told before training and at the end.
+def told(report: Report, excess: Mapping[str, np.ndarray]) -> Table:
+    """What hidden layers are told beyond permuted errors, before training and at the end.
 
     Parameters
     ----------
-    silhouettes : of the targets of the first seed at both moments, by network
     excess : readings of the targets, shape (seeds, moments, layers), the output last, by network
     """
-    rows = {}
-    for i, (moment, said) in enumerate((("start", "before training"), ("end", "at the end"))):
-        rows[f"told_{moment}"] = (f"silhouette, {said}", *(silhouettes[net][i] for net in SHORT))
-    for i, (moment, said) in zip((0, -1), (("start", "before training"), ("end", "at the end")), strict=True):
-        rows[f"told_beyond_{moment}"] = (
-            f"beyond permuted errors, {said}",
-            *(excess[net][:, i, :-1].mean() for net in SHORT),
-        )
-    return _numbers(report, "What a layer is told, mean of the hidden layers", rows, NETWORKS)
+    rows = {
+        f"told_beyond_{moment}": (said, *(excess[net][:, i, :-1].mean() for net in SHORT))
+        for moment, said, i in (("start", "before training", 0), ("end", "at the end", -1))
+    }
+    return _numbers(report, "Silhouette of targets beyond permuted errors, mean of the hidden layers", rows, NETWORKS)
 
 
 @checked(report=REPORT)

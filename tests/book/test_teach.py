@@ -5,21 +5,24 @@ import re
 
 import nbformat
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from copies import BOOK, CHAPTERS, solutions, unrun
 from nbformat.v4 import new_code_cell
 from scipy.stats import kendalltau
 
-from layerbook.analysis.agreement import LENSES
+from layerbook.analysis.agreement import LENSES, agreement
+from layerbook.analysis.intervention import followed
 from layerbook.analysis.strokes import find_strokes
 from layerbook.editions import EDITIONS, notes_of, student
 from layerbook.pieces import Piece
 from layerbook.plain_yaml import from_yaml
 from layerbook.training.fit import cross_entropy
-from layerlib import filter_change
+from layerlib import Split, filter_change, inspect, outputs
 from layerlib.distributions.distances import label_cost, label_distribution, sinkhorn, wasserstein
 from layerlib.distributions.early_exit import exit_layers
+from layerlib.models import MLP
 from layerlib.patterns import layer_perplexity
 from layerlib.similarity import effective_rank
 
@@ -109,7 +112,27 @@ def cao():
     }
 
 
+def by_name(cell):
+    """What a cell of the chapter on four lenses makes, from those before it that it needs."""
+    notebook = nbformat.read(BOOK / "four_lenses.ipynb", 4)
+    namespace = {"torch": torch, "np": np, "nn": torch.nn, "inspect": inspect, "Split": Split, "MLP": MLP,
+                 "outputs": outputs, "followed": followed, "strokes": strokes(),
+                 "READS": ("mean", "grid", "flat")}  # fmt: skip
+    exec(next(each.source for each in notebook.cells if each.id == cell), namespace)
+    return namespace
+
+
+def strokes():
+    made = torch.zeros(3, 1, 8, 8)
+    made[0, 0, 0, :4] = made[1, 0, 6, 4:] = made[2, 0, 1, :4] = 1
+    return made
+
+
 STUBS = {
+    "lens-ex-read": lambda: by_name("cell-read-by"),
+    "lens-ex-mean": dict,
+    "lens-ex-move": lambda: by_name("cell-move-by"),
+    "lens-ex-rest": lambda: {"pd": pd, "agreement": agreement},
     "davel-ex-samples": davel,
     "davel-ex-hand": lambda: {"layer_perplexity": layer_perplexity},
     "davel-ex-loss": lambda: {"cross_entropy": cross_entropy},
@@ -153,6 +176,7 @@ ALONE = {
     "xie-ex-mask": dict,
     "xie-ex-own": dict,
     "xie-ex-classes": lambda: {"separated": {"MNIST": torch.tensor([0.97, 0.18]).expand(1, 1, 1, 1, 2)}},
+    "lens-ex-own": dict,
     "lens-ex-share": lambda: {"LENSES": LENSES, "seeds": [0, 1], "when": {"residual CNN": np.full((2, 7, 9), 5.0)}},
     "cao-ex-own": dict,
 }
@@ -167,6 +191,7 @@ RIGHT = {
     "xie-ex-mask": "answer = {'untrained': (0.2, 0.65), 'trained': (0.4, 0.7)}",
     "xie-ex-own": "answer = [0.5, 0.8, 1.0], [0.4, 0.8, 1.0]",
     "xie-ex-classes": "answer = torch.tensor([0.94, 0.14])",
+    "lens-ex-own": "answer = {'mean': [0.8, 0.7], 'flat': torch.tensor([0.4, 0.5])}",
     "lens-ex-share": "answer = {0.3: np.full((2, 7), 4), 0.8: np.full((2, 7), np.nan)}",
     "cao-ex-own": "answer = torch.tensor([0.6, 0.7, 0.5])",
 }
@@ -293,6 +318,24 @@ def test_a_chapter_uses_nothing_that_only_its_solutions_make(name):
         ("lens-ex-share", "answer = {0.3: np.full((2, 7), 5), 0.8: np.full((2, 7), 5)}", "hand it on"),
         ("lens-ex-share", "answer = {0.3: np.full((2, 7), 6), 0.8: np.full((2, 7), 4)}", "swapped"),
         ("lens-ex-share", "answer = {0.3: np.full((2, 7), 6), 0.8: np.full((2, 7), 7)}", "another layer"),
+        ("lens-ex-own", "answer = {'mean': [0.8, 0.7]}", "by mean and flat"),
+        ("lens-ex-own", "answer = {'mean': [0.8, 0.7], 'flat': [0.4]}", "of the same layers"),
+        ("lens-ex-own", "answer = {'mean': [0.8], 'flat': [-0.4]}", "not below 0"),
+        ("lens-ex-own", "answer = {'mean': [0.8], 'flat': [0.8]}", "twice the same"),
+        ("lens-ex-read", "answer = {'mean': False}", "an entry for each"),
+        ("lens-ex-read", "answer = {'mean': True, 'grid': True, 'flat': True}", "the mean stays"),
+        ("lens-ex-read", "answer = {'mean': False, 'grid': False, 'flat': True}", "a third cell"),
+        ("lens-ex-read", "answer = {'mean': False, 'grid': True, 'flat': False}", "every entry"),
+        ("lens-ex-mean", "answer = [0], [0.5]", "each of two pictures"),
+        ("lens-ex-mean", "answer = [0, 1], [0.5, 1]", "the same mean patch"),
+        ("lens-ex-mean", "answer = [0, 0], [0.5, 0.5]", "they must differ"),
+        ("lens-ex-mean", "answer = [0, 0], [-0.5, 0]", "swapped"),
+        ("lens-ex-move", "answer = {0.2: 5, 0.4: 3, 0.6: 1, 0.8: 1}", "in order"),
+        ("lens-ex-move", "answer = {0.2: 5, 0.4: 5, 0.6: 5, 0.8: 5}", "handed on"),
+        ("lens-ex-move", "answer = {0.2: 0, 0.4: 1, 0.6: 3, 0.8: 5}", "1, 1, 3 and 5"),
+        ("lens-ex-rest", "answer = 9, 0.1", "between -1 and 1"),
+        ("lens-ex-rest", "answer = 0.1, 0.1", "over everything"),
+        ("lens-ex-rest", "answer = 0.9, 0.9", "the same noise"),
         ("cao-ex-plan", "answer = 0.36", "leaves a where it is"),
         ("cao-ex-plan", "answer = 0.06", "already on a and c"),
         ("cao-ex-step", "answer = 0.04", "it arrives"),

@@ -41,8 +41,6 @@ RECIPES = [
 ]
 # pattern of names -> why they are not called here
 EXCLUDED = {
-    "layerbook.figures.common.depth_colours": "a palette, as seaborn takes its length",
-    "layerbook.figures.common.evenly": "indices of what is counted beside it",
     **dict.fromkeys(
         (
             "layerbook.figures.counting.counting",
@@ -50,6 +48,7 @@ EXCLUDED = {
             "layerbook.figures.changing.*",
             "layerbook.figures.flowing.guiding",
             "layerbook.figures.flowing.toy",
+            "layerbook.figures.looking.*",
             "layerbook.figures.forward_backward.marked_digits",
             "layerbook.figures.layer_distributions.cost_matrix",
             "layerbook.figures.layer_distributions.one_picture",
@@ -58,10 +57,7 @@ EXCLUDED = {
         ),
         "draws numbers of the cell before, on axes of its own: tests/layerbook/figures",
     ),
-    **dict.fromkeys(
-        (f"layerbook.figures.four_lenses.{name}" for name in ("agreements", "d*", "maps", "obedience")),
-        "draws curves of a report's sides, on axes of its own: tests/layerbook/figures",
-    ),
+    "layerbook.analysis.first_edition.claims": "its numbers are those of the functions that it calls, which check them",
     "layerbook.figures.tables.Table": "tables of figures make it",
     "layerbook.training._store.Store.*": "fit calls them, with what it made",
     "layerbook.training.*.load_state_dict": "fit calls it, with what it kept; its text is in the keys of trainings",

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from records import kept_claim, old_claim
 
-from layerbook.claims import Claim, agreement, item_order, judged, numbered, size_told
+from layerbook.claims import Claim, agreement, item_order, judged, numbered, sentence, size_told
 from layerbook.verdicts import above, below, shown, undecided
 
 WORDS = ("3", "Late layers are ordered", "P <= 1.5")
@@ -110,6 +110,15 @@ def test_run_and_record_agree_or_the_record_says_something_else():
     assert agreement(here, told(below("P", 1.7, 1.5))) == "the record says fails"
     old = Claim.from_json(old_claim(holds="not at this size"), "smaller")
     assert agreement(here, old) == "the record says first round: not confirmed at this size"
+
+
+def test_a_study_of_ours_has_no_paper_whose_size_its_record_could_be():
+    of_first_edition = told(below("P", 1.2, 1.5), size="paper")
+    said = sentence(told(below("P", 1.2, 1.5), size="own"), of_first_edition)
+    assert said == "In the largest record it holds, and in this run too."
+    assert (
+        sentence(told(below("P", 1.2, 1.5)), of_first_edition) == "At the paper's size it holds, and in this run too."
+    )
 
 
 def test_a_size_is_told_in_words():
