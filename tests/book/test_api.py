@@ -1,9 +1,11 @@
 """The API page follows the packages."""
 
 import re
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 
+from borrowed import leave_out
 from surface import public_modules
 
 import layerlib
@@ -36,3 +38,8 @@ def test_it_shows_every_module_of_the_instruments_once_and_none_that_is_gone():
     assert modules - set(SHOWN) == set()
     assert [name for name in SHOWN if find_spec(name) is None] == []
     assert len(SHOWN) == len(set(SHOWN))
+
+
+def test_what_has_its_words_from_elsewhere_is_left_out_and_the_rest_is_not():
+    assert leave_out(None, "class", "optimizer", partial(int), False, {}) is True
+    assert leave_out(None, "class", "optimizer", int, False, {}) is None
