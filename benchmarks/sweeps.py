@@ -14,7 +14,7 @@ from nbformat.v4 import new_code_cell, new_notebook
 
 from layerbook.collected import collect, write
 from layerbook.sweep import plan, sweep
-from layerbook.swept import Run, in_a_process, perform
+from layerbook.swept import Combination, in_a_process, perform
 
 RUNS, BURNED, STUBS = 12, 3.0, 1000
 BURN = """\
@@ -34,7 +34,7 @@ def _book(folder: Path) -> Path:
     return folder / "book"
 
 
-def _kept(run: Run) -> dict:
+def _kept(run: Combination) -> dict:
     """A run that is kept without being run."""
 
     def execute(chapter: object, values: dict, out: Path) -> nbformat.NotebookNode:
@@ -50,7 +50,7 @@ def _seconds(action: object) -> float:
     return time.perf_counter() - began
 
 
-def _processor(run: Run) -> float:
+def _processor(run: Combination) -> float:
     """Processor seconds of a run and all that it starts: other programs do not make them more."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     in_a_process(run, 1)

@@ -23,7 +23,7 @@ from layerbook.parameters import recordable
 from layerbook.places import check_writable, files_named, find_book, from_here, out_path, stamp, sweep_places
 from layerbook.provenance import code_digest, git_state
 from layerbook.remote import put
-from layerbook.swept import FAILED, Run, in_a_process, stop_processes
+from layerbook.swept import FAILED, Combination, in_a_process, stop_processes
 from layerbook.syntax import digest
 
 STORE = "store"  # what chapters call the folder of their stored trainings
@@ -48,7 +48,7 @@ def plan(
     size: str = "small",
     out: str | os.PathLike | None = None,
     book: str | os.PathLike | None = None,
-) -> list[Run]:
+) -> list[Combination]:
     """Every combination of a sweep, checked.
 
     Parameters
@@ -63,8 +63,8 @@ def plan(
 
     Returns
     -------
-    list of Run; a chapter that stores trainings shares ``networks`` in ``out`` among them, unless ``values`` name a
-    folder
+    list of Combination; a chapter that stores trainings shares ``networks`` in ``out`` among them, unless
+    ``values`` name a folder
 
     Raises
     ------
@@ -106,7 +106,7 @@ def sweep(
     dask: str | None = None,
     out: str | os.PathLike | None = None,
     book: str | os.PathLike | None = None,
-    runner: Callable[[Run], dict] | None = None,
+    runner: Callable[[Combination], dict] | None = None,
 ) -> Swept:
     """Run a chapter for every combination of some values, but for those that have finished by the code of today.
 
@@ -172,16 +172,18 @@ def _bar(swept: Swept) -> tqdm:
     return tqdm(total=swept.runs, initial=swept.before, unit="run", disable=quiet or not looked_at)
 
 
-def _running(runs: Sequence[Run]) -> str:
+def _running(runs: Sequence[Combination]) -> str:
     """What runs now, here or elsewhere."""
     locks = {path.stem for path in Path(runs[0].folder).glob("*.lock")}
     return f"running {'; '.join(run.changed or run.name for run in runs if run.name in locks)}"
 
 
-def _ended(runs: Sequence[Run], runner: Callable, executor: Executor, bar: tqdm) -> Iterator[tuple[Run, str]]:
+def _ended(
+    runs: Sequence[Combination], runner: Callable, executor: Executor, bar: tqdm
+) -> Iterator[tuple[Combination, str]]:
     """Each run as it ends, with its error; empty where it has finished."""
     futures = {executor.submit(runner, run): run for run in runs}
-    elsewhere: list[Run] = []
+    elsewhere: list[Combination] = []
     try:
         while futures or elsewhere:
             if not bar.disable:
@@ -228,12 +230,12 @@ def _executor(jobs: int, dask: str | None) -> Iterator[Executor]:
         yield client.get_executor(pure=False)
 
 
-def _run(chapter: Chapter, values: Mapping[str, object], folder: Path, git: Mapping, code: str) -> Run:
+def _run(chapter: Chapter, values: Mapping[str, object], folder: Path, git: Mapping, code: str) -> Combination:
     defaults = {name: recordable(p.default) for name, p in chapter.parameters.items()}
     whole = {name: recordable(value) for name, value in (defaults | dict(values)).items() if name != STORE}
     changed = (f"{name}={_word(value)}" for name, value in whole.items() if value != defaults[name])
     used = digest(code, json.dumps([stamp(path) for path in files_named(whole, chapter.path.parent)]))
-    return Run(str(chapter.path), dict(values), whole, ", ".join(changed), used, dict(git), str(folder))
+    return Combination(str(chapter.path), dict(values), whole, ", ".join(changed), used, dict(git), str(folder))
 
 
 def _word(value: object) -> str:

@@ -32,7 +32,7 @@ _processes: set[subprocess.Popen] = set()
 
 
 @dataclass(frozen=True)
-class Run:
+class Combination:
     """One combination of a sweep.
 
     Parameters
@@ -106,7 +106,7 @@ def read_outcome(path: Path) -> dict:
     return kept
 
 
-def perform(run: Run, execute: Callable | None = None) -> dict:
+def perform(run: Combination, execute: Callable | None = None) -> dict:
     """Run a combination, unless it has finished, and keep how it ended.
 
     Parameters
@@ -142,7 +142,7 @@ def perform(run: Run, execute: Callable | None = None) -> dict:
         return _keep(run, time.monotonic() - began, error, report)
 
 
-def _keep(run: Run, seconds: float, error: str, report: Mapping | None) -> dict:
+def _keep(run: Combination, seconds: float, error: str, report: Mapping | None) -> dict:
     outcome = {
         "schema": SCHEMA,
         "chapter": Path(run.chapter).stem,
@@ -164,7 +164,7 @@ def _keep(run: Run, seconds: float, error: str, report: Mapping | None) -> dict:
     return outcome
 
 
-def in_a_process(run: Run, threads: int | None = None) -> dict:
+def in_a_process(run: Combination, threads: int | None = None) -> dict:
     """`perform` a run in a process of its own, which ends when this one does.
 
     So a run that is killed, say for its memory, has failed, and takes no other along.
@@ -226,7 +226,7 @@ def main() -> int:
         with stoppable():
             told = json.load(sys.stdin)
             threading.Thread(target=_end_with, args=(told.pop("parent"),), daemon=True).start()
-            perform(Run(**told))
+            perform(Combination(**told))
     except Busy as error:
         return _say(error, _BUSY)
     except (Interrupted, KeyboardInterrupt) as error:

@@ -17,7 +17,7 @@ ADJUSTMENTS, MARKS = ("raw", "adjusted"), ("crossings", "turns")
 FOUND = like("Strokes, as find_strokes gives", "ink", "crossings", "turns")
 
 
-class Interval(NamedTuple):
+class Bootstrapped(NamedTuple):
     """A mean over images, its bootstrap interval, and how many images it is of."""
 
     mean: float
@@ -148,7 +148,7 @@ def contrasts(pictures: Tensor, strokes: Strokes) -> dict[tuple[str, str], Tenso
 
 @checked(samples=whole_number, seed=any_whole_number)
 @shaped(values="gaps N")
-def bootstrap_mean(values: Tensor, samples: int = 2000, seed: int = 0) -> Interval:
+def bootstrap_mean(values: Tensor, samples: int = 2000, seed: int = 0) -> Bootstrapped:
     """Mean over images with its 95 % percentile bootstrap interval; images with NaN are left out.
 
     For two pictures of the same images, give the differences of their contrasts: the interval is then paired.
@@ -165,7 +165,7 @@ def bootstrap_mean(values: Tensor, samples: int = 2000, seed: int = 0) -> Interv
     Examples
     --------
     >>> bootstrap_mean(torch.ones(50))
-    Interval(mean=1.0, low=1.0, high=1.0, images=50)
+    Bootstrapped(mean=1.0, low=1.0, high=1.0, images=50)
     """
     if values.ndim != 1 or values.isnan().all():
         raise ValueError(
@@ -178,7 +178,7 @@ def bootstrap_mean(values: Tensor, samples: int = 2000, seed: int = 0) -> Interv
         [kept[torch.randint(len(kept), (50, len(kept)), generator=generator)].mean(1) for _ in range(-(-samples // 50))]
     )[:samples]
     low, high = means.quantile(torch.tensor([(1 - 0.95) / 2, (1 + 0.95) / 2], dtype=torch.float64)).tolist()
-    return Interval(kept.mean().item(), low, high, len(kept))
+    return Bootstrapped(kept.mean().item(), low, high, len(kept))
 
 
 @checked(strokes=FOUND, part=share)

@@ -1,7 +1,6 @@
 """Ways to leave a network early, judged on samples that did not choose the thresholds (Cao et al. 2022, sec. 6.6)."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from functools import partial
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
@@ -9,11 +8,11 @@ from torch import Tensor
 
 from layerbook.analysis._shapes import shaped
 from layerbook.verdicts import HOLDS, Part, above
-from layerlib._checks import by_name, checked, like, renamed, several, some_of, text, whole_number
+from layerlib._checks import by_name, checked, like, renamed, several, text, whole_number
 from layerlib.distributions import early_exit
 from layerlib.distributions.bootstrap import Difference, paired_bootstrap
 from layerlib.distributions.held_out import best_rule
-from layerlib.distributions.scores import SCORES, exact_match, scores
+from layerlib.distributions.scores import exact_match
 
 Leaving = tuple[Tensor, Tensor]  # probabilities, shape (M, K), and layers, shape (M,), with which samples leave
 
@@ -135,23 +134,6 @@ def gains_over_whole(
     return parts, "; ".join(short)
 
 
-@checked(left=several(_ways), metrics=partial(some_of, known=SCORES))
-@shaped(whole="sequence M K", labels="M K")
-def scored(
-    left: Sequence[Mapping[str, Leaving]], whole: Sequence[Tensor], labels: Tensor, metrics: Iterable[str]
-) -> list[list[list[float]]]:
-    """Scores in percent, of each trial: of the whole network, then of every way.
-
-    Parameters
-    ----------
-    left, whole, labels : as of `gains`
-    metrics : names of scores
-    """
-    answers = [[each, *(found for found, _ in out.values())] for out, each in zip(left, whole, strict=True)]
-    found = [[scores(answer, labels) for answer in each] for each in answers]
-    return [[[100 * each[metric] for metric in metrics] for each in trial] for trial in found]
-
-
 @checked(left=several(_ways), layers=whole_number)
 def leaving_shares(left: Sequence[Mapping[str, Leaving]], layers: int) -> Tensor:
     """Shares of the samples that leave at each layer, float64, shape (trials, ways, layers)."""
@@ -160,18 +142,6 @@ def leaving_shares(left: Sequence[Mapping[str, Leaving]], layers: int) -> Tensor
         raise ValueError(f"layers: expected more than {last}, where samples leave, got {layers}")
     counts = [[found.bincount(minlength=layers).double() / len(found) for _, found in out.values()] for out in left]
     return torch.stack([torch.stack(each) for each in counts])
-
-
-@shaped(leaving="sequence M K", whole="sequence M K", labels="yes/no M K")
-def label_gains(leaving: Sequence[Tensor], whole: Sequence[Tensor], labels: Tensor) -> Tensor:
-    """What early exit gains in the accuracy of each label, in points, mean of the trials; float64, shape (K,).
-
-    Parameters
-    ----------
-    leaving, whole : probabilities with which samples leave, and those of the whole network, (M, K) of each trial
-    """
-    ours, theirs = ((torch.stack(list(each)) > 0.5) == labels.bool() for each in (leaving, whole))
-    return 100 * (ours.double() - theirs.double()).mean((0, 1))
 
 
 def _points(gain: Difference) -> tuple[float, float, tuple[float, float]]:

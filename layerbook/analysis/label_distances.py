@@ -183,14 +183,6 @@ def of_kinds(kinds: Tensor, right: Tensor) -> Tensor:
     return torch.stack([torch.stack([each.double().mean(), right[each].double().mean()]) for each in found], 1)
 
 
-@shaped(kinds="whole N")
-def middle_samples(kinds: Tensor) -> dict[str, int]:
-    """A sample of each kind that there is, the middle one in their order; ``kinds`` has the shape (N,)."""
-    _check_kinds(kinds)
-    found = {name: (kinds == kind).nonzero()[:, 0] for kind, name in enumerate(KINDS)}
-    return {name: int(which[len(which) // 2]) for name, which in found.items() if len(which)}
-
-
 @checked(trials=several(like("ExitTrial", "gains", "staying")), metrics=by_name(choice(*SCORES)), of=text)
 @shaped(answers="M K")
 def gains_over_best(trials: Sequence[ExitTrial], answers: Tensor, metrics: Mapping[str, str], of: str) -> list[Part]:

@@ -1,21 +1,15 @@
-"""What drawing takes care of: names as they are, lengths that fit, colours for every class, no figure left open."""
+"""What drawing takes care of: arguments, names as they are, lengths that fit, colours for every class."""
 
+import contextlib
 import functools
+import inspect
 from collections.abc import Callable, Sequence
 
 import matplotlib.pyplot as plt
 import seaborn as sns
 
-from layerlib._checks import like
+from layerbook.figures._kinds import check_kinds
 from layerlib.palette import CLASS_COLOURS
-
-# What figures are drawn from and on, as checks for ``checked``.
-REPORT = like("Report", "sides", "number")
-BOARD = like("Scoreboard", "counts", "chapters")
-FRAME = like("DataFrame", "columns", "groupby")
-CURVE = like("DataArray", "dims", "coords", "sel")
-AXES = like("Axes", "plot", "set_title")
-FIGURE = like("Figure", "add_subplot", "axes")
 
 
 def class_colours(classes: int) -> list[tuple[float, float, float]]:
@@ -30,11 +24,17 @@ def as_text(name: object) -> str:
     return (" " if str(name).startswith("_") else "") + str(name).replace("$", r"\$")
 
 
-def closed_on_error(draw: Callable) -> Callable:
-    """For functions that make a figure: if they fail, no figure of theirs stays open in pyplot."""
+def draws(draw: Callable) -> Callable:
+    """Decorator of what draws figures or tables: arguments are of the kinds that its annotations say, first of all.
+
+    If it fails, no figure of its own stays open in pyplot.
+    """
+    signature = inspect.signature(draw)
 
     @functools.wraps(draw)
     def drawn(*arguments: object, **more: object) -> object:
+        with contextlib.suppress(TypeError):  # Python's own sentence, below, has the name of the function
+            check_kinds(signature, signature.bind(*arguments, **more))
         before = set(plt.get_fignums())
         try:
             return draw(*arguments, **more)

@@ -6,7 +6,7 @@ from IPython.display import HTML
 from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 
-from layerbook.figures._drawing import closed_on_error
+from layerbook.figures._drawing import draws
 from layerbook.figures.common import DATA_COLOURS, INK, KIND_COLOURS, as_array
 from layerbook.figures.sides import WIDE, panels
 from layerbook.figures.slider import drawing
@@ -15,7 +15,7 @@ _BEFORE = np.array([[2, -1, 0], [1, 3, -2], [0, 1, -1]]) / 10
 _MOVE = np.array([[0, 0, 1], [0, -2, 0], [0, 0, 3]]) / 10
 
 
-@closed_on_error
+@draws
 def idea() -> HTML:
     """The idea: look at a filter twice, and at what has changed in between."""
     figure, axes = panels(3, 2.2)
@@ -29,7 +29,7 @@ def idea() -> HTML:
     )
 
 
-@closed_on_error
+@draws
 def change(before: np.ndarray, after: np.ndarray, threshold: float) -> HTML:
     """Channels of one filter: by how much each weight moved, framed where that is more than a threshold.
 
@@ -52,7 +52,7 @@ def change(before: np.ndarray, after: np.ndarray, threshold: float) -> HTML:
     )
 
 
-@closed_on_error
+@draws
 def chance(weights: int) -> HTML:
     """How many channels are still by chance, where a share S of the weights moves, each on its own."""
     figure, ax = plt.subplots(figsize=(0.7 * WIDE, 2.4))
@@ -66,7 +66,7 @@ def chance(weights: int) -> HTML:
     )
 
 
-@closed_on_error
+@draws
 def steps() -> HTML:
     """What two optimizers make of the same gradients."""
     gradients = {"lower layer": (4, 3.5, 4.2, 3.8), "upper layer": (0.4, 0.5, 0.35, 0.45)}

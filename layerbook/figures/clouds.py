@@ -11,17 +11,15 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from xarray import DataArray
 
-from layerbook.figures._drawing import AXES, FIGURE, REPORT, as_text, class_colours, class_names, closed_on_error, fits
+from layerbook.figures._drawing import as_text, class_colours, class_names, draws, fits
 from layerbook.figures.common import as_array
 from layerbook.figures.sides import WIDE, by_side
 from layerbook.report import THIS_RUN, Report
-from layerlib._checks import checked
 
 CLOUDS = ("targets", "targets of random labels", "features")
 
 
-@checked(report=REPORT)
-@closed_on_error
+@draws
 def target_clouds(report: Report, classes: Sequence[str]) -> HTML:
     """Targets of a layer in the plane, of true and of random labels, at two moments (Xie & Lai, fig. 4).
 
@@ -45,8 +43,7 @@ def target_clouds(report: Report, classes: Sequence[str]) -> HTML:
     return by_side(report, "tsne_targets", draw, alt, "layer", "layer")
 
 
-@checked(report=REPORT)
-@closed_on_error
+@draws
 def first_layer(report: Report, classes: Sequence[str]) -> HTML:
     """Targets and features of layer 1 while it learns (Xie & Lai, fig. 5); ``classes`` as for `target_clouds`."""
 
@@ -63,8 +60,7 @@ def first_layer(report: Report, classes: Sequence[str]) -> HTML:
     return by_side(report, "tsne_first_layer", draw, alt, "iteration", "iteration")
 
 
-@checked(report=REPORT)
-@closed_on_error
+@draws
 def feature_clouds(report: Report, classes: Sequence[str]) -> HTML:
     """Features of a layer in the plane, before and after training (Xie & Lai, fig. 6)."""
 
@@ -81,7 +77,7 @@ def feature_clouds(report: Report, classes: Sequence[str]) -> HTML:
     return by_side(report, "tsne_features", draw, alt, "layer", "layer")
 
 
-@checked(ax=AXES)
+@draws
 def plane(points: np.ndarray, labels: np.ndarray, ax: Axes, title: str = "") -> Axes:
     """Points in the plane, coloured by class; a plane of t-SNE has no axes to read.
 
@@ -106,7 +102,7 @@ def plane(points: np.ndarray, labels: np.ndarray, ax: Axes, title: str = "") -> 
     return ax
 
 
-@checked(figure=FIGURE)
+@draws
 def class_legend(figure: Figure, classes: Sequence[str]) -> None:
     """One legend for all clouds of a figure, under them."""
     handles = [

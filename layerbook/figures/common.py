@@ -21,8 +21,7 @@ from matplotlib.patches import Rectangle
 from matplotlib.ticker import NullLocator
 
 from layerbook.claims import COLOURS as VERDICT_COLOURS
-from layerbook.figures._drawing import AXES
-from layerlib._checks import checked
+from layerbook.figures._drawing import draws
 from layerlib.palette import (
     BASELINE_COLOUR,
     CLASS_COLOURS,
@@ -69,12 +68,13 @@ mpl.colormaps.register(ListedColormap(_GREY), name="ink", force=True)
 mpl.colormaps.register(ListedColormap(np.concatenate([_BLUE[::-1], _RED])), name="signed", force=True)
 
 
+@draws
 def depth_colours(layers: int) -> list:
     """A colour for each layer (or depth, or width), light to dark from the first to the last, in every chapter."""
     return sns.color_palette("flare", layers)
 
 
-@checked(ax=AXES)
+@draws
 def spread(x: Sequence[float], values: np.ndarray, ax: Axes, label: str | None = None, **line) -> Axes:
     """Mean over seeds as a line, the range from smallest to largest seed as a band.
 
@@ -91,12 +91,13 @@ def spread(x: Sequence[float], values: np.ndarray, ax: Axes, label: str | None =
     return ax
 
 
+@draws
 def evenly(items: int, at_most: int) -> list[int]:
     """Indices of at most ``at_most`` of ``items`` things, evenly spread from the first to the last."""
     return np.linspace(0, items - 1, min(items, at_most)).round().astype(int).tolist()
 
 
-@checked(ax=AXES)
+@draws
 def over_training(iterations: Sequence[int], values: np.ndarray, ax: Axes, **line) -> Axes:
     """One line over the iterations for each layer, light to dark, with the spread over seeds.
 
@@ -112,7 +113,7 @@ def over_training(iterations: Sequence[int], values: np.ndarray, ax: Axes, **lin
     return ax
 
 
-@checked(ax=AXES)
+@draws
 def marked(image: np.ndarray, crossings: Sequence[tuple], turns: Sequence[tuple], ax: Axes) -> Axes:
     """A drawn image with boxes: red, solid around crossings; green, dashed around turns (Xie & Lai, fig. 8).
 
@@ -128,7 +129,7 @@ def marked(image: np.ndarray, crossings: Sequence[tuple], turns: Sequence[tuple]
     return bare(ax)
 
 
-@checked(ax=AXES)
+@draws
 def intervals(rows: Mapping[str, Sequence[float]], ax: Axes, **dot) -> Axes:
     """A mean and its interval for each row, one below the other.
 

@@ -13,18 +13,16 @@ from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
 from xarray import DataArray
 
-from layerbook.figures._drawing import AXES, CURVE, REPORT, as_text, class_colours, class_names, closed_on_error, fits
+from layerbook.figures._drawing import as_text, class_colours, class_names, draws, fits
 from layerbook.figures.common import DATA_COLOURS, INK, KIND_COLOURS, as_array, depth_colours, spread
 from layerbook.figures.sides import WIDE, by_side, in_powers, legend_below, panels
 from layerbook.report import Report
-from layerlib._checks import checked
 
 SETS = {"easy": "MNIST", "hard": "Fashion-MNIST"}
 _OTHER = "0.75"  # networks that the slider does not stand at
 
 
-@checked(report=REPORT)
-@closed_on_error
+@draws
 def active_shares(report: Report, width: int, classes: Sequence[str]) -> HTML:
     """What share of each class switches each node on, before and after training (figure 1).
 
@@ -49,8 +47,7 @@ def active_shares(report: Report, width: int, classes: Sequence[str]) -> HTML:
     return by_side(report, "active_shares", draw, alt)
 
 
-@checked(report=REPORT)
-@closed_on_error
+@draws
 def errors(report: Report) -> HTML:
     """Test error against depth and width (figure 2)."""
 
@@ -66,8 +63,7 @@ def errors(report: Report) -> HTML:
     return by_side(report, "error_depth", draw, "Test error falls over the first layers and nodes, then stays level")
 
 
-@checked(report=REPORT)
-@closed_on_error
+@draws
 def perplexities(report: Report, over: str) -> HTML:
     """Layer perplexity of networks of every depth, or of every width; the slider picks one (figure 3)."""
 
@@ -85,8 +81,7 @@ def perplexities(report: Report, over: str) -> HTML:
     return by_side(report, f"perplexity_{over}", draw, alt, over, told)
 
 
-@checked(report=REPORT)
-@closed_on_error
+@draws
 def settled(report: Report) -> HTML:
     """Layer perplexity of networks of one rate that know their training images, and the middle of its drop."""
 
@@ -112,8 +107,7 @@ def settled(report: Report) -> HTML:
     return by_side(report, "perplexity_settled", draw, alt)
 
 
-@checked(report=REPORT)
-@closed_on_error
+@draws
 def variants(report: Report) -> HTML:
     """Layer perplexity of networks trained in other ways, a panel a set."""
 
@@ -132,8 +126,7 @@ def variants(report: Report) -> HTML:
     return by_side(report, "perplexity_variants", draw, alt)
 
 
-@checked(report=REPORT)
-@closed_on_error
+@draws
 def noises(report: Report) -> HTML:
     """How much of its cap ln P takes, against the noise on the inputs in training."""
 
@@ -148,7 +141,7 @@ def noises(report: Report) -> HTML:
     return by_side(report, "height_noise", draw, "Mean height of ln P against the strength of noise on the inputs")
 
 
-@checked(ax=AXES)
+@draws
 def activation_shares(shares: np.ndarray, layer_sizes: Sequence[int], classes: Sequence[str], ax: Axes) -> Axes:
     """Share of each class's samples that switches each node on: one dot per node and class (Davel et al., fig. 1).
 
@@ -182,7 +175,7 @@ def activation_shares(shares: np.ndarray, layer_sizes: Sequence[int], classes: S
     return ax
 
 
-@checked(curve=CURVE, ax=AXES)
+@draws
 def by_set(curve: DataArray, over: str, ax: Axes) -> None:
     """A line a set, with the range of the seeds, over one of its axes; what is missing is left out."""
     for each, colour in zip(curve, DATA_COLOURS, strict=False):

@@ -8,13 +8,12 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Circle
 from xarray import DataArray
 
-from layerbook.figures._drawing import AXES, REPORT, closed_on_error
+from layerbook.figures._drawing import draws
 from layerbook.figures.common import CLASS_COLOURS, DATA_COLOURS, INK, SYSTEM_COLOURS, spread
 from layerbook.figures.cooperating_classifiers import SETS
 from layerbook.figures.sides import WIDE, by_side, in_powers, panels
 from layerbook.figures.slider import drawing
 from layerbook.report import Report
-from layerlib._checks import checked
 
 # Two pictures each of two classes: four patterns in an early layer, two in a late one.
 _EARLY = ("101100", "110100", "011010", "001011")
@@ -23,7 +22,7 @@ _LATE = ("110100", "110100", "001011", "001011")
 _ROWS = ("a 3", "another 3", "a 7", "another 7")
 
 
-@closed_on_error
+@draws
 def idea() -> HTML:
     """The idea: pictures light sets of nodes, which differ by picture early and by class late."""
     figure, axes = plt.subplots(1, 3, figsize=(WIDE, 2.3))
@@ -41,7 +40,7 @@ def idea() -> HTML:
     )
 
 
-@closed_on_error
+@draws
 def counting(on: np.ndarray) -> HTML:
     """How the patterns of one class are counted: samples, patterns with their shares, perplexity.
 
@@ -72,7 +71,7 @@ def counting(on: np.ndarray) -> HTML:
     )
 
 
-@closed_on_error
+@draws
 def densities() -> HTML:
     """One node and two classes: the discrete system compares areas, the continuous one heights."""
     z = np.linspace(-3.2, 3.6, 400)
@@ -100,8 +99,7 @@ def densities() -> HTML:
     )
 
 
-@checked(report=REPORT)
-@closed_on_error
+@draws
 def in_short(report: Report) -> HTML:
     """The finding in one picture: patterns a class, and what the switches of a layer can tell."""
 
@@ -127,7 +125,7 @@ def in_short(report: Report) -> HTML:
     return by_side(report, "perplexity_depth", draw, alt + "as good as the network")
 
 
-@checked(ax=AXES)
+@draws
 def switches(on: np.ndarray, ax: Axes, colours: tuple = ()) -> Axes:
     """Samples as rows, nodes as columns, filled where a sample switches a node on.
 

@@ -5,12 +5,12 @@ from collections.abc import Sequence
 import numpy as np
 import seaborn as sns
 from matplotlib.axes import Axes
-from matplotlib.colors import to_rgba
 
-from layerbook.figures._drawing import as_text, fits
-from layerbook.figures.common import DATA_COLOURS, INK, as_array, depth_colours
+from layerbook.figures._drawing import as_text, draws, fits
+from layerbook.figures.common import DATA_COLOURS, INK, as_array
 
 
+@draws
 def label_bars(
     predicted: np.ndarray,
     target: np.ndarray,
@@ -41,6 +41,7 @@ def label_bars(
     return ax
 
 
+@draws
 def scene(image: np.ndarray, ax: Axes, title: str = "") -> Axes:
     """A picture uint8 (C, H, W), grey where it has one channel."""
     image = as_array(image, None)
@@ -50,69 +51,8 @@ def scene(image: np.ndarray, ax: Axes, title: str = "") -> Axes:
     return ax
 
 
-def heat_table(
-    values: np.ndarray, rows: Sequence, columns: Sequence, ax: Axes, unit: str, written: str | None = None
-) -> Axes:
-    """A table in colours, lighter for larger, numbered if ``written`` is a format (Cao et al. 2022, table 4).
-
-    Parameters
-    ----------
-    values : shape (rows, columns)
-    rows, columns : what stands at the two sides; with more than ten, every tenth is written
-    unit : of the values, beside the colour bar
-    """
-    sns.heatmap(
-        as_array(values, None),
-        ax=ax,
-        cmap="viridis",
-        annot=written is not None,
-        fmt=written or "",
-        annot_kws={"fontsize": 8},
-        cbar_kws={"label": unit},
-        linewidths=0.5 if written else 0,
-    )
-    for axis, ticks in ((ax.xaxis, columns), (ax.yaxis, rows)):
-        shown = range(len(ticks)) if len(ticks) <= 10 else range(0, len(ticks), 10)
-        axis.set_ticks([i + 0.5 for i in shown], [f"{ticks[i]:.2g}" for i in shown], rotation=0)
-    ax.grid(False)
-    return ax
-
-
-def stacked_shares(
-    shares: np.ndarray, parts: Sequence[str], rows: Sequence[str], ax: Axes, colours: Sequence | None = None
-) -> Axes:
-    """Shares that add up to 100 % as one bar a row.
-
-    Parameters
-    ----------
-    shares : in [0, 1], shape (rows, parts)
-    colours : of the parts; without them the parts are layers, light to dark from the first to the last
-    """
-    fits("rows", len(rows), len(shares), "one name per row of shares")
-    left = np.zeros(len(rows))
-    colours = depth_colours(len(parts)) if colours is None else colours[: len(parts)]
-    for part, share, colour in zip(parts, 100 * as_array(shares, None).T, colours, strict=True):
-        ax.barh(rows, share, left=left, color=colour, label=part, height=0.6)
-        for i, (start, width) in enumerate(zip(left, share, strict=True)):
-            if width >= 7:
-                dark = sum(to_rgba(colour)[:3]) < 1.5
-                ax.text(
-                    start + width / 2,
-                    i,
-                    f"{width:.0f}",
-                    ha="center",
-                    va="center",
-                    fontsize=8,
-                    color="white" if dark else "black",
-                )
-        left += share
-    ax.set(xlim=(0, 100), xlabel="samples [%]")
-    ax.invert_yaxis()
-    ax.grid(False)
-    return ax
-
-
-def costs(cost: np.ndarray, classes: Sequence[str], ax: Axes) -> Axes:
+@draws
+def label_costs(cost: np.ndarray, classes: Sequence[str], ax: Axes) -> Axes:
     """Cost between every two labels, shape (K, K), as a heat map."""
     cost = as_array(cost, None)
     fits("classes", len(classes), len(cost), "one name per label")
@@ -125,6 +65,7 @@ def costs(cost: np.ndarray, classes: Sequence[str], ax: Axes) -> Axes:
     return ax
 
 
+@draws
 def gains(values: dict[str, np.ndarray], ways: Sequence[str], ax: Axes) -> Axes:
     """Differences with their intervals, one row a way, one colour a network, one line a trial.
 

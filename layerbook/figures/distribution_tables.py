@@ -8,18 +8,17 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from torch import Tensor
 
-from layerbook.figures._drawing import REPORT
+from layerbook.figures._drawing import draws
 from layerbook.figures.layer_distributions import NETWORKS, UNIFORM
 from layerbook.figures.tables import Table, numbers
 from layerbook.report import Report
 from layerbook.verdicts import Part
-from layerlib._checks import checked
 from layerlib.distributions.samples import KINDS
 
 COLUMNS = {key: name for name, key in NETWORKS.items()}
 
 
-@checked(report=REPORT)
+@draws
 def networks(report: Report, found: Mapping[str, Sequence[Mapping[str, float]]]) -> Table:
     """How the networks answer test pictures: the scores of each trial, by network."""
     columns = {"accuracy": "exact match", "map": "mAP"}
@@ -30,7 +29,7 @@ def networks(report: Report, found: Mapping[str, Sequence[Mapping[str, float]]])
     return numbers(report, "The networks on the test pictures [%]", rows, columns, ".1f")
 
 
-@checked(report=REPORT)
+@draws
 def ends(
     report: Report,
     orders: Mapping[str, Mapping[str, float]],
@@ -55,7 +54,7 @@ def ends(
     return numbers(report, "The order of the taps, and the first of them", rows, COLUMNS, {"shallow": ".1f"})
 
 
-@checked(report=REPORT)
+@draws
 def falls(report: Report, fall: Mapping[str, Sequence[Part]]) -> Table:
     """By how much the distance falls before training and after it, by network: the parts of claim 28c."""
     rows = {
@@ -65,7 +64,7 @@ def falls(report: Report, fall: Mapping[str, Sequence[Part]]) -> Table:
     return numbers(report, "By how much the last tap is nearer to the labels than the first [%]", rows, COLUMNS, ".1f")
 
 
-@checked(report=REPORT)
+@draws
 def roughness(report: Report, found: Mapping[str, Tensor]) -> Table:
     """Roughness of the courses of two taps, by network: shape (trials, 2)."""
     means = [found[name].nan_to_num().mean(0) for name in NETWORKS]
@@ -76,7 +75,7 @@ def roughness(report: Report, found: Mapping[str, Tensor]) -> Table:
     return numbers(report, "Roughness of the distance", rows, COLUMNS, ".4f")
 
 
-@checked(report=REPORT)
+@draws
 def steadied(
     report: Report, first: Mapping[str, Tensor], courses: Mapping[str, Sequence[Tensor]], moves: Mapping[str, Tensor]
 ) -> Table:
@@ -98,7 +97,7 @@ def steadied(
     return numbers(report, f"Distance to the target ({UNIFORM}), mean of the trials", rows, kinds, form)
 
 
-@checked(report=REPORT)
+@draws
 def ideal(report: Report, shares: Mapping[str, Tensor]) -> Table:
     """Exact match of the network and of whoever knew where to stop, by network: `confused_shares` of each trial."""
     rows = {
@@ -108,7 +107,7 @@ def ideal(report: Report, shares: Mapping[str, Tensor]) -> Table:
     return numbers(report, "Exact match [%]", rows, COLUMNS, ".1f")
 
 
-@checked(report=REPORT)
+@draws
 def over_best(
     report: Report, gone: Mapping[str, Tensor], gains: Mapping[str, Sequence[Part]], metrics: Sequence[str]
 ) -> Table:
@@ -127,7 +126,7 @@ def over_best(
     return numbers(report, "Early exit against the best fixed tap", rows, COLUMNS, form)
 
 
-@checked(report=REPORT)
+@draws
 def kinds(report: Report, shares: Sequence[Tensor], right: Sequence[Tensor]) -> Table:
     """How many samples are of each kind, and how many of them are answered rightly.
 
@@ -143,7 +142,7 @@ def kinds(report: Report, shares: Sequence[Tensor], right: Sequence[Tensor]) -> 
     return numbers(report, "Kinds of samples [%]", rows, columns, ".1f", "{column}_{row}")
 
 
-@checked(report=REPORT)
+@draws
 def leaving(report: Report, shares: Mapping[str, Tensor], ways: Sequence[str]) -> Table:
     """How many samples leave before the last tap, by network: `leaving_shares` of each, shape (trials, ways, taps)."""
     early = {name: 100 * (1 - each[..., -1].mean(0)) for name, each in shares.items()}

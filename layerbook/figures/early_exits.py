@@ -8,18 +8,17 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from xarray import DataArray
 
-from layerbook.figures._drawing import REPORT, closed_on_error
+from layerbook.figures._drawing import draws
 from layerbook.figures.common import BASELINE_COLOUR, DATA_COLOURS, INK
 from layerbook.figures.distribution_panels import gains
 from layerbook.figures.layer_distributions import NETWORKS
 from layerbook.figures.sides import WIDE, by_network, legend_below, of_sides, pairs, panels
 from layerbook.report import Report
-from layerlib._checks import checked
 
 _OTHER = "0.75"  # settings that the slider does not stand at
 
 
-@checked(report=REPORT)
+@draws
 def confused(report: Report) -> HTML:
     """Samples that a tap is the first to get right, where the network is wrong (Cao et al., table 1)."""
 
@@ -35,7 +34,7 @@ def confused(report: Report) -> HTML:
     return pairs(report, "confused", draw, alt, NETWORKS, sharey=True)
 
 
-@checked(report=REPORT)
+@draws
 def thresholds(report: Report) -> HTML:
     """Accuracy of early exit by its two thresholds; the slider picks the second (Cao et al., table 4)."""
 
@@ -55,8 +54,7 @@ def thresholds(report: Report) -> HTML:
     return pairs(report, "table", draw, alt, NETWORKS, "s2", "s₂ =", 4, sharey=True)
 
 
-@checked(report=REPORT)
-@closed_on_error
+@draws
 def exit_gains(report: Report) -> HTML:
     """What early exit gains over the whole network, by way to choose and metric (Cao et al., table 3)."""
 
@@ -72,8 +70,7 @@ def exit_gains(report: Report) -> HTML:
     return of_sides(by_network(report, "gain", NETWORKS), "gain", draw, alt)
 
 
-@checked(report=REPORT)
-@closed_on_error
+@draws
 def against_best_tap(report: Report) -> HTML:
     """What early exit gains over the best fixed tap, by score: every trial with its interval."""
 
@@ -88,8 +85,7 @@ def against_best_tap(report: Report) -> HTML:
     return of_sides(by_network(report, "best_tap", NETWORKS), "best_tap", draw, alt)
 
 
-@checked(report=REPORT)
-@closed_on_error
+@draws
 def speed(report: Report) -> HTML:
     """Exact match against time of a network that really leaves early."""
     rules = {"labels": "by labels, as in the paper", "confidence": "by confidence"}
@@ -113,8 +109,7 @@ def speed(report: Report) -> HTML:
     return of_sides(sides, "speed", draw, "Exact match against the time of a batch, for two rules of leaving early")
 
 
-@checked(report=REPORT)
-@closed_on_error
+@draws
 def in_short(report: Report) -> HTML:
     """The findings in one picture: distance by depth, and what leaving early gains."""
 

@@ -7,20 +7,18 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FormatStrFormatter, LogLocator, NullLocator
 from xarray import DataArray
 
-from layerbook.figures._drawing import REPORT, closed_on_error
+from layerbook.figures._drawing import draws
 from layerbook.figures.common import CONTROL_COLOUR, KIND_COLOURS
 from layerbook.figures.filter_panels import WAYS, orders, over_steps, zeroing_costs
 from layerbook.figures.sides import by_side, legend_below, pairs, panels
 from layerbook.report import Report
-from layerlib._checks import checked
 
 CONTROLLED = {"VGG-16, batch norm": "vgg_bn", "ResNet-50, pre-activation": "resnet"}
 READ = {"VGG-16": "vgg", "ResNet-50, pre-activation": "resnet"}
 QUANTITIES = {"rates": "move of a weight [learning rates]", "degrees": "turn of a filter [degrees]"}
 
 
-@closed_on_error
-@checked(report=REPORT)
+@draws
 def seed_orders(report: Report) -> HTML:
     """Rank correlation of depth and change, means over seeds, in the phase of learning and in the one after it."""
 
@@ -39,7 +37,7 @@ def seed_orders(report: Report) -> HTML:
     return by_side(report, "order_again", draw, alt)
 
 
-@checked(report=REPORT)
+@draws
 def paces(report: Report) -> HTML:
     """Moves in learning rates and turns in degrees over training, of two networks with batch norm."""
 
@@ -56,7 +54,7 @@ def paces(report: Report) -> HTML:
     return pairs(report, "pace", draw, alt, CONTROLLED, "quantity", QUANTITIES, below={}, sharey=True)
 
 
-@checked(report=REPORT)
+@draws
 def ranks(report: Report) -> HTML:
     """Effective rank of each convolution by its channels, before training and when the network has learned."""
 
@@ -72,8 +70,7 @@ def ranks(report: Report) -> HTML:
     return pairs(report, "rank", draw, alt, READ, below={}, sharey=True)
 
 
-@closed_on_error
-@checked(report=REPORT)
+@draws
 def zeroing_again(report: Report) -> HTML:
     """Accuracy lost by VGG without some filters of each layer, a panel a seed."""
 

@@ -9,18 +9,17 @@ from layerbook.analysis.depth import Stratification, stretches
 from layerbook.analysis.filter_runs import READINGS, FilterRun
 from layerbook.analysis.filter_seeds import PHASES
 from layerbook.analysis.intervals import Interval
-from layerbook.figures._drawing import REPORT
+from layerbook.figures._drawing import draws
 from layerbook.figures.filter_evolution import MEASURES
 from layerbook.figures.filter_panels import WAYS
 from layerbook.figures.filter_tables import KEYS
 from layerbook.report import Report
-from layerlib._checks import checked
 
 CONVS = ["conv1", "conv2", "conv3", "conv4", "conv5"]
 FACTORS = ["input", "error", "gradient"]
 
 
-@checked(report=REPORT)
+@draws
 def training(report: Report, runs: Mapping[str, FilterRun], halved: Sequence[int]) -> None:
     """Losses and the six measures of change, means over stretches; after which steps the learning rate was halved."""
     for label, run in runs.items():
@@ -30,21 +29,21 @@ def training(report: Report, runs: Mapping[str, FilterRun], halved: Sequence[int
     report.curve("halvings", halved)
 
 
-@checked(report=REPORT)
+@draws
 def orders(report: Report, order: Mapping[str, Mapping[str, Stratification]]) -> None:
     """Rank correlations of depth and change: network -> reading -> what was found."""
     values = [[each[how] for how in READINGS] for each in order.values()]
     report.curve("order", values, run=list(order), reading=READINGS, value=["mean", "low", "high", "falling"])
 
 
-@checked(report=REPORT)
+@draws
 def sizes(report: Report, change: Mapping[str, np.ndarray], weights: Mapping[str, Sequence[int]]) -> None:
     """Mean change of each layer, and the weights of one of its filters, shape (layers,) by network."""
     report.curve("mean_change", np.stack(list(change.values())), run=list(change), layer=CONVS)
     report.curve("weights", list(weights.values()), run=list(weights), layer=CONVS)
 
 
-@checked(report=REPORT)
+@draws
 def gradients(report: Report, found: Mapping[str, Tensor]) -> None:
     """Sizes at every convolution before training and after it, shape (2, 3, convolutions) by network."""
     for label, each in found.items():
@@ -52,7 +51,7 @@ def gradients(report: Report, found: Mapping[str, Tensor]) -> None:
         report.curve(f"gradients_{KEYS[label]}", each, state=["start", "end"], factor=FACTORS, layer=layers)
 
 
-@checked(report=REPORT)
+@draws
 def nulls(report: Report, null: Mapping[str, Mapping[str, np.ndarray]], runs: Mapping[str, FilterRun]) -> None:
     """Nulls of Z, means over stretches: network -> threshold -> shape (snapshots, layers)."""
     for label, each in null.items():
@@ -60,22 +59,22 @@ def nulls(report: Report, null: Mapping[str, Mapping[str, np.ndarray]], runs: Ma
         report.curve(f"null_{KEYS[label]}", values, threshold=list(each), step=_steps(runs[label]), layer=CONVS)
 
 
-@checked(report=REPORT)
+@draws
 def filters(report: Report, changes: Mapping[str, np.ndarray]) -> None:
     """Mean change of every filter, shape (layers, filters) by network."""
     for label, each in changes.items():
         report.curve(f"filters_{KEYS[label]}", each, layer=CONVS, filter=range(each.shape[1]))
 
 
-@checked(report=REPORT)
+@draws
 def quarter(report: Report, costs: Mapping[str, np.ndarray]) -> None:
     """Points lost without a random quarter of a layer, shape (layers, draws, 2) by network."""
     for label, each in costs.items():
         report.curve(f"quarter_{KEYS[label]}", each, layer=CONVS, draw=range(each.shape[1]), best=["top-1", "top-5"])
 
 
-@checked(report=REPORT)
-def learned(report: Report, again: Mapping[str, Sequence[FilterRun]], wrong: Sequence, seeds: Sequence[int]) -> None:
+@draws
+def learned(report: Report, again: Mapping[str, Sequence[FilterRun]], wrong: np.ndarray, seeds: Sequence[int]) -> None:
     """After which step each training knew its pictures, its errors there, and which share of trainings got there.
 
     Parameters
@@ -88,7 +87,7 @@ def learned(report: Report, again: Mapping[str, Sequence[FilterRun]], wrong: Seq
     report.number("known_again", np.isfinite(ends).mean(), ".0%")
 
 
-@checked(report=REPORT)
+@draws
 def orders_again(report: Report, ordered: Mapping[str, Mapping[str, Mapping[str, Interval]]]) -> None:
     """The orders of several seeds: network -> reading -> phase -> mean of the seeds with its interval."""
     values = [[[how[phase] for how in each.values()] for phase in PHASES] for each in ordered.values()]
@@ -98,7 +97,7 @@ def orders_again(report: Report, ordered: Mapping[str, Mapping[str, Mapping[str,
     )
 
 
-@checked(report=REPORT)
+@draws
 def paces(report: Report, turned: Mapping[str, np.ndarray], again: Mapping[str, Sequence[FilterRun]]) -> None:
     """Moves in learning rates and turns in degrees, shape (2, snapshots, layers) by network, means over stretches."""
     for label, each in turned.items():
@@ -107,14 +106,14 @@ def paces(report: Report, turned: Mapping[str, np.ndarray], again: Mapping[str, 
         report.curve(f"pace_{KEYS[label]}", values, quantity=["rates", "degrees"], step=step, layer=CONVS)
 
 
-@checked(report=REPORT)
+@draws
 def ranks(report: Report, label: str, share: Tensor, seeds: Sequence[int]) -> None:
     """Effective ranks by channels of one network, shape (2, seeds, layers): untrained, and when it has learned."""
     layers = range(1, share.shape[-1] + 1)
     report.curve(f"rank_{KEYS[label]}", share, moment=["untrained", "has learned"], seed=seeds, layer=layers)
 
 
-@checked(report=REPORT)
+@draws
 def costs_again(report: Report, lost: np.ndarray, seeds: Sequence[int]) -> None:
     """Points that VGG loses, shape (seeds, layers, choices), the picks first, then the draws."""
     choices = [*WAYS, *(f"random {i + 1}" for i in range(lost.shape[-1] - len(WAYS)))]

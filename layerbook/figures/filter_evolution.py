@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 from torch import Tensor
 from xarray import DataArray
 
-from layerbook.figures._drawing import REPORT, closed_on_error
+from layerbook.figures._drawing import draws
 from layerbook.figures.common import KIND_COLOURS, as_array, evenly, pictures
 from layerbook.figures.filter_panels import (
     WAYS,
@@ -34,7 +34,6 @@ from layerbook.figures.sides import WIDE, by_side, legend_below, of_sides, pairs
 from layerbook.figures.slider import Side, touchable
 from layerbook.figures.svg import svg
 from layerbook.report import THIS_RUN, Report
-from layerlib._checks import checked
 
 NETWORKS = {"VGG-16": "vgg", "ResNet-50": "resnet"}
 CASES = NETWORKS | {"ResNet-50, batch norm too": "resnet_norm"}
@@ -48,8 +47,8 @@ MEASURES = {
 }
 
 
-@closed_on_error
-def first_filters(strip: Tensor, moved: Tensor, steps: Sequence) -> HTML:
+@draws
+def first_filters(strip: Tensor, moved: Tensor, steps: Sequence[int | str]) -> HTML:
     """Six filters of a first layer over the training steps, and how far they moved since then (Hu et al., fig. 1).
 
     Parameters
@@ -70,7 +69,7 @@ def first_filters(strip: Tensor, moved: Tensor, steps: Sequence) -> HTML:
     return touchable({THIS_RUN: Side({"": svg(figure, alt)}, numbers)}, name="first filters")
 
 
-@checked(report=REPORT)
+@draws
 def metrics(report: Report) -> HTML:
     """D, S and Z over training, a panel a network; the slider picks the measure (Hu et al., fig. 2)."""
 
@@ -84,8 +83,7 @@ def metrics(report: Report) -> HTML:
     return pairs(report, "metrics", draw, alt, NETWORKS, "metric", MEASURES, 0, below={}, sharey=True)
 
 
-@closed_on_error
-@checked(report=REPORT)
+@draws
 def depth_orders(report: Report) -> HTML:
     """Rank correlation of depth and change."""
 
@@ -100,8 +98,7 @@ def depth_orders(report: Report) -> HTML:
     return by_side(report, "order", draw, alt)
 
 
-@closed_on_error
-@checked(report=REPORT)
+@draws
 def sizes(report: Report) -> HTML:
     """Mean change of each layer against the size of its filters."""
     names = {"VGG-16, Adam": "VGG-16", "VGG-16, SGD": "VGG-16, SGD", "ResNet-50, Adam": "ResNet-50"}
@@ -118,7 +115,7 @@ def sizes(report: Report) -> HTML:
     return by_side(report, "mean_change", draw, alt)
 
 
-@checked(report=REPORT)
+@draws
 def gradients(report: Report) -> HTML:
     """Sizes of input, error and gradient of each convolution before and after training."""
 
@@ -133,7 +130,7 @@ def gradients(report: Report) -> HTML:
     return pairs(report, "gradients", draw, alt, NETWORKS, below={}, sharey=True)
 
 
-@checked(report=REPORT)
+@draws
 def stillness(report: Report) -> HTML:
     """Z and its null over training; the slider picks the threshold."""
 
@@ -149,7 +146,7 @@ def stillness(report: Report) -> HTML:
     return pairs(report, "null", draw, alt, NETWORKS, "threshold", "threshold:", 0, below={}, sharey=True)
 
 
-@checked(report=REPORT)
+@draws
 def idle_filters(report: Report) -> HTML:
     """Mean change of every filter by its rank within its layer."""
 
@@ -161,8 +158,7 @@ def idle_filters(report: Report) -> HTML:
     return pairs(report, "filters", draw, alt, NETWORKS, below={}, sharey=True)
 
 
-@closed_on_error
-@checked(report=REPORT)
+@draws
 def zeroing(report: Report) -> HTML:
     """Accuracy lost without some filters of each layer: random choices and picked ones (Hu et al., table 4)."""
 
@@ -186,7 +182,7 @@ def zeroing(report: Report) -> HTML:
     )
 
 
-@closed_on_error
+@draws
 def feature_maps(picture: Tensor, features: Mapping[str, Sequence[Tensor]], seed: int) -> HTML:
     """Maps of up to five random filters of the first layer, before and after training (Hu et al., fig. 3).
 
@@ -215,8 +211,7 @@ def feature_maps(picture: Tensor, features: Mapping[str, Sequence[Tensor]], seed
     return touchable({THIS_RUN: Side({"": svg(figure, alt)}, numbers)}, name="feature maps")
 
 
-@closed_on_error
-@checked(report=REPORT)
+@draws
 def in_short(report: Report) -> HTML:
     """The finding in one picture: what the optimizer does to the order of the layers."""
 

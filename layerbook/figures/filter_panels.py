@@ -6,13 +6,14 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import NullFormatter, PercentFormatter
 
-from layerbook.figures._drawing import fits
+from layerbook.figures._drawing import draws, fits
 from layerbook.figures.common import CONTROL_COLOUR, INK, KIND_COLOURS, as_array, depth_colours
 
 WAYS = ("Z", "D", "norm")
 PICK_COLOURS = dict(zip(WAYS, KIND_COLOURS, strict=False))
 
 
+@draws
 def filters_over_steps(filters: np.ndarray, steps: Sequence, ax: Axes) -> Axes:
     """Filters of a first layer as colours, one a row, over the training steps (Hu et al., fig. 1).
 
@@ -28,6 +29,7 @@ def filters_over_steps(filters: np.ndarray, steps: Sequence, ax: Axes) -> Axes:
     return _tiles((filters - low) / np.where(high > low, high - low, 1), steps, ax)
 
 
+@draws
 def moves_over_steps(filters: np.ndarray, steps: Sequence, ax: Axes) -> Axes:
     """How far the weights of a first layer have moved since the first column, as colours: grey is not at all.
 
@@ -54,6 +56,7 @@ def _tiles(colours: np.ndarray, steps: Sequence, ax: Axes) -> Axes:
     return ax
 
 
+@draws
 def over_steps(
     steps: Sequence[float], values: np.ndarray, layers: Sequence[str], ax: Axes, halved: Sequence[float] = (), **line
 ) -> Axes:
@@ -77,6 +80,7 @@ def over_steps(
     return ax
 
 
+@draws
 def ranked_filters(values: Mapping[str, np.ndarray], ax: Axes) -> Axes:
     """Each filter's change by its rank within the layer, smallest first; dotted at 1 % of the layer's median.
 
@@ -93,6 +97,7 @@ def ranked_filters(values: Mapping[str, np.ndarray], ax: Axes) -> Axes:
     return ax
 
 
+@draws
 def zeroing_costs(random: np.ndarray, picked: Mapping[str, np.ndarray], layers: Sequence[str], ax: Axes) -> Axes:
     """Accuracy lost without some filters of each layer: random choices as pale dots, picked ones as marks.
 
@@ -131,6 +136,7 @@ def zeroing_costs(random: np.ndarray, picked: Mapping[str, np.ndarray], layers: 
     return ax
 
 
+@draws
 def orders(rows: Mapping[str, Mapping[str, Sequence[float]]], ax: Axes) -> Axes:
     """Rank correlation of depth and change with its interval: one row a network, one mark a definition of change.
 
@@ -165,6 +171,7 @@ def orders(rows: Mapping[str, Mapping[str, Sequence[float]]], ax: Axes) -> Axes:
     return ax
 
 
+@draws
 def by_size(weights: Mapping[str, Sequence[int]], change: Mapping[str, np.ndarray], ax: Axes) -> Axes:
     """Mean change of each layer against the number of weights of its filters, with a line of slope 1 for each network.
 
@@ -186,12 +193,14 @@ def by_size(weights: Mapping[str, Sequence[int]], change: Mapping[str, np.ndarra
     return ax
 
 
+@draws
 def powers(ax: Axes) -> Axes:
     """A logarithmic vertical axis."""
     ax.set_yscale("log")
     return ax
 
 
+@draws
 def percent(ax: Axes) -> Axes:
     """Shares on the vertical axis, from 0 to 1, written as per cent."""
     ax.yaxis.set_major_formatter(PercentFormatter(1))

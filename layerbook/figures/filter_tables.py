@@ -11,12 +11,11 @@ from torch import Tensor
 from layerbook.analysis.depth import Stratification
 from layerbook.analysis.filter_runs import READINGS
 from layerbook.analysis.intervals import Interval
-from layerbook.figures._drawing import REPORT
+from layerbook.figures._drawing import draws
 from layerbook.figures.filter_evolution import NETWORKS
 from layerbook.figures.filter_panels import WAYS
 from layerbook.figures.tables import Table, numbers
 from layerbook.report import Report
-from layerlib._checks import checked
 
 # network -> the end of its numbers' names
 KEYS = {
@@ -32,13 +31,13 @@ BOTH = {key: label for label, key in NETWORKS.items()}  # the paper's two, as co
 SHORT = dict(zip(("printed", "weight", "relative"), READINGS, strict=True))
 
 
-@checked(report=REPORT)
+@draws
 def errors(report: Report, wrong: Mapping[str, float]) -> Table:
     """Shares of test pictures named wrongly, in percent."""
     return _by_network(report, "Test pictures named wrongly [%]", "wrong", wrong, ".1f")
 
 
-@checked(report=REPORT)
+@draws
 def first_filters(report: Report, moved: Tensor) -> Table:
     """How far the filters of VGG's first layer have moved, shape (filters,), by their own length."""
     rows = {
@@ -48,7 +47,7 @@ def first_filters(report: Report, moved: Tensor) -> Table:
     return numbers(report, "How far filters of VGG's first layer have moved, by their own length", rows, form=".1%")
 
 
-@checked(report=REPORT)
+@draws
 def orders(report: Report, order: Mapping[str, Mapping[str, Stratification]]) -> Table:
     """Rank correlations of depth and change: network -> reading -> what was found."""
     rows = {KEYS[label]: (label, *(each[how].mean for how in READINGS)) for label, each in order.items()}
@@ -56,7 +55,7 @@ def orders(report: Report, order: Mapping[str, Mapping[str, Stratification]]) ->
     return numbers(report, caption, rows, SHORT, "+.2f", named="order_{row}_{column}")
 
 
-@checked(report=REPORT)
+@draws
 def slopes(report: Report, slope: Mapping[str, float]) -> Table:
     """Slopes of change over the number of weights."""
     return _by_network(
@@ -64,7 +63,7 @@ def slopes(report: Report, slope: Mapping[str, float]) -> Table:
     )
 
 
-@checked(report=REPORT)
+@draws
 def gradients(report: Report, correlations: Mapping[str, Mapping[str, Sequence[float]]]) -> Table:
     """Rank correlations with depth: key of the network -> factor -> before training and after it."""
     factors = next(iter(correlations.values()))
@@ -72,14 +71,14 @@ def gradients(report: Report, correlations: Mapping[str, Mapping[str, Sequence[f
     return numbers(report, "Rank correlation with the number of the layer, after training", rows, BOTH, "+.2f")
 
 
-@checked(report=REPORT)
+@draws
 def variances(report: Report, ratios: Mapping[str, float]) -> Table:
     """Variance between ResNet's layers by VGG's: reading -> ratio."""
     rows = {f"variance_{how.split()[-1]}": (how, ratio) for how, ratio in ratios.items()}
     return numbers(report, "Variance between ResNet's layers, times VGG's", rows)
 
 
-@checked(report=REPORT)
+@draws
 def moving(
     report: Report, most: float, mirrored: Mapping[str, float], still: float, rise: Mapping[str, float]
 ) -> Table:
@@ -101,7 +100,7 @@ def moving(
     return numbers(report, "Who moves, and who is still", rows)
 
 
-@checked(report=REPORT)
+@draws
 def excess(report: Report, found: Sequence[np.ndarray]) -> Table:
     """Z less its null of the paper's two networks, shape (snapshots, layers) each."""
     rows = {
@@ -111,14 +110,14 @@ def excess(report: Report, found: Sequence[np.ndarray]) -> Table:
     return numbers(report, "By how much Z exceeds its null, fixed threshold", rows, BOTH, "+.3f")
 
 
-@checked(report=REPORT)
+@draws
 def idle(report: Report, top: float, largest: float) -> Table:
     """Shares of idle filters: of VGG's top layer, and of the layer of ResNet with most."""
     rows = {"idle_vgg": ("VGG's conv5", top), "idle_resnet": ("a layer of ResNet, at most", largest)}
     return numbers(report, "Share of idle filters", rows, form=".1%")
 
 
-@checked(report=REPORT)
+@draws
 def lost(report: Report, costs: Mapping[str, np.ndarray]) -> Table:
     """Points lost without filters, by network: shape (layers, choices, 2), the picks first, then the draws.
 
@@ -136,7 +135,7 @@ def lost(report: Report, costs: Mapping[str, np.ndarray]) -> Table:
     return table
 
 
-@checked(report=REPORT)
+@draws
 def first_layer(report: Report, cosine: Mapping[str, Tensor], moves: Sequence[tuple[float, float]]) -> Table:
     """What the first layer has become, of the paper's two networks.
 
@@ -154,7 +153,7 @@ def first_layer(report: Report, cosine: Mapping[str, Tensor], moves: Sequence[tu
     return numbers(report, "The first layer, before training and at the end", rows, BOTH, form)
 
 
-@checked(report=REPORT)
+@draws
 def orders_again(report: Report, ordered: Mapping[str, Mapping[str, Mapping[str, Interval]]]) -> Table:
     """Rank correlations of depth and change while VGG learns: network -> reading -> phase -> mean of the seeds."""
     rows = {
@@ -166,7 +165,7 @@ def orders_again(report: Report, ordered: Mapping[str, Mapping[str, Mapping[str,
     return numbers(report, caption, rows, readings, "+.2f", named="again_{row}_{column}")
 
 
-@checked(report=REPORT)
+@draws
 def paces(report: Report, turned: Mapping[str, np.ndarray], layers: Sequence[str]) -> Table:
     """How far weights move and filters turn at the first and the last layer, (2, snapshots, layers) by network."""
     units = {"pace": "learning rates", "angle": "degrees"}
@@ -178,7 +177,7 @@ def paces(report: Report, turned: Mapping[str, np.ndarray], layers: Sequence[str
     return numbers(report, "In ten steps, mean over the training", rows, {layers[0]: layers[0], layers[-1]: layers[-1]})
 
 
-@checked(report=REPORT)
+@draws
 def learning(report: Report, most: float, rest: Interval, ratios: Mapping[tuple[str, str], Interval]) -> Table:
     """The largest S, Z of ResNet's top layer at the end, and variances between layers by (network, reading)."""
     rows = {
@@ -191,21 +190,21 @@ def learning(report: Report, most: float, rest: Interval, ratios: Mapping[tuple[
     return numbers(report, "While the networks learn", rows)
 
 
-@checked(report=REPORT)
+@draws
 def ranks(report: Report, rising: Mapping[str, Interval]) -> Table:
     """Rank correlations of depth and gain of effective rank."""
     values = {label: each.value for label, each in rising.items()}
     return _by_network(report, "Rank correlation of depth and gain", "rank_rise", values, "+.2f")
 
 
-@checked(report=REPORT)
+@draws
 def kept(report: Report, alike: Mapping[str, Tensor]) -> Table:
     """Cosines of first-layer features before and after learning, shape (seeds, N)."""
     values = {label: each.mean() for label, each in alike.items()}
     return _by_network(report, "Cosine of first-layer features before and after learning", "alike", values, ".3f")
 
 
-@checked(report=REPORT)
+@draws
 def lost_again(report: Report, costs: np.ndarray) -> Table:
     """Points that VGG loses, shape (seeds, layers, choices), the picks first, then the draws."""
     rows = {

@@ -11,19 +11,18 @@ from matplotlib.patches import Circle, FancyBboxPatch
 from torch import Tensor
 from xarray import DataArray
 
-from layerbook.figures._drawing import REPORT, closed_on_error
+from layerbook.figures._drawing import draws
 from layerbook.figures.common import CLASS_COLOURS, CONTROL_COLOUR, DATA_COLOURS, INK, KIND_COLOURS, as_array, spread
 from layerbook.figures.sides import WIDE, by_side, panels
 from layerbook.figures.slider import drawing
 from layerbook.report import Report
-from layerlib._checks import checked
 
 _UP, _DOWN = DATA_COLOURS
 # what is sent down, class by class, for four images of two classes
 _SENT = {"true labels": (0, 0, 3, 3), "random labels": (3, 0, 0, 3), "errors of other images": (0, 3, 3, 0)}
 
 
-@closed_on_error
+@draws
 def idea() -> HTML:
     """The idea: features go up through the weights, targets come down through the same weights."""
     figure, ax = plt.subplots(figsize=(WIDE, 2.7))
@@ -54,7 +53,7 @@ def idea() -> HTML:
     )
 
 
-@closed_on_error
+@draws
 def toy(layers: list[Tensor], images: Tensor, passes: list[Tensor]) -> HTML:
     """A network of two nodes a layer, with what goes up and what comes down at each node.
 
@@ -97,7 +96,7 @@ def toy(layers: list[Tensor], images: Tensor, passes: list[Tensor]) -> HTML:
     )
 
 
-@closed_on_error
+@draws
 def controls() -> HTML:
     """What the two controls change: which error is sent down through which image."""
     figure, axes = plt.subplots(1, 3, figsize=(WIDE, 2.2))
@@ -120,7 +119,7 @@ def controls() -> HTML:
     )
 
 
-@closed_on_error
+@draws
 def guiding(z: Tensor, back: Tensor) -> HTML:
     """Which entries guided back-propagation keeps: those on which both passes agree in sign.
 
@@ -141,8 +140,7 @@ def guiding(z: Tensor, back: Tensor) -> HTML:
     )
 
 
-@checked(report=REPORT)
-@closed_on_error
+@draws
 def in_short(report: Report) -> HTML:
     """The findings in one picture: features get compact, and a wrong label draws as much of the image."""
 

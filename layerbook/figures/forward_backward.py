@@ -15,12 +15,11 @@ from xarray import DataArray
 
 from layerbook.analysis.strokes import Strokes, boxes
 from layerbook.figures import common
-from layerbook.figures._drawing import REPORT, closed_on_error
+from layerbook.figures._drawing import draws
 from layerbook.figures.clouds import CLOUDS
 from layerbook.figures.sides import WIDE, by_side, legend_below, panels
 from layerbook.figures.slider import drawing
 from layerbook.report import THIS_RUN, Report
-from layerlib._checks import checked
 
 NETWORKS = {"MNIST": "mnist", "Fashion-MNIST": "fashion", "MNIST, sigmoid": "sigmoid"}
 # what the decoder draws -> how it is called in figures
@@ -46,8 +45,7 @@ _LOOKS = [{"color": hue, "marker": marker} for hue, marker in zip(_HUES, "osvD^"
 _CLOUD_HUES = dict(zip(CLOUDS, (common.KIND_COLOURS[0], common.CONTROL_COLOUR, common.KIND_COLOURS[1]), strict=True))
 
 
-@checked(report=REPORT)
-@closed_on_error
+@draws
 def alignments(report: Report) -> HTML:
     """Dot product and cosine of features and targets over training, a line a layer."""
 
@@ -63,8 +61,7 @@ def alignments(report: Report) -> HTML:
     return by_side(report, "alignment", draw, alt)
 
 
-@checked(report=REPORT)
-@closed_on_error
+@draws
 def separations(report: Report, pixels: Sequence[float]) -> HTML:
     """k-NN accuracy and silhouette of the three clouds over training, and those of the pixels as a line.
 
@@ -92,8 +89,7 @@ def separations(report: Report, pixels: Sequence[float]) -> HTML:
     return by_side(report, "separation_mnist", draw, alt + "above the pixels', their k-NN most at the upper layers")
 
 
-@checked(report=REPORT)
-@closed_on_error
+@draws
 def decoder_pictures(report: Report) -> HTML:
     """What the decoder draws for some images, in ways that differ in one thing at a time (Xie & Lai, fig. 7)."""
 
@@ -117,8 +113,7 @@ def decoder_pictures(report: Report) -> HTML:
     return by_side(report, "pictures", draw, alt + "nearly the same as for the right one")
 
 
-@checked(report=REPORT)
-@closed_on_error
+@draws
 def decoder_likeness(report: Report) -> HTML:
     """Cosine of the decoder's pictures with their image, over training; and with other things, at the end."""
 
@@ -140,7 +135,7 @@ def decoder_likeness(report: Report) -> HTML:
     return by_side(report, "decoder_cosine", draw, alt + "than like each other")
 
 
-@closed_on_error
+@draws
 def marked_digits(images: Tensor, guided: Tensor, strokes: Strokes, rows: Tensor) -> HTML:
     """Some digits and their guided pictures, with boxes around crossings and turns (Xie & Lai, fig. 8).
 
@@ -174,8 +169,7 @@ def marked_digits(images: Tensor, guided: Tensor, strokes: Strokes, rows: Tensor
     )
 
 
-@checked(report=REPORT)
-@closed_on_error
+@draws
 def contrasts(report: Report) -> HTML:
     """Contrast at crossings and at turns, raw and adjusted for ink, for each kind of picture."""
 
@@ -197,8 +191,7 @@ def contrasts(report: Report) -> HTML:
     return by_side(report, "contrast", draw, alt + "pictures and wrong labels have most of it, too")
 
 
-@checked(report=REPORT)
-@closed_on_error
+@draws
 def other_networks(report: Report) -> HTML:
     """Silhouettes by layer of three networks, before training, at an early step and at the end."""
 

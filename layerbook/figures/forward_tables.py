@@ -4,22 +4,21 @@ from collections.abc import Mapping, Sequence
 
 from torch import Tensor
 
-from layerbook.analysis.contrast import MARKS, Interval
-from layerbook.figures._drawing import REPORT
+from layerbook.analysis.contrast import MARKS, Bootstrapped
+from layerbook.figures._drawing import draws
 from layerbook.figures.forward_backward import DRAWN, NETWORKS
 from layerbook.figures.tables import Table, numbers
 from layerbook.report import Report
-from layerlib._checks import checked
 
 
-@checked(report=REPORT)
+@draws
 def accuracies(report: Report, accuracy: Mapping[str, Tensor]) -> Table:
     """Test accuracies in percent, of every seed, by network."""
     rows = {f"accuracy_{key}": (label, accuracy[label].mean()) for label, key in NETWORKS.items()}
     return numbers(report, "Test accuracy [%], mean over seeds", rows)
 
 
-@checked(report=REPORT)
+@draws
 def aligned(report: Report, moments: Tensor) -> Table:
     """Dot product and cosine of −target and pre-activation at layer 1, at both ends of training.
 
@@ -35,7 +34,7 @@ def aligned(report: Report, moments: Tensor) -> Table:
     return numbers(report, "Minus target and pre-activation at layer 1", rows, columns, {"dot": ".3f"})
 
 
-@checked(report=REPORT)
+@draws
 def others(report: Report, separated: Mapping[str, Tensor]) -> Table:
     """How separated targets and features are in the other two networks.
 
@@ -61,7 +60,7 @@ def others(report: Report, separated: Mapping[str, Tensor]) -> Table:
     return numbers(report, "Silhouettes at layers 1 to 5, and one accuracy", rows, form=".3f")
 
 
-@checked(report=REPORT)
+@draws
 def counted(report: Report) -> Table:
     """How many claims there are, and how many hold."""
     held = sum(claim.outcome == "holds" for claim in report.claims.values())
@@ -69,7 +68,7 @@ def counted(report: Report) -> Table:
     return numbers(report, "Claims of this chapter", rows, form="d")
 
 
-@checked(report=REPORT)
+@draws
 def excesses(report: Report, excess: Sequence[Tensor], gain: Tensor, early: int) -> Table:
     """How much more separated targets are with true labels than with random ones.
 
@@ -88,7 +87,7 @@ def excesses(report: Report, excess: Sequence[Tensor], gain: Tensor, early: int)
     return numbers(report, "Silhouette of the targets", rows, form=".3f")
 
 
-@checked(report=REPORT)
+@draws
 def first_layer(report: Report, features: Tensor, targets: Tensor, pixels: float, alike: Tensor) -> Table:
     """Silhouettes of the first layer's features and targets, and how alike they are arranged.
 
@@ -110,7 +109,7 @@ def first_layer(report: Report, features: Tensor, targets: Tensor, pixels: float
     return numbers(report, "The first layer's features z₁, their targets õ₁, and the pixels", rows)
 
 
-@checked(report=REPORT)
+@draws
 def features(report: Report, before: Tensor, after: Tensor, pixels: Sequence[float]) -> Table:
     """k-NN accuracy and silhouette of the best layer before and after training, and of the pixels."""
     said = {"knn": "k-NN accuracy", "silhouette": "silhouette"}
@@ -119,7 +118,7 @@ def features(report: Report, before: Tensor, after: Tensor, pixels: Sequence[flo
     return numbers(report, "Features, at the best of layers 1 to 5, and the pixels", rows, columns, {"knn": ".1%"})
 
 
-@checked(report=REPORT)
+@draws
 def drawn(report: Report, likened: Mapping[str, Sequence[float]], nearer: Mapping[str, float]) -> Table:
     """What pictures drawn backwards are like.
 
@@ -144,9 +143,11 @@ def drawn(report: Report, likened: Mapping[str, Sequence[float]], nearer: Mappin
     return numbers(report, "Pictures drawn backwards, at the end", rows, kinds, {"nearer": ".0%"})
 
 
-@checked(report=REPORT)
+@draws
 def marks(
-    report: Report, brighter: Mapping[str, Mapping[tuple[str, str], Interval]], over_wrong: Mapping[str, Interval]
+    report: Report,
+    brighter: Mapping[str, Mapping[tuple[str, str], Bootstrapped]],
+    over_wrong: Mapping[str, Bootstrapped],
 ) -> Table:
     """How much brighter pictures are at crossings and at turns.
 

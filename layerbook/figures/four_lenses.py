@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from xarray import DataArray
 
 from layerbook.analysis.agreement import FIVE, LENSES, agreement
-from layerbook.figures._drawing import REPORT, closed_on_error
+from layerbook.figures._drawing import draws
 from layerbook.figures.common import CONTROL_COLOUR, INK, KIND_COLOURS, evenly, pictures, spread
 from layerbook.figures.lens_panels import NETWORK_LOOKS, PAIRS, over_layers, pairs_of_lenses
 from layerbook.figures.lens_tables import SHORT
@@ -24,13 +24,12 @@ from layerbook.figures.slider import Side, touchable
 from layerbook.figures.svg import svg
 from layerbook.report import THIS_RUN, Report
 from layerlib import Inspection
-from layerlib._checks import checked
 
 WAYS = {"layers": "over the layers, at the end", "steps": "over the steps", "rest": "in what is left"}
 STEPS = "training step"
 
 
-@checked(report=REPORT)
+@draws
 def readings(report: Report) -> HTML:
     """What the lenses read of each layer, a panel a network; the slider goes through training."""
 
@@ -44,7 +43,7 @@ def readings(report: Report) -> HTML:
     return pairs(report, "readings", draw, alt, SHORT, "step", STEPS, below={"ncols": 5}, sharey=True)
 
 
-@checked(report=REPORT)
+@draws
 def told(report: Report) -> HTML:
     """How well what a layer is told separates the classes, beside permuted errors; the slider goes through training."""
 
@@ -60,8 +59,7 @@ def told(report: Report) -> HTML:
     return pairs(report, "told", draw, alt, SHORT, "step", STEPS, 0, below={}, sharey=True)
 
 
-@closed_on_error
-@checked(report=REPORT)
+@draws
 def by_heart(report: Report) -> HTML:
     """Networks that know drawn labels by heart: distance to the true ones, and entropy of patterns, by layer."""
 
@@ -84,7 +82,7 @@ def by_heart(report: Report) -> HTML:
     return of_sides(by_network(report, "by_heart", SHORT), "by_heart", draw, alt)
 
 
-@checked(report=REPORT)
+@draws
 def obedience(report: Report, share: float) -> HTML:
     """How often a network follows where a layer is moved, by what the lens says; the slider goes through training.
 
@@ -109,8 +107,7 @@ def obedience(report: Report, share: float) -> HTML:
     return pairs(report, "obeyed", draw, alt, SHORT, "step", STEPS, 0, below={}, sharex=True, sharey=True)
 
 
-@closed_on_error
-@checked(report=REPORT)
+@draws
 def agreements(report: Report) -> HTML:
     """Rank correlation of every two of five lenses, a panel a way to ask."""
     sides: dict[str, list] = {}
@@ -137,8 +134,7 @@ def agreements(report: Report) -> HTML:
     return of_sides(curves, "agreement", draw, alt)
 
 
-@closed_on_error
-@checked(report=REPORT)
+@draws
 def drawings(report: Report, looks: Mapping[str, Sequence[Inspection]]) -> HTML:
     """What guided back-propagation draws of some test pictures, a row a network; the slider goes through training.
 
@@ -160,8 +156,7 @@ def drawings(report: Report, looks: Mapping[str, Sequence[Inspection]]) -> HTML:
     return touchable({THIS_RUN: Side(frames, alike)}, STEPS, "drawn_alike")
 
 
-@closed_on_error
-@checked(report=REPORT)
+@draws
 def in_short(report: Report, share: float) -> HTML:
     """The finding in one picture: what can be read of a plain CNN's layers, and how many pictures go by it."""
 

@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from torch import Tensor
 from xarray import DataArray
 
-from layerbook.figures._drawing import REPORT, closed_on_error
+from layerbook.figures._drawing import draws
 from layerbook.figures.common import (
     BASELINE_COLOUR,
     DATA_COLOURS,
@@ -26,19 +26,18 @@ from layerbook.figures.common import (
     evenly,
     spread,
 )
-from layerbook.figures.distribution_panels import costs, label_bars, scene
+from layerbook.figures.distribution_panels import label_bars, label_costs, scene
 from layerbook.figures.sides import MOST, WIDE, by_side, legend_below, pairs, panels
 from layerbook.figures.slider import Side, drawing, touchable
 from layerbook.figures.svg import svg
 from layerbook.report import THIS_RUN, Report
-from layerlib._checks import checked
 
 NETWORKS = {"ResNet-18": "resnet18", "VGG-16": "vgg16_bn"}
 UNIFORM = "W, uniform"
 LEAST_SPAN = 0.02  # of an axis for distances that may hardly move
 
 
-@closed_on_error
+@draws
 def scenes(images: Tensor, labels: Tensor, classes: Sequence[str]) -> HTML:
     """Some pictures with their labels below.
 
@@ -53,17 +52,17 @@ def scenes(images: Tensor, labels: Tensor, classes: Sequence[str]) -> HTML:
     return drawing(figure, f"{len(images)} scenes of the test set, each with the names of the things in it")
 
 
-@closed_on_error
+@draws
 def cost_matrix(cost: Tensor, classes: Sequence[str]) -> HTML:
     """Cost between every two labels, shape (K, K), as a heat map."""
     figure, ax = plt.subplots(figsize=(5.6, 4.6))
-    costs(cost, classes, ax)
+    label_costs(cost, classes, ax)
     values = DataArray(as_array(cost), coords=[("from", list(classes)), ("to", list(classes))])
     alt = "Heat map of the cost between every two labels, cheap within the digits and between similar clothes"
     return touchable({THIS_RUN: Side({"": svg(figure, alt)}, values)}, name="cost")
 
 
-@checked(report=REPORT)
+@draws
 def distances(report: Report) -> HTML:
     """Distance to the target by tap, and that of guessing; the slider picks the measure (Cao et al., fig. 5)."""
 
@@ -79,7 +78,7 @@ def distances(report: Report) -> HTML:
     return pairs(report, "distance", draw, alt, NETWORKS, "measure", "measure:", 0, sharey=True)
 
 
-@checked(report=REPORT)
+@draws
 def probe_readings(report: Report) -> HTML:
     """Distance by tap as several kinds of probes read it, and before training."""
 
@@ -94,7 +93,7 @@ def probe_readings(report: Report) -> HTML:
     return pairs(report, "reading", draw, alt, NETWORKS, sharey=True, below={"ncols": 2})
 
 
-@closed_on_error
+@draws
 def one_picture(
     image: Tensor, told: Mapping[str, Tensor], target: Tensor, classes: Sequence[str], what: str, alt: str
 ) -> HTML:
@@ -123,7 +122,7 @@ def one_picture(
     return touchable({THIS_RUN: Side(frames, numbers, 0)}, f"{what}:", f"one picture by {what}")
 
 
-@checked(report=REPORT)
+@draws
 def over_epochs(report: Report) -> HTML:
     """Distance of some probes and of the network while they train (Cao et al., fig. 7)."""
 
@@ -140,7 +139,7 @@ def over_epochs(report: Report) -> HTML:
     return pairs(report, "probe_epochs", draw, alt, NETWORKS, sharey=True)
 
 
-@checked(report=REPORT)
+@draws
 def rough(report: Report) -> HTML:
     """Distance at tap 1 and at the last inner tap while probes learn; the epochs that are not judged are shaded."""
 
@@ -155,8 +154,7 @@ def rough(report: Report) -> HTML:
     return pairs(report, "rough", draw, alt, NETWORKS)
 
 
-@checked(report=REPORT)
-@closed_on_error
+@draws
 def settling(report: Report) -> HTML:
     """Distance at two taps over training, plain, with batch norm, and with an auxiliary loss; a panel a tap."""
     colours = dict(zip(("plain", "batch norm", "auxiliary loss"), (INK, *KIND_COLOURS), strict=False))
@@ -182,7 +180,7 @@ def settling(report: Report) -> HTML:
     return by_side(report, "settling", draw, alt)
 
 
-@checked(report=REPORT)
+@draws
 def students(report: Report) -> HTML:
     """Distance of probes that copy the output, to the output and to the labels, by tap."""
 

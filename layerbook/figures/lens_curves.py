@@ -9,20 +9,19 @@ from torch.nn import functional as F
 
 from layerbook.analysis import lens_tests
 from layerbook.analysis.agreement import LENSES, Look, readings
-from layerbook.figures._drawing import REPORT
+from layerbook.figures._drawing import draws
 from layerbook.figures.lens_tables import SHORT
 from layerbook.report import Report
 from layerbook.training.fit import Trained
 from layerbook.verdicts import Part
 from layerlib import Inspection, Split, inspect
-from layerlib._checks import checked
 from layerlib.models import taps
 
 Looks = Mapping[tuple[str, str], Sequence[Sequence[Look]]]  # (data, network) -> by moment and seed
 TOLD = ["targets", "permuted errors"]
 
 
-@checked(report=REPORT)
+@draws
 def looked(report: Report, looks: Looks, data: str, seeds: Sequence[int], steps: Sequence[int]) -> tuple[dict, dict]:
     """What the lenses read, and read with other samples; of one data set, the report keeps the first.
 
@@ -47,7 +46,7 @@ def looked(report: Report, looks: Looks, data: str, seeds: Sequence[int], steps:
     return read, drawn
 
 
-@checked(report=REPORT)
+@draws
 def told(report: Report, looks: Looks, data: str, seeds: Sequence[int], steps: Sequence[int]) -> None:
     """The silhouette of what each hidden layer is told, and that of permuted errors: what, seed, step, layer."""
     for (name, net), moments in looks.items():
@@ -57,7 +56,7 @@ def told(report: Report, looks: Looks, data: str, seeds: Sequence[int], steps: S
             report.curve(f"told_{SHORT[net]}", each, what=TOLD, **axes)
 
 
-@checked(report=REPORT)
+@draws
 def by_heart(
     report: Report, lost: Mapping[tuple[str, str], Trained], test: Mapping[str, Split], data: str
 ) -> list[Part]:
@@ -94,7 +93,7 @@ def by_heart(
     return parts
 
 
-@checked(report=REPORT)
+@draws
 def obeyed(
     report: Report, found: Mapping[str, tuple[np.ndarray, Tensor]], seeds: Sequence[int], steps: Sequence[int]
 ) -> None:
@@ -111,7 +110,7 @@ def obeyed(
         report.curve(f"obeyed_{SHORT[net]}", values, what=["reading", "moved", "shuffled"], **axes)
 
 
-@checked(report=REPORT)
+@draws
 def drawn(report: Report, looks: Looks, data: str, steps: Sequence[int]) -> None:
     """How alike what guided back-propagation draws is to what it draws in the end: cosine, mean over pictures."""
     nets = [net for name, net in looks if name == data]

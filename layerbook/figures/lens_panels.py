@@ -9,10 +9,9 @@ from matplotlib.ticker import FixedLocator, NullLocator
 from xarray import DataArray
 
 from layerbook.analysis.agreement import FIVE, LENSES, READ_OUTS
-from layerbook.figures._drawing import AXES, CURVE
+from layerbook.figures._drawing import draws
 from layerbook.figures.common import DATA_COLOURS, INK, KIND_COLOURS, as_array, spread
 from layerbook.figures.lens_tables import SHORT
-from layerlib._checks import checked
 
 # one instrument, the paler the more its read-out leaves out
 LENS_COLOURS = dict(zip(LENSES, ["#b8aee6", "#7766cc", *KIND_COLOURS], strict=True))
@@ -24,7 +23,7 @@ NETWORK_LOOKS = dict(
 PAIRS = list(combinations(FIVE, 2))
 
 
-@checked(values=CURVE, ax=AXES)
+@draws
 def over_layers(values: DataArray, lens: str, ax: Axes) -> Axes:
     """What a lens reads of each layer, dims seed and layer: the mean as a line, the seeds' range as a band."""
     look = {"color": LENS_COLOURS[lens], "marker": LENS_MARKS[lens]}
@@ -34,7 +33,7 @@ def over_layers(values: DataArray, lens: str, ax: Axes) -> Axes:
     return ax
 
 
-@checked(ax=AXES)
+@draws
 def times(when: Mapping[str, np.ndarray], last: float, ax: Axes) -> Axes:
     """When each lens says that a layer has made up its mind: one line a lens, upwards through the layers.
 
@@ -65,7 +64,7 @@ def times(when: Mapping[str, np.ndarray], last: float, ax: Axes) -> Axes:
     return ax
 
 
-@checked(values=CURVE, ax=AXES)
+@draws
 def pairs_of_lenses(values: DataArray, ax: Axes) -> Axes:
     """Rank correlation of every two lenses: one row a pair, one mark a network, the seeds as small dots.
 

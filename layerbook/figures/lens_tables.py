@@ -6,24 +6,23 @@ import numpy as np
 from torch import Tensor
 
 from layerbook.analysis.agreement import LENSES, order, usual_step
-from layerbook.figures._drawing import REPORT
+from layerbook.figures._drawing import draws
 from layerbook.figures.tables import Table, numbers
 from layerbook.report import Report
-from layerlib._checks import checked
 
 # network -> the end of its numbers' names
 SHORT = {"MLP": "mlp", "plain CNN": "plain", "residual CNN": "residual", "ViT": "vit"}
 NETWORKS = {short: net for net, short in SHORT.items()}
 
 
-@checked(report=REPORT)
+@draws
 def errors(report: Report, wrong: Mapping[str, Sequence[float]]) -> Table:
     """Test pictures named wrongly in percent, of every seed, by network."""
     rows = {"wrong": ("named wrongly [%]", *(np.mean(wrong[net]) for net in SHORT))}
     return _numbers(report, "Test pictures", rows, NETWORKS, ".1f")
 
 
-@checked(report=REPORT)
+@draws
 def read_outs(report: Report, when: Mapping[str, np.ndarray], orders: Mapping[tuple[str, str], float]) -> Table:
     """Which layers pass the mark before training, read flat; and in which order they pass it.
 
@@ -40,7 +39,7 @@ def read_outs(report: Report, when: Mapping[str, np.ndarray], orders: Mapping[tu
     return _numbers(report, "The same networks, by read-out", rows, NETWORKS, {"ready": ".0f"})
 
 
-@checked(report=REPORT)
+@draws
 def outputs(report: Report, when: Mapping[str, np.ndarray], last: float) -> Table:
     """From which step on the output layer passes the mark, by distance and nodes; ``when`` as of `read_outs`."""
     steps = [usual_step(when[net], last)[:, -1] for net in SHORT]
@@ -51,7 +50,7 @@ def outputs(report: Report, when: Mapping[str, np.ndarray], last: float) -> Tabl
     return _numbers(report, "Step from which on the output layer has made up its mind", rows, NETWORKS, ".0f")
 
 
-@checked(report=REPORT)
+@draws
 def marks(report: Report, when: Mapping[str, np.ndarray], own: Mapping[str, np.ndarray]) -> Table:
     """In which order layers pass the mark of the network's end, and of their own; both as ``when`` of `read_outs`."""
     ends = {"network": ("by the network's end", when), "own": ("by the layer's own end", own)}
@@ -63,7 +62,7 @@ def marks(report: Report, when: Mapping[str, np.ndarray], own: Mapping[str, np.n
     return _numbers(report, "Rank correlation of layer and step", rows, NETWORKS)
 
 
-@checked(report=REPORT)
+@draws
 def told(report: Report, excess: Mapping[str, np.ndarray]) -> Table:
     """What hidden layers are told beyond permuted errors, before training and at the end.
 
@@ -78,7 +77,7 @@ def told(report: Report, excess: Mapping[str, np.ndarray]) -> Table:
     return _numbers(report, "Silhouette of targets beyond permuted errors, mean of the hidden layers", rows, NETWORKS)
 
 
-@checked(report=REPORT)
+@draws
 def obeyed(report: Report, follows: Mapping[str, Tensor]) -> Table:
     """How many pictures follow in percent, by network: bool, shape (seeds, moments, layers, 2, samples)."""
     rows = {
@@ -92,7 +91,7 @@ def obeyed(report: Report, follows: Mapping[str, Tensor]) -> Table:
     return _numbers(report, "Pictures that follow [%], mean over hidden layers", rows, NETWORKS, ".0f")
 
 
-@checked(report=REPORT)
+@draws
 def agreed(report: Report, agreement: Mapping[str, Mapping[str, np.ndarray]]) -> Table:
     """Rank correlations of the distance, read flat, with other lenses: of `layerbook.analysis.agreement.agreement`."""
     said = {"rest": "beyond what layers and steps add", "steps": "over the steps"}

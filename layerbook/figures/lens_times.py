@@ -10,19 +10,17 @@ from matplotlib.figure import Figure
 from xarray import DataArray
 
 from layerbook.analysis.agreement import FIVE, LENSES, READ_OUTS, made_up
-from layerbook.figures._drawing import REPORT, closed_on_error
+from layerbook.figures._drawing import draws
 from layerbook.figures.lens_panels import times
 from layerbook.figures.lens_tables import SHORT
 from layerbook.figures.sides import legend_below, of_sides, panels
 from layerbook.report import Report
-from layerlib._checks import checked
 
 SHARES = (0.3, 0.4, 0.5, 0.6, 0.7, 0.8)
 FIRST_EDITION = "the first edition"
 
 
-@closed_on_error
-@checked(report=REPORT)
+@draws
 def first_edition(report: Report) -> HTML:
     """What the first edition saw, by means and by nodes: its record where that is the one there is."""
     sides = _readings(report, list(SHORT)[:3])
@@ -34,16 +32,14 @@ def first_edition(report: Report) -> HTML:
     return _decided(sides, ("means", "nodes"), "By means, upper layers of convolutional networks come first")
 
 
-@closed_on_error
-@checked(report=REPORT)
+@draws
 def read_outs(report: Report) -> HTML:
     """The step from which each layer has made up its mind, by three read-outs of one instrument."""
     alt = "By means the upper layers of the convolutional networks come first, flat all hidden layers come at once"
     return _decided(_readings(report, SHORT), READ_OUTS, alt)
 
 
-@closed_on_error
-@checked(report=REPORT)
+@draws
 def lenses(report: Report) -> HTML:
     """The step from which each layer has made up its mind, by five lenses."""
     alt = "Each lens calls the layers of four networks decided in an order of its own"

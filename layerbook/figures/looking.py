@@ -8,7 +8,7 @@ from IPython.display import HTML
 from matplotlib.axes import Axes
 from matplotlib.patches import Circle, FancyBboxPatch
 
-from layerbook.figures._drawing import closed_on_error
+from layerbook.figures._drawing import draws
 from layerbook.figures.common import CLASS_COLOURS, DATA_COLOURS, INK, KIND_COLOURS, as_array
 from layerbook.figures.sides import WIDE, panels
 from layerbook.figures.slider import drawing
@@ -21,7 +21,7 @@ _ASKED = (
 )
 
 
-@closed_on_error
+@draws
 def idea() -> HTML:
     """The idea: four instruments look at one layer of one network."""
     figure, ax = plt.subplots(figsize=(WIDE, 2.5))
@@ -54,7 +54,7 @@ def idea() -> HTML:
     )
 
 
-@closed_on_error
+@draws
 def places(pictures: np.ndarray, cells: int = 4) -> HTML:
     """Outputs of one channel with the cells of a grid, and what their mean is.
 
@@ -82,7 +82,7 @@ def places(pictures: np.ndarray, cells: int = 4) -> HTML:
     )
 
 
-@closed_on_error
+@draws
 def mark(steps: Sequence[float], reading: np.ndarray, output: np.ndarray, share: float, when: float) -> HTML:
     """How a step is read off: the mark is a share of where the output ends.
 
@@ -107,7 +107,7 @@ def mark(steps: Sequence[float], reading: np.ndarray, output: np.ndarray, share:
     )
 
 
-@closed_on_error
+@draws
 def move() -> HTML:
     """The test by intervention: a picture's output moved from one class to another, and where the network cuts."""
     rng = np.random.default_rng(0)
@@ -134,7 +134,7 @@ def move() -> HTML:
     )
 
 
-@closed_on_error
+@draws
 def left_over(ranks: np.ndarray, left: np.ndarray) -> HTML:
     """A table of ranks, layers by moments; what layers and moments add; and what is left.
 

@@ -8,7 +8,7 @@ from IPython.display import HTML
 from matplotlib.axes import Axes
 from matplotlib.patches import Circle
 
-from layerbook.figures._drawing import closed_on_error
+from layerbook.figures._drawing import draws
 from layerbook.figures.common import BASELINE_COLOUR, DATA_COLOURS, INK, KIND_COLOURS, as_array
 from layerbook.figures.sides import WIDE, panels
 from layerbook.figures.slider import drawing
@@ -23,7 +23,7 @@ _ANSWERS = {
 _LABELS = ("shoe", "3", "bag", "7")
 
 
-@closed_on_error
+@draws
 def idea() -> HTML:
     """The idea: every layer answers, and its answer gets nearer to the truth."""
     figure, axes = panels(len(_ANSWERS), 2.3, sharey=True)
@@ -42,7 +42,7 @@ def idea() -> HTML:
     )
 
 
-@closed_on_error
+@draws
 def plan(answer: Sequence[float], target: Sequence[float], moved: np.ndarray, cost: np.ndarray) -> HTML:
     """An answer, how its mass moves to the target, and what moving costs.
 
@@ -84,7 +84,7 @@ def _table(values: np.ndarray, names: str, ax: Axes, colour: object) -> Axes:
     return ax
 
 
-@closed_on_error
+@draws
 def leaving(taps: np.ndarray, s1: float, s2: float, rho: float) -> HTML:
     """One picture at some taps: which labels are predicted, which surely, and where it leaves.
 
@@ -115,7 +115,7 @@ def leaving(taps: np.ndarray, s1: float, s2: float, rho: float) -> HTML:
     )
 
 
-@closed_on_error
+@draws
 def kinds() -> HTML:
     """How the distance of an easy, a hard and a confused sample goes through the layers."""
     depth = np.linspace(0, 1, 60)

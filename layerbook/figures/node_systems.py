@@ -9,18 +9,16 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from xarray import DataArray
 
-from layerbook.figures._drawing import AXES, REPORT, as_text, class_colours, closed_on_error, fits
+from layerbook.figures._drawing import as_text, class_colours, draws, fits
 from layerbook.figures.common import INK, KIND_COLOURS, SYSTEM_COLOURS, as_array, spread
 from layerbook.figures.cooperating_classifiers import SETS, by_set
 from layerbook.figures.sides import WIDE, by_side, in_powers, legend_below, panels
 from layerbook.figures.slider import Side, touchable
 from layerbook.figures.svg import svg
 from layerbook.report import Report
-from layerlib._checks import checked
 
 
-@checked(report=REPORT)
-@closed_on_error
+@draws
 def histogram(report: Report, classes: Sequence[str]) -> HTML:
     """Training samples of each class by their value at one node, in this run (figure 11)."""
     curve = report.curves["histogram"]
@@ -32,8 +30,7 @@ def histogram(report: Report, classes: Sequence[str]) -> HTML:
     return touchable({"this run": Side({"": picture}, curve)}, name="histogram")
 
 
-@checked(report=REPORT)
-@closed_on_error
+@draws
 def systems_epochs(report: Report) -> HTML:
     """The three systems after some epochs, on training and on test images (figure 4)."""
     alt = (
@@ -42,16 +39,14 @@ def systems_epochs(report: Report) -> HTML:
     return _moments(report, "epochs", "epoch", "part", alt, -1)
 
 
-@checked(report=REPORT)
-@closed_on_error
+@draws
 def systems_batches(report: Report) -> HTML:
     """The three systems after some mini-batches of the first epoch, for two bandwidths (figure 5)."""
     alt = "Accuracy of the three systems by layer: with a bandwidth of 1.0 the continuous system starts far behind"
     return _moments(report, "batches", "batch", "bandwidth", alt, 0)
 
 
-@checked(report=REPORT)
-@closed_on_error
+@draws
 def bandwidths(report: Report) -> HTML:
     """Held-out likelihood and accuracy against the bandwidth."""
 
@@ -75,8 +70,7 @@ def bandwidths(report: Report) -> HTML:
     return by_side(report, "bandwidth", draw, alt)
 
 
-@checked(report=REPORT)
-@closed_on_error
+@draws
 def systems_depth(report: Report) -> HTML:
     """The three systems in networks of every depth, harder set (figure 6)."""
 
@@ -91,8 +85,7 @@ def systems_depth(report: Report) -> HTML:
     return by_side(report, "systems_depth", draw, alt, "depth", "hidden layers:")
 
 
-@checked(report=REPORT)
-@closed_on_error
+@draws
 def systems_width(report: Report) -> HTML:
     """The three systems in networks of every width, both sets (figures 9 and 10)."""
 
@@ -110,8 +103,7 @@ def systems_width(report: Report) -> HTML:
     return by_side(report, "systems_width_hard", draw, alt, "width", "nodes a layer:", start=0)
 
 
-@checked(report=REPORT)
-@closed_on_error
+@draws
 def first_layer(report: Report) -> HTML:
     """Accuracy of layer 1's continuous system against width."""
 
@@ -125,8 +117,7 @@ def first_layer(report: Report) -> HTML:
     return by_side(report, "continuous_layer_1", draw, "Accuracy of the first layer's continuous system against width")
 
 
-@checked(report=REPORT)
-@closed_on_error
+@draws
 def anomaly(report: Report) -> HTML:
     """The discrete system of every single network of the narrowest width, easier set."""
 
@@ -144,8 +135,7 @@ def anomaly(report: Report) -> HTML:
     return by_side(report, "systems_width_easy", draw, alt)
 
 
-@checked(report=REPORT)
-@closed_on_error
+@draws
 def systems_sigmoid(report: Report) -> HTML:
     """The three systems in a sigmoid network, on training and test images (figure 7)."""
 
@@ -163,7 +153,7 @@ def systems_sigmoid(report: Report) -> HTML:
     return by_side(report, "systems_sigmoid", draw, alt)
 
 
-@checked(ax=AXES)
+@draws
 def systems(accuracy: np.ndarray, network: float | None, ax: Axes) -> Axes:
     """Accuracy of the three node systems at every layer, and of the network itself as a dotted line.
 
@@ -183,7 +173,7 @@ def systems(accuracy: np.ndarray, network: float | None, ax: Axes) -> Axes:
     return ax
 
 
-@checked(ax=AXES)
+@draws
 def class_histograms(counts: np.ndarray, edges: np.ndarray, classes: Sequence[str], ax: Axes) -> Axes:
     """Number of samples of each class by pre-activation value at one node (Davel et al., fig. 11).
 

@@ -12,11 +12,10 @@ from matplotlib.ticker import NullLocator
 
 from layerbook import _html
 from layerbook.claims import COLOURS
-from layerbook.figures._drawing import FRAME, closed_on_error
+from layerbook.figures._drawing import draws
 from layerbook.figures.common import INK
 from layerbook.robustness import BUILT, RECORD
 from layerbook.verdicts import FAILS, HOLDS, OUTCOMES
-from layerlib._checks import checked
 
 # From no run to every run, by way of a grey that says neither.
 SHARES = LinearSegmentedColormap.from_list("shares", [COLOURS[FAILS], "#e8e8e8", COLOURS[HOLDS]])
@@ -31,7 +30,7 @@ _STYLE = """<style>
 </style>"""
 
 
-@checked(shares=FRAME, moves=FRAME)
+@draws
 def verdict_map(shares: pd.DataFrame, moves: pd.DataFrame) -> HTML:
     """Claims by conditions: the colour is the share of runs in which a claim holds; a touch tells the numbers.
 
@@ -64,8 +63,7 @@ def _cell(row: object) -> _html.Html:
     return _html.Html(f'<span tabindex="0" {style}>{row.holds}/{row.runs}<span>{more}</span></span>')
 
 
-@checked(verdicts=FRAME)
-@closed_on_error
+@draws
 def trends(verdicts: pd.DataFrame, grows: str) -> Figure:
     """How the decisive number of each claim moves as the run grows: a panel a claim, its threshold as a line.
 

@@ -10,11 +10,10 @@ from matplotlib.axes import Axes
 from matplotlib.patches import Patch
 
 from layerbook.claims import COLOURS, FIRST_ROUND_TOLD, NOT_RECORDED
-from layerbook.figures._drawing import BOARD, closed_on_error
+from layerbook.figures._drawing import draws
 from layerbook.figures.slider import drawing
 from layerbook.scoreboard import RECORD, Scoreboard
 from layerbook.verdicts import OUTCOMES
-from layerlib._checks import checked
 from layerlib.palette import STYLE
 
 # Beside the colours, for eyes that tell these apart badly, and for printers that know none.
@@ -22,7 +21,7 @@ MARKS = dict(zip(COLOURS, ("✓", "½", "✗", "?", "–"), strict=True))
 SMALLER = "///"
 
 
-@checked(board=BOARD)
+@draws
 def draw(board: Scoreboard, sides: Sequence[str], axes: Sequence[Axes]) -> None:
     """Draw the counts of outcomes, one bar a paper, one axes a side; hatched where not at the paper's size.
 
@@ -66,8 +65,7 @@ def legend_entries() -> list[Patch]:
     return [*named, Patch(facecolor="0.6", edgecolor="white", hatch=SMALLER, label="smaller than the paper's size")]
 
 
-@checked(board=BOARD)
-@closed_on_error
+@draws
 def picture(board: Scoreboard) -> HTML:
     """How the claims of each paper came out in the largest record, for another page."""
     with mpl.rc_context(STYLE):  # whose ink follows the theme of a page

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
 from xarray import DataArray
 
-from layerbook.figures._drawing import closed_on_error
+from layerbook.figures._drawing import draws
 from layerbook.figures.common import evenly
 from layerbook.figures.slider import Side, touchable
 from layerbook.figures.svg import svg
@@ -23,6 +23,7 @@ MOST = 6  # positions of a slider
 WIDE = 7.2  # inches, so that letters stay legible on a page of 780 pixels
 
 
+@draws
 def by_side(
     report: Report,
     name: str,
@@ -46,6 +47,7 @@ def by_side(
     return of_sides(report.sides(name), name, draw, alt, along, told, start)
 
 
+@draws
 def of_sides(
     sides: Mapping[str, DataArray],
     name: str,
@@ -71,6 +73,7 @@ def of_sides(
     return touchable(made, told if isinstance(told, str) else along, name)
 
 
+@draws
 def by_network(report: Report, name: str, networks: Mapping[str, str]) -> dict[str, DataArray]:
     """Curves of several networks as one, for each side; where one has fewer layers than another, NaN.
 
@@ -89,7 +92,7 @@ def by_network(report: Report, name: str, networks: Mapping[str, str]) -> dict[s
     }
 
 
-@closed_on_error
+@draws
 def pairs(
     report: Report,
     name: str,
@@ -137,13 +140,14 @@ def _laid_out(figure: Figure, places: list) -> list:
     return places
 
 
-@closed_on_error
+@draws
 def panels(count: int, height: float = 2.9, **shared: object) -> tuple[Figure, np.ndarray]:
     """A figure of some axes in a row, as wide as the page."""
     figure, axes = plt.subplots(1, count, figsize=(WIDE, height), squeeze=False, **shared)
     return figure, axes[0]
 
 
+@draws
 def in_powers(axis: Axis) -> None:
     """A scale of powers of ten with plain numbers, which are read, and drawn, faster than formulas."""
     getattr(axis.axes, f"set_{axis.axis_name}scale")("log")
@@ -151,6 +155,7 @@ def in_powers(axis: Axis) -> None:
     axis.set_minor_locator(NullLocator())
 
 
+@draws
 def legend_below(figure: Figure, ax: Axes, **look: object) -> None:
     """The legend of one of the axes below all of them."""
     handles, labels = ax.get_legend_handles_labels()

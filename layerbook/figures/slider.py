@@ -3,7 +3,6 @@
 import base64
 import hashlib
 import html
-import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,10 +10,10 @@ from pathlib import Path
 import pandas as pd
 from IPython.display import HTML
 from matplotlib.figure import Figure
-from PIL import Image
 from xarray import DataArray
 
 from layerbook import _html
+from layerbook.figures._drawing import draws
 from layerbook.figures.svg import dark_style, svg
 
 _SCRIPT = Path(__file__).with_name("slider.js").read_text(encoding="utf-8")
@@ -38,49 +37,7 @@ class Side:
     start: int = -1
 
 
-def png(figure: Figure, dpi: int = 90) -> bytes:
-    """A figure as the bytes of a PNG file with few colours, a third of the usual size."""
-    drawn, small = io.BytesIO(), io.BytesIO()
-    figure.savefig(drawn, format="png", dpi=dpi)
-    Image.open(drawn).convert("RGB").quantize(64).save(small, format="png", optimize=True)
-    return small.getvalue()
-
-
-def slider(frames: Sequence[bytes], labels: Sequence[str], alt: str, what: str = "frame") -> HTML:
-    """Pictures of one size that a reader leafs through; the last is shown first, and stays without a script.
-
-    Parameters
-    ----------
-    frames : PNG files, see ``png``
-    labels : shown beside the slider, one per frame
-    alt : what the pictures show, in words; each label is added to it
-    what : what the slider moves along, in words
-
-    Raises
-    ------
-    ValueError
-        if there is no frame, a frame is no PNG file, or the lengths differ
-
-    Examples
-    --------
-    >>> slider([png(before), png(after)], ["iteration 0", "iteration 100"], "Features in the plane", "iteration")
-    """
-    if not frames or len(frames) != len(labels):
-        raise ValueError(
-            f"frames, labels: expected one label per frame and at least one, got {len(frames)} frames "
-            f"and {len(labels)} labels"
-        )
-    for i, frame in enumerate(frames):
-        if not bytes(frame).startswith(b"\x89PNG\r\n"):
-            raise ValueError(f"frames: expected PNG files, frame {i} begins {bytes(frame)[:8]!r}")
-    pictures = {
-        label: f'<img src="data:image/png;base64,{base64.b64encode(frame).decode()}" '
-        f'alt="{html.escape(f"{alt}: {label}")}" style="max-width: 100%; height: auto; background: white">'
-        for frame, label in zip(frames, labels, strict=True)
-    }
-    return touchable({"": Side(pictures)}, what)
-
-
+@draws
 def touchable(sides: Mapping[str, Side], what: str = "", name: str = "numbers") -> HTML:
     """A figure that shows one side at a time, and of that side one picture.
 
@@ -114,6 +71,7 @@ def touchable(sides: Mapping[str, Side], what: str = "", name: str = "numbers") 
     )
 
 
+@draws
 def drawing(figure: Figure, alt: str) -> HTML:
     """A figure that is only looked at, in the colours of the page's theme."""
     markup = svg(figure, alt)

@@ -14,11 +14,14 @@ from matplotlib.colors import to_hex, to_rgb
 from matplotlib.figure import Figure
 from PIL import Image
 
+from layerbook.figures._drawing import draws
+
 _COLOUR = re.compile(r"#[0-9a-f]{6}\b")
 _DARK_PAGE = 0.006  # relative luminance of the dark theme's ground
 _CONTRAST = 4.5
 
 
+@draws
 def svg(figure: Figure, alt: str) -> str:
     """A figure as SVG without a ground of its own; the figure is closed.
 
@@ -62,6 +65,7 @@ def _small(coded: str) -> str:
     return base64.b64encode(small.getvalue()).decode()
 
 
+@draws
 def dark(colour: object) -> str:
     """The colour that stands for another one on a dark page: greys turn round, others get light enough to be seen.
 
@@ -82,6 +86,7 @@ def dark(colour: object) -> str:
     return to_hex(colorsys.hls_to_rgb(hue, light, full))
 
 
+@draws
 def dark_style(markup: Collection[str]) -> str:
     """The colours of figures on a dark page, as the text of a ``<style>``."""
     used = sorted({name for text in markup for name in re.findall(r"var\(--ink-([0-9a-f]{6})", text)})

@@ -5,13 +5,11 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.figure import Figure
 
-from layerbook.figures._drawing import FRAME, closed_on_error
+from layerbook.figures._drawing import draws
 from layerbook.figures.common import CLASS_COLOURS, INK, depth_colours
-from layerlib._checks import checked
 
 
-@checked(table=FRAME)
-@closed_on_error
+@draws
 def plot(table: pd.DataFrame, x: str, y: str, hue: str | None = None) -> Figure:
     """A number or a curve over a parameter or an axis: mean, and the range of all that else differs.
 

@@ -5,10 +5,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from layerbook import _html
-from layerbook.figures._drawing import REPORT
+from layerbook.figures._drawing import draws
 from layerbook.report import THIS_RUN, Report
 from layerbook.verdicts import scalar
-from layerlib._checks import checked
 
 NOTHING = "–"
 
@@ -43,7 +42,7 @@ class Table:
         return "\n".join([self.caption, *told])
 
 
-@checked(report=REPORT)
+@draws
 def numbers(
     report: Report,
     caption: str,

@@ -10,11 +10,10 @@ from matplotlib.figure import Figure
 from xarray import DataArray
 
 from layerbook.claims import COLOURS, numbered
-from layerbook.figures._drawing import AXES, REPORT, closed_on_error
+from layerbook.figures._drawing import draws
 from layerbook.figures.common import CONTROL_COLOUR, INK
 from layerbook.figures.sides import WIDE, by_side
 from layerbook.report import Report
-from layerlib._checks import checked
 
 # claim -> what is measured, and what the control is, in the figure of all claims
 _SAYS = {
@@ -35,7 +34,7 @@ _SAYS = {
 }
 
 
-@checked(report=REPORT)
+@draws
 def keep_trials(report: Report, controls: Mapping[str, float]) -> None:
     """Keep the curve ``trials``: what each claim measured, its control, its threshold and the side it wants.
 
@@ -65,8 +64,7 @@ def keep_trials(report: Report, controls: Mapping[str, float]) -> None:
     report.curve("trials", values, claim=list(rows), value=["measured", "control", "threshold", "side"])
 
 
-@checked(report=REPORT)
-@closed_on_error
+@draws
 def trials(report: Report) -> HTML:
     """Each claim on the scale of its own number: measured, control, threshold and outcome."""
 
@@ -90,7 +88,7 @@ def _values(report: Report, item: str) -> np.ndarray:
     return np.array([np.nan if value is None else value for value in values], dtype=float)
 
 
-@checked(ax=AXES)
+@draws
 def against_controls(rows: Sequence[tuple], ax: Axes) -> Axes:
     """Claims against their controls: what was measured, what the control gives, the threshold, and the verdict.
 

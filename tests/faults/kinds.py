@@ -30,6 +30,13 @@ class Anything:
         return "Anything()"
 
 
+@dataclass(frozen=True)
+class StandIn:
+    """Of a kind that is right, and nothing more: only other kinds are faults."""
+
+    value: object
+
+
 def faults(valid: object) -> Iterator[Fault]:
     """The faults for an argument of which ``valid`` is a valid value."""
     yield Fault("an object", Anything())
@@ -119,6 +126,24 @@ def _array_with(valid: np.ndarray, value: float) -> np.ndarray:
     spoilt = valid.copy()
     spoilt.reshape(-1)[-1:] = value
     return spoilt
+
+
+def _other_kinds(valid: StandIn) -> Iterator[Fault]:
+    """Values of other kinds, also within a mapping or a list."""
+    value = valid.value
+    if not isinstance(value, str):
+        yield Fault("text", "abc")
+    if isinstance(value, Mapping):
+        yield Fault("of objects", dict.fromkeys(value, Anything()))
+        yield Fault("keys of objects", {Anything(): each for each in value.values()})
+    elif isinstance(value, list):
+        yield Fault("of objects", [Anything()])
+    elif isinstance(value, Tensor | np.ndarray):
+        yield Fault("no numbers", np.array(["a", "b"]))
+        yield Fault("ragged", [[1.0, 2.0], [3.0]])
+        yield Fault("complex", np.array([1j]))
+    elif isinstance(value, int | float):
+        yield Fault("complex", 0.5 + 0.5j)
 
 
 def _flags(valid: bool) -> Iterator[Fault]:
@@ -226,6 +251,7 @@ def _any_other(valid: object) -> Iterator[Fault]:
 
 
 _KINDS: tuple[tuple[type | tuple[type, ...], Callable], ...] = (
+    (StandIn, _other_kinds),
     (Tensor, _tensors),
     (np.ndarray, _arrays),
     (bool, _flags),

@@ -211,7 +211,6 @@ RECIPES = [
     statistic(label_distances, "falls", distances=DISTANCES, of="a"),
     statistic(label_distances, "orders", distances={"W": DISTANCES, "KL": DISTANCES / 2}, by="W"),
     statistic(label_distances, "of_kinds", kinds=KINDS, right=DISTANCES[:, 0] > 0.5),
-    statistic(label_distances, "middle_samples", kinds=KINDS[0]),
     statistic(label_distances, "learned", untrained=DISTANCES, trained=DISTANCES / 2, of="a"),
     statistic(label_distances, "some_rise", risen=DISTANCES[:, 0] > 0.5, of="a", empty=""),
     statistic(label_distances, "changes", {"course": MORE}, course=DISTANCES[0]),

@@ -224,17 +224,7 @@ RECIPES = [
         "gains_over_whole",
         lambda: dict(gained={"net": [{"map": Difference(0.02, 0.01, 0.03)}]}, metrics={"mAP": "map"}),
     ),
-    of(
-        exits,
-        "scored",
-        lambda: dict(left=[left()], whole=[PROBABILITIES[-1, JUDGE]], labels=ANSWERS, metrics=["map", "accuracy"]),
-    ),
     of(exits, "leaving_shares", lambda: dict(left=[left()], layers=5)),
-    of(
-        exits,
-        "label_gains",
-        lambda: dict(leaving=[PROBABILITIES[0, JUDGE]], whole=[PROBABILITIES[-1, JUDGE]], labels=ANSWERS),
-    ),
     of(
         your_network,
         "network",

@@ -41,22 +41,6 @@ RECIPES = [
 ]
 # pattern of names -> why they are not called here
 EXCLUDED = {
-    **dict.fromkeys(
-        (
-            "layerbook.figures.counting.counting",
-            "layerbook.figures.filter_evolution.f*",
-            "layerbook.figures.changing.*",
-            "layerbook.figures.flowing.guiding",
-            "layerbook.figures.flowing.toy",
-            "layerbook.figures.looking.*",
-            "layerbook.figures.forward_backward.marked_digits",
-            "layerbook.figures.layer_distributions.cost_matrix",
-            "layerbook.figures.layer_distributions.one_picture",
-            "layerbook.figures.layer_distributions.scenes",
-            "layerbook.figures.moving.*",
-        ),
-        "draws numbers of the cell before, on axes of its own: tests/layerbook/figures",
-    ),
     "layerbook.analysis.first_edition.claims": "its numbers are those of the functions that it calls, which check them",
     "layerbook.figures.tables.Table": "tables of figures make it",
     "layerbook.training._store.Store.*": "fit calls them, with what it made",

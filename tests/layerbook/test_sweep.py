@@ -19,7 +19,7 @@ from layerbook.asked import given
 from layerbook.chapters import CellFailed
 from layerbook.locks import Busy
 from layerbook.record import MIME
-from layerbook.swept import Run, perform, read_outcome
+from layerbook.swept import Combination, perform, read_outcome
 from layerlib.__main__ import main as command_line
 
 PARAMETERS = """\
@@ -77,7 +77,7 @@ class Stubbed:
     def __init__(self):
         self.ran: list[dict] = []
 
-    def __call__(self, run: Run) -> dict:
+    def __call__(self, run: Combination) -> dict:
         self.ran.append(run.values)
         return perform(run, stub)
 

@@ -26,9 +26,7 @@ FIGURES = {
     "marked": lambda x, ax: common.marked(x, [(0, 0, 2, 2)], [], ax),
     "label_bars": lambda x, ax: distribution_panels.label_bars(x[0], x[1], ax, names),
     "scene": lambda x, ax: distribution_panels.scene((255 * x[None]).byte(), ax),
-    "heat_table": lambda x, ax: distribution_panels.heat_table(x, range(6), range(4), ax, "points"),
-    "stacked_shares": lambda x, ax: distribution_panels.stacked_shares(x, names, list("uvwxyz"), ax),
-    "costs": lambda x, ax: distribution_panels.costs(x[:4], names, ax),
+    "label_costs": lambda x, ax: distribution_panels.label_costs(x[:4], names, ax),
     "gains": lambda x, ax: distribution_panels.gains({"net": x[:, :3].reshape(6, 1, 3)}, list("uvwxyz"), ax),
     "filters_over_steps": lambda x, ax: filter_panels.filters_over_steps(x.reshape(1, 2, 3, 2, 2), ["0"], ax),
 }

@@ -1,6 +1,5 @@
 """Ways to leave a network early, against literal loops over samples and thresholds."""
 
-import numpy as np
 import pytest
 import torch
 
@@ -8,13 +7,11 @@ from layerbook.analysis.exits import (
     accuracies,
     gains,
     gains_over_whole,
-    label_gains,
     leaving_shares,
-    scored,
     ways_to_leave,
 )
 from layerlib.distributions.bootstrap import Difference, paired_bootstrap
-from layerlib.distributions.scores import exact_match, scores
+from layerlib.distributions.scores import exact_match
 
 WAYS = ["paper's choice", "held out", "calibrated", "confidence", "oracle"]
 
@@ -68,17 +65,13 @@ def test_what_is_held_out_does_not_see_the_judged_labels(answered):
     assert not torch.equal(before["oracle"][1], after["oracle"][1])
 
 
-def test_gains_and_scores_are_those_of_each_way_in_each_trial(answered):
+def test_gains_are_those_of_each_way_in_each_trial(answered):
     probabilities, labels, choose, judge = answered
     left = [ways_to_leave(each, labels, choose, judge) for each in (probabilities, probabilities.flip(1))]
     whole = [probabilities[-1, judge], probabilities.flip(1)[-1, judge]]
     found = gains(left, whole, labels[judge])
     assert list(found) == WAYS
     assert found["oracle"][1] == paired_bootstrap(left[1]["oracle"][0], whole[1], labels[judge])
-    table = scored(left, whole, labels[judge], ["accuracy", "map"])
-    assert np.shape(table) == (2, 6, 2)
-    assert table[0][0][1] == 100 * scores(whole[0], labels[judge])["map"]
-    assert table[1][5][0] == 100 * scores(left[1]["oracle"][0], labels[judge])["accuracy"]
 
 
 def test_every_trial_is_a_part_and_the_short_form_counts_those_above_zero():
@@ -92,10 +85,3 @@ def test_every_trial_is_a_part_and_the_short_form_counts_those_above_zero():
 def test_shares_of_leaving_samples_count_them():
     left = [{"a": (torch.rand(4, 2), torch.tensor([0, 0, 2, 1])), "b": (torch.rand(4, 2), torch.tensor([2, 2, 2, 2]))}]
     assert leaving_shares(left, 3).tolist() == [[[0.5, 0.25, 0.25], [0, 0, 1]]]
-
-
-def test_gains_of_labels_are_means_over_samples_and_trials():
-    labels = torch.tensor([[1, 0], [0, 1]])
-    ours = [torch.tensor([[0.9, 0.1], [0.2, 0.8]])] * 2
-    theirs = [torch.tensor([[0.1, 0.1], [0.2, 0.8]]), torch.tensor([[0.9, 0.9], [0.2, 0.1]])]
-    assert label_gains(ours, theirs, labels).tolist() == [25, 50]

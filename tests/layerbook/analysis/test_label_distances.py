@@ -12,7 +12,6 @@ from layerbook.analysis.label_distances import (
     gains_over_best,
     learned,
     lost_again,
-    middle_samples,
     of_kinds,
     orders,
     rougher,
@@ -175,7 +174,3 @@ def test_kinds_are_counted_and_a_kind_without_samples_has_no_share_right():
     share, found = of_kinds(kinds, right).tolist()
     assert share == pytest.approx([1 / 2, 1 / 3, 0, 1 / 6])
     assert found[0] == pytest.approx(2 / 3) and found[1] == 1 and math.isnan(found[2]) and found[3] == 0
-
-
-def test_the_middle_sample_of_each_kind_is_taken_and_no_other():
-    assert middle_samples(torch.tensor([1, 0, 1, 3, 1])) == {"easy": 1, "ordinary": 2, "confused": 3}

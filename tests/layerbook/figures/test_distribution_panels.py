@@ -47,28 +47,6 @@ def test_a_scene_is_shown_in_its_own_colours(ax, channels):
     assert np.array_equal(shown, image[0] if channels == 1 else image.transpose(1, 2, 0))
 
 
-def test_a_table_shows_its_numbers_with_rows_and_columns_in_place(ax):
-    distribution_plots.heat_table([[1.25, 2.5], [3.75, 5.0]], [0.1, 0.2], [0.7, 0.8], ax, "points", ".2f")
-    assert [text.get_text() for text in ax.texts] == ["1.25", "2.50", "3.75", "5.00"]
-    assert [text.get_text() for text in ax.get_xticklabels()] == ["0.7", "0.8"]
-    assert [text.get_text() for text in ax.get_yticklabels()] == ["0.1", "0.2"]
-
-
-def test_shares_add_up_along_each_bar_and_small_ones_are_not_written(ax):
-    distribution_plots.stacked_shares([[0.6, 0.35, 0.05], [0.0, 0.0, 1.0]], ["a", "b", "c"], ["one", "other"], ax)
-    assert [bar.get_width() for bar in ax.patches] == pytest.approx([60, 0, 35, 0, 5, 100])
-    assert [text.get_text() for text in ax.texts] == ["60", "35", "100"]
-    assert ax.get_legend_handles_labels()[1] == ["a", "b", "c"]
-
-
-def test_shares_are_light_to_dark_as_layers_unless_their_colours_are_given(ax):
-    distribution_plots.stacked_shares([[0.5, 0.5]], ["tap 0", "tap 1"], ["one"], ax)
-    distribution_plots.stacked_shares([[0.5, 0.5]], ["easy", "hard"], ["one"], ax, plots.KIND_COLOURS)
-    expected = [*plots.depth_colours(2), *plots.KIND_COLOURS[:2]]
-    for bar, colour in zip(ax.patches, expected, strict=True):
-        assert bar.get_facecolor()[:3] == pytest.approx(colour)
-
-
 def test_a_gain_is_drawn_once_for_every_way_trial_and_network(ax):
     values = {"ResNet": np.array([[[1, 0, 2], [3, 2, 4]]]), "VGG": np.array([[[-1, -2, 0], [0, -1, 1]]])}
     distribution_plots.gains(values, ["held out"], ax)
@@ -79,6 +57,6 @@ def test_a_gain_is_drawn_once_for_every_way_trial_and_network(ax):
 
 
 def test_costs_are_named_on_both_sides(ax):
-    distribution_plots.costs([[0, 1], [1, 0]], ["cat", "dog"], ax)
+    distribution_plots.label_costs([[0, 1], [1, 0]], ["cat", "dog"], ax)
     for labels in (ax.get_xticklabels(), ax.get_yticklabels()):
         assert [text.get_text() for text in labels] == ["cat", "dog"]

@@ -10,10 +10,9 @@ from matplotlib.colors import to_rgb
 
 from layerbook.figures import clouds
 from layerbook.figures import common as plots
-from layerbook.figures._drawing import as_text, class_colours, class_names, closed_on_error
+from layerbook.figures._drawing import as_text, class_colours, class_names, draws
 from layerbook.figures.cooperating_classifiers import activation_shares
-from layerbook.figures.distribution_panels import costs as label_costs
-from layerbook.figures.distribution_panels import label_bars, stacked_shares
+from layerbook.figures.distribution_panels import label_bars, label_costs
 from layerbook.figures.filter_panels import zeroing_costs
 from layerbook.figures.node_systems import class_histograms
 
@@ -86,7 +85,6 @@ def test_more_than_ten_classes_are_all_drawn(ax):
         (lambda ax: label_costs(np.ones((3, 2)), ["a", "b", "c"], ax), "cost: expected 3, .* got 2"),
         (lambda ax: label_bars(np.ones(3) / 3, np.ones(2) / 2, ax), "predicted: expected 2, .* got 3"),
         (lambda ax: label_bars(np.ones(3) / 3, np.ones(3) / 3, ax, ["a"]), "classes: expected 3, .* got 1"),
-        (lambda ax: stacked_shares(np.ones((2, 3)), ["a", "b", "c"], ["x"], ax), "rows: expected 2, .* got 1"),
         (lambda ax: zeroing_costs(np.ones((3, 4)), {"Z": np.ones(2)}, ["a", "b", "c"], ax), "Z: expected 3, .* got 2"),
         (lambda ax: zeroing_costs(np.ones((3, 4)), {}, ["a", "b"], ax), "layers: expected 3, .* got 2"),
     ],
@@ -97,7 +95,7 @@ def test_lengths_that_differ_are_refused(ax, draw, message):
 
 
 def test_a_figure_that_fails_does_not_stay_open():
-    @closed_on_error
+    @draws
     def draw(fail):
         figure, _ = plt.subplots()
         plt.figure()
@@ -137,9 +135,7 @@ def making_figures(path):
 
 @pytest.mark.parametrize("path", sorted(Path(plots.__file__).parent.glob("[a-z]*.py")), ids=lambda path: path.stem)
 def test_every_function_that_opens_a_figure_closes_it_when_it_fails(path):
-    open_ended = [
-        node.name for node in making_figures(path) if "closed_on_error" not in map(ast.unparse, node.decorator_list)
-    ]
+    open_ended = [node.name for node in making_figures(path) if "draws" not in map(ast.unparse, node.decorator_list)]
     assert open_ended == []
 
 

@@ -1,11 +1,15 @@
 """What the chapter on filters keeps: the right numbers under the right names."""
 
 from types import SimpleNamespace
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
 import torch
 
+from layerbook.analysis.depth import Stratification
+from layerbook.analysis.filter_runs import FilterRun
+from layerbook.analysis.intervals import Interval
 from layerbook.figures import filter_curves as curves
 from layerbook.figures.filter_evolution import MEASURES
 from layerbook.report import Report
@@ -15,7 +19,8 @@ SERIES = {column: 100 * i + np.arange(15.0).reshape(3, 5) for i, column in enume
 
 
 def run(end=None):
-    return SimpleNamespace(
+    return Mock(
+        spec=FilterRun,
         series=SERIES.get,
         steps=STEPS,
         history=SimpleNamespace(loss=[2.0, 1.0]),
@@ -39,13 +44,15 @@ def test_every_measure_of_a_training_is_kept_by_its_name(report):
 
 
 def test_orders_are_kept_by_network_and_reading(report):
-    found = {how: (0.1 * i, 0.2, 0.3, 0.4) for i, how in enumerate(curves.READINGS)}
+    found = {how: Stratification(0.1 * i, 0.2, 0.3, 0.4) for i, how in enumerate(curves.READINGS)}
     curves.orders(report, {"VGG-16": found})
     assert report.curves["order"].sel(run="VGG-16", reading="per weight", value="mean") == pytest.approx(0.1)
 
 
 def test_orders_of_several_seeds_are_kept_by_phase_then_reading(report):
-    ordered = {"VGG-16": {how: {"learning": (at, 0, 1), "memorised": (at + 2, 0, 1)} for at, how in enumerate("ab")}}
+    ends = {"learning": 0, "memorised": 2}
+    of = {how: {phase: Interval(at + more, 0, 1) for phase, more in ends.items()} for at, how in enumerate("ab")}
+    ordered = {"VGG-16": of}
     curves.orders_again(report, ordered)
     kept = report.curves["order_again"].sel(value="mean", run="VGG-16")
     assert [[kept.sel(phase=phase, reading=how).item() for how in "ab"] for phase in curves.PHASES] == [[0, 1], [2, 3]]

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from layerbook.analysis.contrast import Interval
+from layerbook.analysis.contrast import Bootstrapped
 from layerbook.figures import forward_tables as tables
 from layerbook.report import Report, above
 
@@ -87,12 +87,12 @@ def test_pictures_have_a_column_a_kind(report):
 def test_marks_are_columns(report):
     def of(crossings, turns):
         return {
-            (how, where): Interval(value + 0.1 * (how == "raw"), 0, 1, 9)
+            (how, where): Bootstrapped(value + 0.1 * (how == "raw"), 0, 1, 9)
             for how in ("raw", "adjusted")
             for where, value in (("crossings", crossings), ("turns", turns))
         }
 
-    over = {"crossings": Interval(0.25, 0, 1, 9), "turns": Interval(0.5, 0, 1, 9)}
+    over = {"crossings": Bootstrapped(0.25, 0, 1, 9), "turns": Bootstrapped(0.5, 0, 1, 9)}
     table = tables.marks(report, {"guided": of(1, 2), "label": of(3, 4)}, over)
     assert [row[1:] for row in table.rows] == [
         ["1.10", "2.10"], ["1.00", "2.00"], ["0.25", "0.50"], ["3.00", "4.00"]

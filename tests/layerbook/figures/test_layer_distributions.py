@@ -82,7 +82,7 @@ def test_one_picture_has_a_step_on_the_slider_for_both_networks_at_once():
     torch.manual_seed(0)
     image, target = torch.randint(256, (1, 8, 8), dtype=torch.uint8), torch.eye(3)[0]
     told = {"ResNet-18": torch.rand(10, 3).softmax(-1), "VGG-16": torch.rand(14, 3).softmax(-1)}
-    page = figures.one_picture(image, told, target, "abc", "tap", "Bars").data
+    page = figures.one_picture(image, told, target, list("abc"), "tap", "Bars").data
     assert page.count('role="img"') == figures.MOST
     assert "taps 9 and 13" in page and "data-label=\"tap 0\"" in page  # fmt: skip
 
@@ -91,7 +91,7 @@ def test_scenes_and_costs_have_a_panel_for_each_thing_shown():
     images = torch.randint(256, (3, 1, 8, 8), dtype=torch.uint8)
     page = figures.scenes(images, torch.tensor([[1, 0, 1], [0, 1, 0], [1, 1, 1]]), ("shoe", "3", "bag")).data
     assert page.count("data:image/png;base64") == 3 and page.count("bag") == 2
-    assert "data:text/csv" in figures.cost_matrix(torch.rand(3, 3), "abc").data
+    assert "data:text/csv" in figures.cost_matrix(torch.rand(3, 3), list("abc")).data
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 """The figure of the scoreboard: what is drawn is what was counted."""
 
 from types import SimpleNamespace
+from unittest.mock import Mock
 
 import matplotlib.pyplot as plt
 import pandas as pd
@@ -8,7 +9,7 @@ import pytest
 
 from layerbook.claims import COLOURS
 from layerbook.figures.scoreboard import MARKS, SMALLER, draw, legend_entries, picture
-from layerbook.scoreboard import SIDES, VERDICTS
+from layerbook.scoreboard import SIDES, VERDICTS, Scoreboard
 from layerbook.verdicts import SIZES
 
 
@@ -19,7 +20,7 @@ def board():
     counts = pd.DataFrame(0, index=["one", "two"], columns=columns)
     counts.loc["one", [("holds", "paper"), ("holds", "smaller"), ("undecided", "smaller")]] = [3, 2, 4]
     chapters = [SimpleNamespace(state="no report yet"), SimpleNamespace(state="the run failed")]
-    return SimpleNamespace(counts=lambda side: counts, chapters=chapters)
+    return Mock(spec=Scoreboard, counts=lambda side: counts, chapters=chapters)
 
 
 def test_bars_are_as_long_as_the_counts_and_hatched_where_smaller(board):

@@ -13,10 +13,9 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import pytest
 from browser import browser_page, find_browser
-from PIL import Image
 from xarray import DataArray
 
-from layerbook.figures.slider import Side, png, slider, touchable
+from layerbook.figures.slider import Side, touchable
 
 pytestmark = pytest.mark.xdist_group("browser")
 LABELS = ["iteration 0", "iteration <10>", 'the "end"</script>']
@@ -28,19 +27,25 @@ def frames():
     for i in range(3):
         figure, ax = plt.subplots(figsize=(3, 2))
         ax.plot([0, i + 1])
-        made.append(png(figure, 50))
+        file = io.BytesIO()
+        figure.savefig(file, format="png", dpi=50)
+        made.append(file.getvalue())
         plt.close(figure)
     return made
 
 
-def test_a_png_has_the_size_of_the_figure_and_few_colours(frames):
-    image = Image.open(io.BytesIO(frames[0]))
-    assert image.format == "PNG" and image.size == (150, 100)
-    assert len(image.convert("RGB").getcolors()) <= 64
+def slider(frames, labels=LABELS):
+    """A figure of one side whose pictures a reader leafs through."""
+    coded = [f"data:image/png;base64,{base64.b64encode(frame).decode()}" for frame in frames]
+    pictures = {
+        label: f'<img src="{src}" alt="{html.escape(f"Lines: {label}")}">'
+        for label, src in zip(labels, coded, strict=True)
+    }
+    return touchable({"": Side(pictures)}, "frame")
 
 
 def test_all_frames_are_in_the_page_and_the_last_is_shown_without_a_script(frames):
-    page = slider(frames, LABELS, "Lines").data
+    page = slider(frames).data
     coded = re.findall(r'src="data:image/png;base64,([^"]+)"', page)
     assert [base64.b64decode(each) for each in coded] == frames
     shown = re.findall(r'<div class="layer-frame" data-label="([^"]*)"( hidden)?>', page)
@@ -54,8 +59,8 @@ def test_all_frames_are_in_the_page_and_the_last_is_shown_without_a_script(frame
 
 
 def test_the_same_frames_give_the_same_page_and_others_another_name(frames):
-    assert slider(frames, LABELS, "Lines").data == slider(frames, LABELS, "Lines").data
-    pages = slider(frames[:2], LABELS[:2], "Lines").data, slider(frames[1:], LABELS[:2], "Lines").data
+    assert slider(frames).data == slider(frames).data
+    pages = slider(frames[:2], LABELS[:2]).data, slider(frames[1:], LABELS[:2]).data
     names = [re.search(r'id="(slider-\w+)"', page)[1] for page in pages]
     assert names[0] != names[1]
 
@@ -77,17 +82,6 @@ def test_a_side_needs_a_picture():
             touchable(sides)
 
 
-@pytest.mark.parametrize("some, labels", [(0, 0), (2, 3), (3, 2)])
-def test_a_label_is_needed_for_every_frame(frames, some, labels):
-    with pytest.raises(ValueError, match=f"one label per frame .*, got {some} frames and {labels} labels"):
-        slider(frames[:some], LABELS[:labels], "Lines")
-
-
-def test_what_is_no_png_is_refused(frames):
-    with pytest.raises(ValueError, match="frames: expected PNG files, frame 1 begins b'GIF89a'"):
-        slider([frames[0], b"GIF89a"], LABELS[:2], "Lines")
-
-
 @pytest.fixture(scope="module")
 def page(frames, tmp_path_factory):
     """A figure of two sides in a browser; the second has three pictures."""
@@ -96,7 +90,7 @@ def page(frames, tmp_path_factory):
     pictures = {label: f"<b>{at}</b>" for at, label in enumerate(LABELS)}
     both = touchable({"the record": Side({"": "<b>record</b>"}), "this run": Side(pictures)}, "iteration").data
     path = tmp_path_factory.mktemp("site") / "page.html"
-    path.write_text(f"<!doctype html><meta charset=utf-8>{slider(frames, LABELS, 'Lines')._repr_html_()}{both}")
+    path.write_text(f"<!doctype html><meta charset=utf-8>{slider(frames)._repr_html_()}{both}")
     with browser_page() as opened:
         opened.visit(path.as_uri())
         yield opened
