@@ -30,7 +30,7 @@ def by_side(
     draw: Callable[..., Figure],
     alt: str,
     along: str = "",
-    told: str | Mapping[str, str] = "",
+    told: str | Mapping[float | str, str] = "",
     start: int = -1,
 ) -> HTML:
     """A figure of one curve, for its largest record and for this run.
@@ -54,7 +54,7 @@ def of_sides(
     draw: Callable[..., Figure],
     alt: str,
     along: str = "",
-    told: str | Mapping[str, str] = "",
+    told: str | Mapping[float | str, str] = "",
     start: int = -1,
 ) -> HTML:
     """The same for curves that are put together from several of a report: side -> curve."""
@@ -100,7 +100,7 @@ def pairs(
     alt: str,
     networks: Mapping[str, str],
     along: str = "",
-    told: str | Mapping[str, str] = "",
+    told: str | Mapping[float | str, str] = "",
     start: int = -1,
     below: Mapping[str, object] | None = None,
     **shared: object,

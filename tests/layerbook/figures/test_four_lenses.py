@@ -1,7 +1,7 @@
 """The figures of the chapter on four lenses: each draws every side of what its report holds."""
 
 import re
-from types import SimpleNamespace
+from unittest.mock import Mock
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -16,6 +16,7 @@ from layerbook.figures import lens_panels, lens_times, looking
 from layerbook.figures.lens_tables import SHORT
 from layerbook.record import write_record
 from layerbook.report import THIS_RUN, Report
+from layerlib.inspection.result import Inspection
 
 SEEDS, STEPS = [0, 1], [0, 10, 100]
 LAYERS = {"mlp": 4, "plain": 5, "residual": 5, "vit": 3}  # the output among them
@@ -146,7 +147,7 @@ def test_obedience_lays_what_was_moved_over_its_control(report, monkeypatch):
 
 def test_pictures_are_drawn_for_each_network_and_moment(report):
     images = torch.zeros(8, 1, 6, 6, dtype=torch.uint8)
-    look = SimpleNamespace(images=images, pictures=torch.rand(8, 1, 6, 6))
+    look = Mock(spec=Inspection, images=images, pictures=torch.rand(8, 1, 6, 6))
     page = figures.drawings(report, dict.fromkeys(SHORT, [look] * 3)).data
     assert page.count('role="img"') == 3 and page.count("data:text/csv;base64,") == 1
     assert len(set(re.findall(r'id="\w+-(axes_\d+)"', page))) == 5

@@ -1,6 +1,7 @@
 """What the chapter on four lenses keeps: the right numbers under the right names."""
 
 from types import SimpleNamespace
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -8,6 +9,9 @@ import torch
 
 from layerbook.figures import lens_curves as curves
 from layerbook.report import Report
+from layerbook.training.fit import Trained
+from layerlib.data.splits import Split
+from layerlib.inspection.result import Inspection
 
 
 @pytest.fixture
@@ -19,7 +23,7 @@ def report(tmp_path, monkeypatch):
 def look(number):
     """An inspection of two layers, the output last."""
     targets, nulls = torch.tensor([0.1, 9]) * number, torch.tensor([0.01, 9]) * number
-    return [SimpleNamespace(values={"target_silhouette": targets}, nulls={"target_silhouette": nulls},
+    return [Mock(spec=Inspection, values={"target_silhouette": targets}, nulls={"target_silhouette": nulls},
                             pictures=torch.tensor([[1.0, 0], [1, number]]))]  # fmt: skip
 
 
@@ -57,19 +61,19 @@ def test_readings_are_kept_by_lens_of_the_first_data_and_given_back_of_all(repor
 
 def test_networks_that_know_by_heart_are_kept_by_their_controls(report, monkeypatch):
     def inspect(model, split, names, read="mean", instruments=""):
-        assert (split, names) == ("pictures", "layers of the net") and (read == "flat") == (
-            instruments == "distribution"
-        )
+        assert isinstance(split, Split) and names == "layers of the net"
+        assert (read == "flat") == (instruments == "distribution")
         values = {"distance": torch.tensor([0.2, 0.4, 9]), "entropy": torch.tensor([3.0, 2, 9])}
         draws = {what: torch.rand(3, 20, dtype=torch.float64) for what in values}
         nulls = {"entropy": torch.tensor([4.0, 4, 9])}
-        return SimpleNamespace(values=values, draws=draws, nulls=nulls, baseline={"distance": 0.8})
+        return Mock(spec=Inspection, values=values, draws=draws, nulls=nulls, baseline={"distance": 0.8})
 
     monkeypatch.setattr(curves, "inspect", inspect)
     monkeypatch.setattr(curves, "taps", "layers of the {}".format)
     history = SimpleNamespace(measured=torch.tensor([[0.5, 0.25]]), reached=torch.tensor([False]))
-    run = SimpleNamespace(models=["net"], history=history)
-    parts = curves.by_heart(report, {("digits", "ViT"): run, ("clothes", "MLP"): run}, Pictures(), "digits")
+    run = Mock(spec=Trained, models=["net"], history=history)
+    test = {"digits": Mock(spec=Split), "clothes": Mock(spec=Split)}
+    parts = curves.by_heart(report, {("digits", "ViT"): run, ("clothes", "MLP"): run}, test, "digits")
     assert [part.text for part in parts][1:3] == ["entropy, ViT, digits", "distance, MLP, clothes"]
     assert {(part.outcome, part.reason) for part in parts} == {
         ("undecided", "some know only 25.0% of the drawn labels")
@@ -78,11 +82,6 @@ def test_networks_that_know_by_heart_are_kept_by_their_controls(report, monkeypa
     kept = report.curves["by_heart_vit"].sel(seed=0)
     assert kept.sel(what="distance").values == pytest.approx([0.25, 0.5])
     assert kept.sel(what="entropy").values == pytest.approx([0.75, 0.5])
-
-
-class Pictures:
-    def __getitem__(self, name):
-        return "pictures"
 
 
 def test_what_follows_is_kept_beside_the_reading(report):
