@@ -5,8 +5,11 @@ are than one, what a run costs beside its chapter, and a thousand runs kept and 
 """
 
 import resource
+import subprocess
+import sys
 import tempfile
 import time
+from functools import partial
 from pathlib import Path
 
 import nbformat
@@ -50,6 +53,22 @@ def _seconds(action: object) -> float:
     return time.perf_counter() - began
 
 
+def _papermill(book: Path, folder: Path) -> float:
+    """Seconds of the chapter itself: what a reader would use instead, papermill on its own."""
+    command = [sys.executable, "-m", "papermill", "--no-progress-bar", "-k", "python3"]
+    return min(
+        _seconds(
+            partial(
+                subprocess.run,
+                [*command, book / "burning.ipynb", folder / f"alone{i}.ipynb"],
+                check=True,
+                capture_output=True,
+            )
+        )
+        for i in range(3)
+    )
+
+
 def _processor(run: Combination) -> float:
     """Processor seconds of a run and all that it starts: other programs do not make them more."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -66,6 +85,7 @@ def main() -> dict:
             jobs: _seconds(lambda jobs=jobs: sweep("burning", seeds, jobs=jobs, out=folder / f"jobs{jobs}", book=book))
             for jobs in (1, 2)
         }
+        alone = _papermill(book, folder)
         [run] = plan("burning", {"seed": [0]}, {"burned": 0.0}, out=folder / "one", book=book)
         beside = _processor(run)
         many = {"seed": list(range(STUBS))}
@@ -74,6 +94,7 @@ def main() -> dict:
     print(f"{RUNS} chapters that burn {BURNED:g} s of a processor each, one process each; s")
     print(f"  one at a time     {walls[1]:8.1f}")
     print(f"  two side by side  {walls[2]:8.1f}   x{walls[1] / walls[2]:.2f}")
+    print(f"  papermill alone   {alone:8.1f}   a chapter; a sweep takes {walls[1] / RUNS - alone:+.2f} s more for each")
     print(f"  a run of nothing  {beside:8.1f}   of a processor, for Python, kernel, papermill and packages")
     print(f"{STUBS:,} runs planned, kept and collected, without running anything: {stubs:.1f} s")
-    return {"one": walls[1], "two": walls[2], "beside": beside, "stubs": stubs}
+    return {"one": walls[1], "two": walls[2], "alone": alone, "beside": beside, "stubs": stubs}
