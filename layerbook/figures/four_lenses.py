@@ -39,7 +39,7 @@ def readings(report: Report) -> HTML:
         ax.set(ylim=(-0.45, 1.05), ylabel="reading")
         ax.label_outer()
 
-    alt = "Readings of five lenses over the layers of four networks; they rise while the networks learn"
+    alt = "Readings of five lenses over the layers of four networks; most rise while the networks learn"
     return pairs(report, "readings", draw, alt, SHORT, "step", STEPS, below={"ncols": 5}, sharey=True)
 
 
@@ -78,7 +78,7 @@ def by_heart(report: Report) -> HTML:
         legend_below(figure, axes[0])
         return figure
 
-    alt = "In networks that know drawn labels the last hidden layers are no nearer to the true labels than the first"
+    alt = "In networks that know random labels the last hidden layers are hardly nearer to the true ones than the first"
     return of_sides(by_network(report, "by_heart", SHORT), "by_heart", draw, alt)
 
 
@@ -100,7 +100,7 @@ def obedience(report: Report, share: float) -> HTML:
         ):
             ax.plot(reading, each.sel(what=what).to_numpy().ravel(), ls="", ms=4, alpha=0.8, label=told, **look)
         ax.axvline(share, color="0.5", linewidth=0.8)
-        ax.set(xlim=(-0.1, 1.15), ylim=(-0.03, 1.03), xlabel="reading", ylabel="pictures that follow")
+        ax.set(xlim=(-0.1, 1.5), ylim=(-0.03, 1.03), xlabel="reading", ylabel="pictures that follow")
         ax.label_outer()
 
     alt = "Before training layers can be read and next to no picture follows; at the end most follow"
@@ -130,7 +130,7 @@ def agreements(report: Report) -> HTML:
         legend_below(figure, axes[0])
         return figure
 
-    alt = "In what layers and steps do not add, distance and nodes agree most of ten pairs of lenses"
+    alt = "In what layers and steps do not add, distance and nodes agree most of ten pairs in convolutional networks"
     return of_sides(curves, "agreement", draw, alt)
 
 
@@ -174,7 +174,7 @@ def in_short(report: Report, share: float) -> HTML:
         legend_below(figure, axes[0])
         return figure
 
-    alt = "Before training the layers of a plain CNN can be read in full, yet no picture follows when one is moved"
+    alt = "Before training much can be read of a plain CNN's layers, yet no picture follows when one is moved"
     return by_side(report, "readings_plain", draw, alt)
 
 

@@ -35,7 +35,7 @@ def first_edition(report: Report) -> HTML:
 @draws
 def read_outs(report: Report) -> HTML:
     """The step from which each layer has made up its mind, by three read-outs of one instrument."""
-    alt = "By means the upper layers of the convolutional networks come first, flat all hidden layers come at once"
+    alt = "By means the upper layers of convolutional networks come first; flat, all their hidden layers come at once"
     return _decided(_readings(report, SHORT), READ_OUTS, alt)
 
 
