@@ -104,7 +104,7 @@ def cao():
         "classes": tuple("abcdef"),
         "names": ["ResNet-18"],
         "cost": {"uniform": label_cost(6)},
-        "near": {"ResNet-18": np.linspace(0.5, 0.1, 3)},
+        "near": {"ResNet-18": torch.linspace(0.5, 0.1, 3)},
         "kendalltau": kendalltau,
         "wasserstein": wasserstein,
         "sinkhorn": sinkhorn,
