@@ -30,7 +30,7 @@ def confused(report: Report) -> HTML:
         ax.set(xlabel="tap", ylabel="first right here [%]")
         ax.xaxis.get_major_locator().set_params(integer=True)
 
-    alt = "Samples that the network gets wrong and an earlier tap right: nearly all at late taps, none at the first"
+    alt = "Samples that the network gets wrong and an earlier tap right: most at late taps, hardly any at the first"
     return pairs(report, "confused", draw, alt, NETWORKS, sharey=True)
 
 
@@ -66,7 +66,7 @@ def exit_gains(report: Report) -> HTML:
         legend_below(figure, axes[0, 0])
         return figure
 
-    alt = "Gains of early exit over the whole network by way of choosing: only the oracle gains whole answers"
+    alt = "Gains of early exit over the whole network by way of choosing: the oracle gains the most whole answers"
     return of_sides(by_network(report, "gain", NETWORKS), "gain", draw, alt)
 
 
@@ -129,5 +129,5 @@ def in_short(report: Report) -> HTML:
         legend_below(figure, right)
         return figure
 
-    alt = "Early layers are as far from the labels as guessing by frequency, the last are near; leaving early gains "
-    return of_sides(by_network(report, "gain", NETWORKS), "in_short", draw, alt + "whole answers only for an oracle")
+    alt = "Early layers are as far from the labels as guessing by frequency, the last are nearer; leaving early "
+    return of_sides(by_network(report, "gain", NETWORKS), "in_short", draw, alt + "gains most for an oracle")

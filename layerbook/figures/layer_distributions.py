@@ -190,7 +190,7 @@ def students(report: Report) -> HTML:
         ax.set(xlabel="tap", ylabel=UNIFORM, ylim=(0, None))
         _whole(ax)
 
-    alt = "Students of the network's output fall with depth just as probes that learn the labels do"
+    alt = "Distance of students of the network's output to it and to the labels, and of probes: least at the last taps"
     return pairs(report, "student", draw, alt, NETWORKS, sharey=True, below={"ncols": 3})
 
 
