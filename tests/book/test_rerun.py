@@ -16,6 +16,7 @@ from layerbook.chapters import read_chapter, reported
 from layerbook.collected import collect
 from layerbook.running import execute
 
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("rerun")]
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "book" / "rerun.md").read_text(encoding="utf-8")
 CHAPTER = """\
