@@ -8,7 +8,6 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 MYPY = Path(sys.executable).with_name("mypy")
-pytestmark = pytest.mark.xdist_group("mypy")  # two at once would spoil the cache that they share
 
 
 def mypy(*options):
