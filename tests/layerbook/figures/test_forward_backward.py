@@ -16,7 +16,7 @@ FROM_REPORT = {  # figures, pictures a side, axes of each
     "alignments": (figures.alignments, 1, 2),
     "target_clouds": (lambda report: clouds.target_clouds(report, CLASSES), 5, 4),
     "separations": (lambda report: figures.separations(report, (0.9, 0.1)), 1, 6),
-    "first_layer": (lambda report: clouds.first_layer(report, CLASSES), 5, 2),
+    "first_layer": (lambda report: clouds.first_layer(report, CLASSES), 6, 2),
     "feature_clouds": (lambda report: clouds.feature_clouds(report, CLASSES), 5, 2),
     "decoder_pictures": (figures.decoder_pictures, 1, 2),
     "decoder_likeness": (figures.decoder_likeness, 1, 2),
