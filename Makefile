@@ -122,12 +122,15 @@ _build/executed/%.ipynb: book/%.ipynb _build/used/%.digest $(READY)
 	fi
 
 # The scoreboard reads what the other chapters reported, and every record, and tells whether their code has changed since.
-OTHERS := $(filter-out scoreboard robustness,$(CHAPTERS))
+OTHERS := $(filter-out performance robustness scoreboard,$(CHAPTERS))
 _build/executed/scoreboard.ipynb: $(OTHERS:%=_build/used/%.digest) $(OTHERS:%=_build/reported/%.digest) \
 	$(wildcard book/records/*.json book/registration.md)
 
 # The map of verdicts reads them, too, and the verdicts of stored runs.
 _build/executed/robustness.ipynb: $(OTHERS:%=_build/reported/%.digest) $(wildcard book/records/*.json book/records/sweeps/*.json)
+
+# What the benchmarks measured last.
+_build/executed/performance.ipynb: benchmarks/results.json $(wildcard benchmarks/released/*.json)
 
 $(OTHERS:%=_build/reported/%.looked): _build/reported/%.looked: _build/executed/%.ipynb
 	@mkdir -p _build/reported

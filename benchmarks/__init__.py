@@ -1,25 +1,33 @@
-"""Each instrument against what one would use instead, both in one run: ``python -m benchmarks``, or ``make bench``."""
+"""Each instrument against what one would use instead, and against what this machine can: ``python -m benchmarks``."""
 
-import time
 from collections.abc import Callable
-from statistics import median
-
-from layerbook.timing import finish
+from dataclasses import dataclass
 
 
-def seconds(repeats: int, **runs: Callable[[], object]) -> dict[str, float]:
-    """Median wall time of each of ``runs``, taken in turns so that noise on a shared machine meets all of them.
+@dataclass(frozen=True)
+class Task:
+    """A piece of work for an instrument, and what it is held against.
 
-    On a GPU it is the time until that has finished, too.
+    Parameters
+    ----------
+    name : what is done, with its size
+    run, given : the instrument, and what it is called with: tensors, networks and splits, which can go to a GPU
+    peer, other, share : what one would use instead; it, called with the same; the part of the work that it does, where
+        all of it would take too long: its time is scaled
+    nbytes, operations : what has to be moved and computed in any case, once
+    must : or what has to be done in any case, such as plain passes through a network, called with the same
+    apart : the largest difference between what both find
+    turns : how often all are timed, in turns
     """
-    times: dict[str, list[float]] = {name: [] for name in runs}
-    for run in runs.values():
-        run()
-    for _ in range(repeats):
-        for name, run in runs.items():
-            finish()
-            start = time.perf_counter()
-            run()
-            finish()
-            times[name].append(time.perf_counter() - start)
-    return {name: median(taken) for name, taken in times.items()}
+
+    name: str
+    run: Callable[..., object]
+    given: tuple = ()
+    peer: str = ""
+    other: Callable[..., object] | None = None
+    share: float = 1.0
+    nbytes: int = 0
+    operations: float = 0
+    must: Callable[..., object] | None = None
+    apart: Callable[[], float] | None = None
+    turns: int = 5

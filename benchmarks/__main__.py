@@ -1,71 +1,140 @@
-"""Run every benchmark; keep the numbers in ``benchmarks/results.json``, and what was printed in ``results.txt``.
+"""Run the benchmarks, and say what moved since the run that is kept: ``python -m benchmarks``, or ``make bench``.
 
-python -m benchmarks              all of them
-python -m benchmarks perplexity   this one, without touching the files
+python -m benchmarks                    every instrument against its peer and its limit; some minutes
+python -m benchmarks nodes distances    these alone
+python -m benchmarks growth             over a decade of samples, of classes and of nodes
+python -m benchmarks networks           networks at their own size; an hour
+python -m benchmarks watch sweeps       what a watch costs, and a sweep
+
+``--keep`` takes what was measured over into ``benchmarks/results.json`` (of ``watch`` and ``sweeps``, into a text).
 """
 
 import argparse
 import contextlib
-import importlib
 import io
 import json
 import os
-import pkgutil
 import platform
+from collections.abc import Iterable
 from datetime import UTC, datetime
+from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
 
 import torch
 
-import benchmarks
 import layerlib
+from benchmarks import one
+from benchmarks.measure import beside_others, measured, on_gpu
+from benchmarks.moved import moved
+from layerbook.provenance import code_state
 from layerlib._files import replacing
 
 RESULTS = Path(__file__).with_name("results.json")
+INSTRUMENTS = (
+    "perplexity",
+    "nodes",
+    "distances",
+    "probes",
+    "backward",
+    "filters",
+    "early_exit",
+    "training",
+    "inspection",
+)
+LONG = ("growth", "networks")
+PRINTED = ("watch", "sweeps")
 
 
 def surroundings() -> dict:
-    """When and on what kind of machine; no names, no paths."""
+    """When, with which code and on what kind of machine; no names, no paths."""
+    packages = ("torch", "torchvision", "numpy", "scipy", "scikit-learn", "KDEpy", "POT", "captum")
     return {
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        "code": code_state(),
         "machine": {
             "system": platform.system(),
             "architecture": platform.machine(),
             "cores": os.cpu_count(),
-            "threads": torch.get_num_threads(),
             "load": round(os.getloadavg()[0], 1),
+            "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
         },
         "versions": {"python": platform.python_version(), "layerlib": layerlib.__version__}
-        | {name: version(name) for name in ("torch", "torchvision", "numpy", "scipy", "scikit-learn", "KDEpy", "POT")},
+        | {name: version(name) for name in packages},
     }
 
 
+def against_peers(modules: Iterable[str]) -> list[dict]:
+    """A row for each task: time against the peer's and the limit, the same on a busy machine, memory; printed, too."""
+    print(f"{'one thread, median of the turns':70} {'ms':>9} {'x peer':>7} {'busy':>7} {'x limit':>7} {'MB':>6}  apart")
+    rows = []
+    for module in modules:
+        for task in import_module(f"benchmarks.{module}").tasks():
+            row = measured(task) | {"module": module, "mb": one.apart(module, task.name)["mb"]}
+            if task.other:
+                row["times_peer_busy"] = beside_others(task)
+            if torch.cuda.is_available():
+                row["gpu_ms"] = on_gpu(task)
+            rows.append(row)
+            print(line(row), flush=True)
+    return rows
+
+
+def line(row: dict) -> str:
+    """A row, printed."""
+    cells = [f"  {row['name']:68}", f"{row['ms']['median']:9.1f}"]
+    for key in ("times_peer", "times_peer_busy", "times_limit"):
+        value = row.get(key, {}).get("median")
+        cells.append(f"{value:7.{2 if value < 2 else 1}f}" if value else " " * 7)
+    return " ".join([*cells, f"{row['mb']:6.0f}", f" {row['apart']:.0e}" if "apart" in row else ""]).rstrip()
+
+
+def alone(module: str) -> dict[str, dict[str, float]]:
+    """Seconds and megabytes of each point of a module, a process each; printed, too."""
+    found = {}
+    print(f"{module:50} {'seconds':>9} {'MB':>7}")
+    for name in import_module(f"benchmarks.{module}").points():
+        found[name] = one.apart(module, name)
+        print(f"  {name:48} {found[name]['seconds']:9.2f} {found[name]['mb']:7.0f}", flush=True)
+    return found
+
+
 def main() -> None:
-    names = sorted(m.name for m in pkgutil.iter_modules(benchmarks.__path__) if m.name != "__main__")
-    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__.split("\n")[0])
-    parser.add_argument("name", nargs="*", choices=[*names, []], default=[], metavar="NAME", help=", ".join(names))
-    chosen = parser.parse_args().name or names
-    record, printed = surroundings() | {"results": {}}, []
-    for name in chosen:
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("name", nargs="*", choices=[*INSTRUMENTS, *LONG, *PRINTED, []], default=[], metavar="NAME")
+    parser.add_argument("--keep", action="store_true", help="take over what was measured")
+    parser.add_argument("--out", type=Path, help="write what was measured to this file, too")
+    asked = parser.parse_args()
+    modules = [name for name in asked.name or INSTRUMENTS if name in INSTRUMENTS]
+    kept = json.loads(RESULTS.read_text(encoding="utf-8"))
+    new = {}
+    if modules:
+        new["instruments"] = surroundings() | {"rows": against_peers(modules)}
+        print(moved(kept["instruments"]["rows"], new["instruments"]["rows"]))
+    for name in [name for name in LONG if name in asked.name]:
+        new[name] = surroundings() | {"points": alone(name)}
+    for name in [name for name in PRINTED if name in asked.name]:
         text = io.StringIO()
         with contextlib.redirect_stdout(text):
-            record["results"][name] = importlib.import_module(f"benchmarks.{name}").main()
-        printed.append(text.getvalue().strip())
-        print(f"{printed[-1]}\n", flush=True)
-    if chosen == names:
-        machine, versions = record["machine"], record["versions"]
-        heading = (
-            f"{record['date'][:10]}, {machine['system']} {machine['architecture']}, {machine['cores']} cores, "
-            f"load {machine['load']} at the start, Python {versions['python']}, torch {versions['torch']}"
-        )
-        for path, content in (
-            (RESULTS, json.dumps(record, indent=1)),
-            (RESULTS.with_suffix(".txt"), "\n\n".join([heading, *printed])),
-        ):
-            with replacing(path) as beside:
-                beside.write_text(content + "\n", encoding="utf-8")
-            print(f"written: {path.name}")
+            import_module(f"benchmarks.{name}").main()
+        print(text.getvalue().strip())
+        if asked.keep:
+            write(RESULTS.with_name(f"{name}.txt"), text.getvalue().strip())
+    if asked.out:
+        write(asked.out, json.dumps(new, indent=1, ensure_ascii=False))
+    if asked.keep and new:
+        if modules and set(modules) != set(INSTRUMENTS):
+            rows = [row for row in kept["instruments"]["rows"] if row["module"] not in modules]
+            new["instruments"]["rows"] = rows + new["instruments"]["rows"]
+        write(RESULTS, json.dumps(kept | new, indent=1, ensure_ascii=False))
+
+
+def write(path: Path, text: str) -> None:
+    with replacing(path) as beside:
+        beside.write_text(text + "\n", encoding="utf-8")
+    print(f"written: {path.name}")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""``inspect`` against the instruments one layer and one tool at a time: ``python -m benchmarks inspection``.
+"""``inspect`` against the instruments one layer and one tool at a time, and against plain passes.
 
 The reference is what one would write without it, from tools that are at hand: for every layer a pass over both halves
 with a hook, and one with gradients for the targets; then scikit-learn's logistic regression as the probe, a
@@ -6,8 +6,8 @@ with a hook, and one with gradients for the targets; then scikit-learn's logisti
 and neighbours. Both read the same layers of the same network on the same halves.
 """
 
-import copy
 from collections import Counter
+from collections.abc import Iterator
 
 import numpy as np
 import torch
@@ -18,16 +18,17 @@ from sklearn.neighbors import NearestNeighbors
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from benchmarks import seconds
-from layerbook.training.fit import fit, pick_device
-from layerlib import inspect
+from benchmarks import Task
+from benchmarks.backward import back
+from layerbook.training.fit import fit
+from layerlib import Inspection, inspect
 from layerlib._forward import as_input
 from layerlib.data.load import load
 from layerlib.data.splits import Split
 from layerlib.inspection._lenses import QUANTITIES
 from layerlib.models import MLP, build
 
-IMAGES, LARGE, ROUNDS = 800, 2000, 3
+IMAGES, LARGE = 800, 1000
 
 
 def readings(model: nn.Module, name: str, split: Split, back: bool = False) -> tuple[Tensor, Tensor | None]:
@@ -95,80 +96,57 @@ def one_at_a_time(model: nn.Module, names: list[str], split: Split, before: nn.M
     return found
 
 
-def perceptron() -> dict:
-    """Seconds of both ways on a trained perceptron, and how far what both read is apart."""
+def apart(ours: Inspection, theirs: dict[str, list]) -> float:
+    """Of what both read by the same rule; a probe and a density are another's there."""
+    kinds = [f"{what}_{kind}" for what in ("target", "feature") for kind in ("silhouette", "accuracy")]
+    separation = torch.stack([ours.values[kind] for kind in kinds], 1).view(-1, 2, 2)
+    pairs = (
+        (ours.values["perplexity"], theirs["perplexity"]),
+        (ours.values["relative_change"], theirs["change"]),
+        (separation, theirs["separation"]),
+    )
+    return max((found - torch.tensor(expected)).abs().max().item() for found, expected in pairs)
+
+
+def must(model: nn.Module, split: Split, batch_size: int = 100) -> None:
+    """A pass forward for the half that trains probes and nodes; one for the other half, and two back from there."""
+    fitted, judged = split.holdout(len(split) // 2)
+    with torch.no_grad():
+        for images in fitted.images.split(batch_size):
+            model(as_input(images))
+    for images, labels in zip(judged.images.split(batch_size), judged.labels.split(batch_size), strict=True):
+        back(model, as_input(images), labels, times=2)
+
+
+def tasks() -> Iterator[Task]:
     data = load("mnist-mini")
     torch.manual_seed(0)
     model, before = (MLP((784, *[64] * 5, 10), bias="all") for _ in range(2))
     before.load_state_dict(model.state_dict())
-    fit(model, data.train[:2000], epochs=3)
+    fit(model, data.train[:2000], epochs=3, device="cpu")
     split, names = data.test[:IMAGES], [f"linear{i}" for i in range(1, 7)]
-    on_host = copy.deepcopy(model).cpu()  # where the tools of the reference work
-    taken = seconds(
-        ROUNDS,
-        layerlib=lambda: inspect(model, split, before=before, instruments=tuple(QUANTITIES)),
-        reference=lambda: one_at_a_time(on_host, names, split, before),
+
+    def ours(model: nn.Module, split: Split, before: nn.Module) -> Inspection:
+        return inspect(model, split, before=before, instruments=tuple(QUANTITIES))
+
+    def theirs(model: nn.Module, split: Split, before: nn.Module) -> dict[str, list]:
+        return one_at_a_time(model, names, split, before)
+
+    yield Task(
+        f"inspect, a perceptron of 6 layers, {IMAGES} pictures",
+        ours,
+        (model, split, before),
+        "a tool and a layer at a time",
+        theirs,
+        must=lambda model, split, before: must(model, split),
+        apart=lambda: apart(ours(model, split, before), theirs(model, split, before)),
+        turns=3,
     )
-    ours, theirs = (
-        inspect(model, split, before=before, instruments=tuple(QUANTITIES)),
-        one_at_a_time(on_host, names, split, before),
+    wide, pictures = build("resnet18", 10).eval(), load("cifar10-mini").test[:LARGE]
+    yield Task(
+        f"inspect, ResNet-18, {LARGE:,} pictures of 32 × 32",
+        inspect,
+        (wide, pictures),
+        must=must,
+        turns=3,
     )
-    pairs = {"perplexity": "perplexity", "relative_change": "change"}
-    nodes = torch.stack([ours.values[s] for s in ("discrete", "continuous", "combined")], 1)
-    separation = torch.stack(
-        [ours.values[f"{what}_{kind}"] for what in ("target", "feature") for kind in ("silhouette", "accuracy")], 1
-    ).view(-1, 2, 2)
-    apart = {key: (ours.values[key] - torch.tensor(theirs[name])).abs().max().item() for key, name in pairs.items()}
-    apart |= {
-        "nodes": (nodes - torch.tensor(theirs["nodes"])).abs().max().item(),
-        "separation": (separation - torch.tensor(theirs["separation"])).abs().max().item(),
-        "probe": (ours.values["probe_accuracy"] - torch.tensor(theirs["accuracy"])).abs().max().item(),
-    }
-    return {
-        "layerlib_seconds": taken["layerlib"],
-        "reference_seconds": taken["reference"],
-        "times_reference": taken["reference"] / taken["layerlib"],
-        "apart": apart,
-    }
-
-
-def residual() -> dict:
-    """Seconds of ``inspect``, and of the plain passes within, on a ResNet-18."""
-    data = load("cifar10-mini")
-    torch.manual_seed(0)
-    model, split = build("resnet18", 10).to(pick_device()).eval(), data.test[:LARGE].to(pick_device())
-
-    def forward() -> None:
-        with torch.no_grad():
-            for images in split.images.split(200):
-                model(as_input(images))
-
-    taken = seconds(ROUNDS, inspect=lambda: inspect(model, split), forward=forward)
-    return {
-        "resnet18_seconds": taken["inspect"],
-        "layers": len(inspect(model, split).layers),
-        "forward_seconds": taken["forward"],
-    }
-
-
-def main() -> dict:
-    """Both networks on one thread; medians."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    numbers = {"images": IMAGES, "large": LARGE} | perceptron() | residual()
-    torch.set_num_threads(threads)
-    print(f"every instrument on every layer, one thread; seconds, medians of {ROUNDS}")
-    print(
-        f"  perceptron of 6 layers, {IMAGES} images: inspect {numbers['layerlib_seconds']:.2f}, a layer and a tool "
-        f"at a time {numbers['reference_seconds']:.1f}, x{numbers['times_reference']:.0f}"
-    )
-    print("  largest difference between them: " + ", ".join(f"{k} {v:.1g}" for k, v in numbers["apart"].items()))
-    print(
-        f"  ResNet-18, {numbers['layers']} layers, {LARGE} images of 32 x 32: inspect "
-        f"{numbers['resnet18_seconds']:.1f}, of which a pass forward alone takes {numbers['forward_seconds']:.1f}"
-    )
-    return numbers
-
-
-if __name__ == "__main__":
-    main()

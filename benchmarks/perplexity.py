@@ -1,24 +1,28 @@
-"""``layer_perplexity`` against ``torch.unique(dim=0)`` class by class: ``python -m benchmarks perplexity``."""
+"""Patterns of a layer: ``layer_perplexity`` against ``torch.unique(dim=0)`` class by class."""
 
 from collections import Counter
+from collections.abc import Iterator
+from functools import partial
 
 import numpy as np
 import scipy.stats
 import torch
 from torch import Tensor
 
-from benchmarks import seconds
-from layerlib.patterns import layer_perplexity
+from benchmarks import Task
+from layerlib import layer_perplexity
 
 SAMPLES, NODES, CLASSES = 60_000, 100, 10
 
 
-def patterns(distinct: int) -> tuple[Tensor, Tensor]:
+def patterns(
+    distinct: int, samples: int = SAMPLES, nodes: int = NODES, classes: int = CLASSES
+) -> tuple[Tensor, Tensor]:
     """On/off patterns of one layer, each sample showing one of ``distinct``, and labels."""
     random = torch.Generator().manual_seed(0)
-    kinds = torch.rand(distinct, NODES, generator=random) < 0.5
-    shown = torch.randint(distinct, (SAMPLES,), generator=random) if distinct < SAMPLES else torch.arange(SAMPLES)
-    return kinds[shown], torch.randint(CLASSES, (SAMPLES,), generator=random)
+    kinds = torch.rand(distinct, nodes, generator=random) < 0.5
+    shown = torch.randint(distinct, (samples,), generator=random) if distinct < samples else torch.arange(samples)
+    return kinds[shown], torch.randint(classes, (samples,), generator=random)
 
 
 def unique(active: Tensor, labels: Tensor) -> Tensor:
@@ -38,37 +42,20 @@ def literal(active: Tensor, labels: Tensor) -> Tensor:
     return torch.tensor([np.exp(scipy.stats.entropy(list(count.values()))) for count in counts])
 
 
-def main() -> dict:
-    """Milliseconds at three numbers of distinct patterns; the smallest ratio is the one to quote."""
-    numbers: dict = {
-        "samples": SAMPLES,
-        "nodes": NODES,
-        "classes": CLASSES,
-        "threads": torch.get_num_threads(),
-        "layers": [],
-    }
-    print(f"perplexity of {SAMPLES:,} x {NODES} patterns, {CLASSES} classes, {numbers['threads']} threads; ms")
-    print(f"  {'distinct patterns':>18} {'torch.unique':>13} {'layerlib':>9} {'ratio':>6}   largest relative error")
-    for distinct in (SAMPLES, 1000, 10):
-        active, labels = patterns(distinct)
-        taken = seconds(
-            15,
-            unique=lambda a=active, b=labels: unique(a, b),
-            layerlib=lambda a=active, b=labels: layer_perplexity(a, b),
+def apart(active: Tensor, labels: Tensor) -> float:
+    """The largest relative difference from Python's counting and SciPy's entropy."""
+    return (layer_perplexity(active, labels) / literal(active, labels) - 1).abs().max().item()
+
+
+def tasks() -> Iterator[Task]:
+    for distinct in (SAMPLES, 10):
+        on, labels = patterns(distinct)
+        yield Task(
+            f"perplexity, {SAMPLES:,} × {NODES}, {distinct:,} patterns",
+            layer_perplexity,
+            (on, labels),
+            "torch.unique",
+            unique,
+            nbytes=on.nbytes + labels.nbytes,
+            apart=partial(apart, on, labels),
         )
-        error = (layer_perplexity(active, labels) / literal(active, labels) - 1).abs().max().item()
-        row = {
-            "distinct": distinct,
-            "unique_ms": 1e3 * taken["unique"],
-            "layerlib_ms": 1e3 * taken["layerlib"],
-            "times": taken["unique"] / taken["layerlib"],
-            "error": error,
-        }
-        numbers["layers"].append(row)
-        print(f"  {distinct:18,d} {row['unique_ms']:13.1f} {row['layerlib_ms']:9.2f} {row['times']:6.1f}   {error:.0e}")
-    numbers["times_unique"] = min(row["times"] for row in numbers["layers"])
-    return numbers
-
-
-if __name__ == "__main__":
-    main()

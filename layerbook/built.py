@@ -18,7 +18,7 @@ PAPERS = {
     "layer_distributions": "Cao et al. 2022",
     "filter_evolution": "Hu et al. 2018",
 }
-OVERVIEWS = ("robustness", "scoreboard")  # notebooks that show what others found, and claim nothing
+OVERVIEWS = ("performance", "robustness", "scoreboard")  # notebooks that show what others found, and claim nothing
 NO_REPORT = "no report yet"
 FAILED = "the run failed"
 

@@ -40,7 +40,7 @@ LOOK = r"""(() => {
 def test_the_book_has_a_page_for_every_chapter():
     if not PAGES:
         cannot("the book is not built: make book")
-    pages = ["intro", "api", "glossary", "performance", "references", "registration", "accessibility"]
+    pages = ["intro", "api", "glossary", "references", "registration", "accessibility"]
     expected = [f"book/{name}.html" for name in [*CHAPTERS, *pages]]
     assert not set(expected) - set(PAGES)
 
