@@ -60,8 +60,9 @@ class Robustness:
         """Return a row per run and claim, in a reader's order of claims.
 
         Columns: ``run``, its number, `BUILT` or `RECORD`; ``claim``, as the book counts, ``says``, ``outcome``; of one
-        of its parts with a number, the first that does not hold in the largest run, ``text``, ``value``, ``relation``, ``threshold``; and
-        ``at``, how large the run was, by the first of `VARIED`. What the first round left open is undecided.
+        of its parts with a number, the first that does not hold in the largest run, ``text``, ``value``, ``relation``,
+        ``threshold``; and ``at``, how large the run was, by the first of `VARIED`. What the first round left open is
+        undecided.
         """
         runs = [(number, run["parameters"], run["claims"]) for number, run in enumerate(self.stored)]
         for run, kept in ((BUILT, self.built), (RECORD, self.record)):
