@@ -14,24 +14,49 @@ Row = tuple[Claim, Claim | None]  # as reported here, and as recorded
 
 
 def report_html(chapter: str, rows: Sequence[Row], caption: str, marks: Mapping[str, str]) -> str:
-    """The claims with their verdicts here and in the record; under each number its item, and what ``marks`` says."""
-    lines = [
-        [
-            claim_cell(here.item, chapter, marks.get(here.item, "")),
-            _details(here, full),
-            NOT_RECORDED if full is None else _html.badge(full),
-            _html.badge(here),
-        ]
-        for here, full in rows
-    ]
+    """The claims with their verdicts here and in the record; under each number its item, and what ``marks`` says.
+
+    What is superseded stands below what takes its place, and is second to it.
+    """
+    by_item = {here.item: (here, full) for here, full in rows}
+    lines = []
+    for item in under_successors(list(by_item), marks):
+        here, full = by_item[item]
+        mark = marks.get(item, "")
+        verdicts = [_html.markup(NOT_RECORDED) if full is None else _html.badge(full), _html.badge(here)]
+        cells = [claim_cell(item, chapter, mark), _details(here, full), *verdicts]
+        lines.append([second(cell) for cell in cells] if successor(mark) in by_item else cells)
     below = _html.Html(f"<p>{_html.small(caption)}</p>")
     heads = ["claim", "says", "record", "this run"]
     return _html.joined(_html.table(heads, lines, "layerlib-report layer-claims"), below, by="")
 
 
+def successor(mark: str) -> str:
+    """The item that takes the place of the one of which a registration says ``mark``; empty where none does."""
+    return mark.partition("superseded by ")[2]
+
+
+def under_successors(items: Sequence[str], marks: Mapping[str, str]) -> list[str]:
+    """Items in their order, but for those that others supersede, which stand right below these where they are there."""
+    below: dict[str, list[str]] = {}
+    for item in items:
+        later = successor(marks.get(item, ""))
+        if later and later in items:
+            below.setdefault(later, []).append(item)
+    moved = {item for each in below.values() for item in each}
+    return [each for item in items if item not in moved for each in (item, *below.get(item, []))]
+
+
+def second(cell: _html.Html) -> _html.Html:
+    """A cell of a row that is second to the one above it."""
+    return _html.Html(f'<div class="layer-superseded">{cell}</div>')
+
+
 def claim_cell(item: str, chapter: str, mark: str) -> _html.Html:
     """The number by chapter of a claim, under it the one that it is registered by, and what is said of that."""
     told = numbered(item, chapter)
+    if later := successor(mark):
+        mark = f"superseded by {numbered(later, chapter)}"
     return _html.joined(told, _html.small("; ".join(filter(None, (item if told != item else "", mark)))))
 
 

@@ -23,6 +23,8 @@ _FIRST = {
     "filter_evolution": (4, 36),
     "four_lenses": (5, 44),
 }
+# Tests of ours that belong to no claim of the paper's come after its claims.
+_AFTER = {"E11b": "18b", "F9b": "9b"}
 
 # Said once, and glued where a chapter's reader meets the first verdict.
 HOW_JUDGED = (
@@ -180,6 +182,8 @@ def numbered(item: str, chapter: str) -> str:
     if chapter not in _FIRST:
         return item
     place, first = _FIRST[chapter]
+    if item in _AFTER:
+        return f"{place}.{_AFTER[item]}"
     return f"{place}." + re.sub(r"^\d+", lambda found: str(int(found[0]) - first + 1), item)
 
 

@@ -9,7 +9,7 @@ import nbformat
 import pandas as pd
 
 from layerbook.chapters import read_chapter, reported
-from layerbook.claims import item_order
+from layerbook.claims import item_order, numbered
 from layerbook.provenance import short
 from layerbook.record import read_record, recorded_claims
 from layerbook.recorded import record_size_told
@@ -46,7 +46,7 @@ class Robustness:
 
     Examples
     --------
-    >>> Robustness("forward_backward", "records", "../_build/executed").shares().query("claim == '19'")
+    >>> Robustness("forward_backward", "records", "../_build/executed").shares().query("claim == '2.2'")
     """
 
     def __init__(self, chapter: str, records: str | os.PathLike, executed: str | os.PathLike | None = None):
@@ -59,9 +59,10 @@ class Robustness:
     def verdicts(self) -> pd.DataFrame:
         """Return a row per run and claim, in a reader's order of claims.
 
-        Columns: ``run``, its number, `BUILT` or `RECORD`; ``claim``, ``says``, ``outcome``; of one of its parts with a
-        number, the first that does not hold in the largest run, ``text``, ``value``, ``relation``, ``threshold``; and
-        ``at``, how large the run was, by the first of `VARIED`. What the first round left open is undecided.
+        Columns: ``run``, its number, `BUILT` or `RECORD`; ``claim``, as the book counts, ``says``, ``outcome``; of one
+        of its parts with a number, the first that does not hold in the largest run, ``text``, ``value``, ``relation``,
+        ``threshold``; and ``at``, how large the run was, by the first of `VARIED`. What the first round left open is
+        undecided.
         """
         runs = [(number, run["parameters"], run["claims"]) for number, run in enumerate(self.stored)]
         for run, kept in ((BUILT, self.built), (RECORD, self.record)):
@@ -75,7 +76,8 @@ class Robustness:
         rows = [[run, *_row(claim, decisive), self._grown(given)] for run, given, claims in runs for claim in claims]
         columns = ["run", "claim", "says", "outcome", "text", "value", "relation", "threshold", "at"]
         table = pd.DataFrame(rows, columns=columns)
-        return table.sort_values("claim", key=lambda items: items.map(item_order), kind="stable", ignore_index=True)
+        table = table.sort_values("claim", key=lambda items: items.map(item_order), kind="stable", ignore_index=True)
+        return table.assign(claim=[numbered(item, self.chapter) for item in table.claim])
 
     def conditions(self) -> dict[str, list]:
         """Return what stored runs have in common, in words -> their numbers; this book's run and the record are apart.
@@ -98,11 +100,12 @@ class Robustness:
         """
         rows, groups = [], self.conditions()
         for item, told in self.verdicts().groupby("claim", sort=False):
+            says = next(iter(told.says[told.run == BUILT]), told.says.iloc[0])  # stored words may be older
             for condition, members in groups.items():
                 outcomes = list(told.outcome[told.run.isin(members)])
                 if outcomes:
                     counts = [outcomes.count(word) for word in OUTCOMES]
-                    rows.append([item, told.says.iloc[0], condition, len(outcomes), counts[0] / len(outcomes), *counts])
+                    rows.append([item, says, condition, len(outcomes), counts[0] / len(outcomes), *counts])
         columns = ["claim", "says", "condition", "runs", "share", "holds", "in_part", "fails", "undecided"]
         return pd.DataFrame(rows, columns=columns)
 

@@ -8,7 +8,7 @@ import pandas as pd
 from IPython.display import HTML
 
 from layerbook import _html
-from layerbook._tables import claim_cell
+from layerbook._tables import claim_cell, second, successor, under_successors
 from layerbook.built import PAPERS, Built, read_built
 from layerbook.claims import FIRST_ROUND_OPEN, FIRST_ROUND_TOLD, NOT_RECORDED, Claim, agreement, item_order, numbered
 from layerbook.record import recorded_claims
@@ -182,14 +182,17 @@ class Scoreboard:
         heads = ["paper", "claim", "says", "paper's value", "test", *SIDES, "shown in"]
         lines = []
         for built in self.chapters:
-            for item, full, run in self._claims(built):
+            found = {item: (self._mark(item), *sides) for item, *sides in self._claims(built)}
+            for item in under_successors(list(found), {item: mark for item, (mark, *_) in found.items()}):
+                mark, full, run = found[item]
                 claim = run or full
                 anchor = getattr(claim, "figure", "")
+                cell = claim_cell(item, built.chapter, mark) if item else _html.Html("")
                 shown = _link(built, anchor, _item(anchor) or anchor.rpartition("-")[2] or "chapter") if item else ""
                 lines.append(
                     [
                         built.paper,
-                        (claim_cell(item, built.chapter, self._mark(item)) if item else "", len(lines)),
+                        (second(cell) if item and successor(mark) in found else cell, len(lines)),
                         *(getattr(claim, name, "") for name in ("says", "paper", "test")),
                         _verdict(full, NOT_RECORDED),
                         _verdict(run, built.state, full),

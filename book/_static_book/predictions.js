@@ -24,6 +24,16 @@ document.addEventListener("DOMContentLoaded", () => {
     for (const node of nodes) Object.assign(node, { hidden: veiled }).style.display = veiled ? "none" : "";
   };
 
+  // What stays closed, in words, so that nobody takes the gap for the end of a section.
+  const named = (nodes) => {
+    const seen = nodes.flatMap((node) => [node, ...node.querySelectorAll("figure")]).filter((node) => node.matches("figure"));
+    const parts = seen.map((figure) => figure.querySelector(".caption-number")?.textContent.trim() || "a figure");
+    const text = nodes.filter((node) => node.matches("p, ul, ol")).length;
+    if (text) parts.push(`${text} paragraph${text > 1 ? "s" : ""} of text`);
+    return parts.join(", ").replace(/, ([^,]*)$/, " and $1") || "the answer";
+  };
+
+  const closed = new Set();
   for (const bet of document.querySelectorAll(".layer-bet")) {
     const asked = bet.querySelector(".layer-bet-asked"), told = bet.querySelector(".layer-bet-told");
     const list = bet.querySelector("ul"), right = Number(bet.dataset.answer) - 1;
@@ -31,6 +41,7 @@ document.addEventListener("DOMContentLoaded", () => {
     const choices = made("fieldset"), status = made("p", "", { className: "layer-bet-status" });
     choices.append(made("legend", "Your bet"));
     status.setAttribute("role", "status");
+    status.tabIndex = -1;  // where the keyboard goes on when the buttons are gone
     [...list.children].forEach((item, at) => {
       const label = made("label"), radio = made("input", "", { type: "radio", name: bet.id, value: at });
       label.append(radio, ...(item.querySelector("p") || item).childNodes);
@@ -38,10 +49,11 @@ document.addEventListener("DOMContentLoaded", () => {
     });
     const buttons = made("div", "", { className: "layer-bet-buttons" });
     const show = (chosen, sure) => {
+      if (!closed.delete(show)) return;
       told.hidden = false;
       veil(tells, false);
       if (chosen === null) status.textContent = "Shown without a bet.";
-      else status.textContent = `Your bet was ${chosen === right ? "right" : "wrong"} (you were ${sure}).`;
+      else status.textContent = `Your bet (${sure}) was ${chosen === right ? "right" : "wrong"}.`;
       buttons.remove();
       for (const radio of choices.querySelectorAll("input")) {
         radio.disabled = true;
@@ -57,14 +69,21 @@ document.addEventListener("DOMContentLoaded", () => {
         write({ ...read(), [bet.id]: { chosen, sure: word, chance, right: chosen === right, page: document.title,
           asked: asked.textContent.trim(), claim: bet.dataset.claim || "" } });
         show(chosen, word);
+        status.focus();
       } }));
     }
     buttons.prepend(made("span", "How sure are you?"));
-    buttons.append(made("button", "show without a bet", { type: "button", onclick: () => show(null) }));
+    const opens = (text, those) => made("button", text, { type: "button", onclick: () => {
+      for (const each of those()) each(null);
+      status.focus();
+    } });
+    buttons.append(made("p", `Closed until you bet: ${named(tells)}.`), opens("show without a bet", () => [show]),
+      opens("show all on this page", () => [...closed]));
     list.replaceWith(choices);
     choices.after(buttons, status);
     told.hidden = true;
     veil(tells, true);
+    closed.add(show);
     const before = read()[bet.id];
     if (before) show(before.chosen, before.sure);
     const led = () => {

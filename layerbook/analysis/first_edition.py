@@ -42,7 +42,7 @@ def claims(report: Report, readings: Mapping[str, np.ndarray], steps: Sequence[i
     orders = {net: order(each) for net, each in when.items()}
     report.claim(
         "45",
-        "Upper layers make up their mind first (superseded by 52)",
+        "Upper layers make up their mind first",
         "targets come from above (Xie & Lai 2018)",
         "",
         *_by_lens(orders, ("means", "nodes"), below, -0.5),
@@ -60,7 +60,7 @@ def claims(report: Report, readings: Mapping[str, np.ndarray], steps: Sequence[i
     )
     report.claim(
         "47",
-        "A layer is told before it knows (superseded by 53; targets now by their excess)",
+        "A layer is told before it knows (targets now by their excess)",
         "targets train the encoder (Xie & Lai 2018)",
         "",
         *_told_first(when),

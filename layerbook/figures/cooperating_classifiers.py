@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from xarray import DataArray
 
 from layerbook.figures._drawing import as_text, class_colours, class_names, draws, fits
-from layerbook.figures.common import DATA_COLOURS, INK, KIND_COLOURS, as_array, depth_colours, spread
+from layerbook.figures.common import CONTROL_COLOUR, DATA_COLOURS, INK, KIND_COLOURS, as_array, depth_colours, spread
 from layerbook.figures.sides import WIDE, by_side, in_powers, legend_below, panels
 from layerbook.report import Report
 
@@ -82,28 +82,50 @@ def perplexities(report: Report, over: str) -> HTML:
 
 
 @draws
+def untrained(report: Report) -> HTML:
+    """Layer perplexity of the same networks before and after training."""
+
+    def draw(curve: DataArray, side: str) -> Figure:
+        figure, axes = panels(2, 2.9, sharey=True)
+        trained = report.sides("perplexity_depth")[side].sel(depth=report.side_number("depth", side))
+        for ax, each, colour in zip(axes, curve, DATA_COLOURS, strict=True):
+            label = each["data"].item()
+            spread(each.layer, each, ax, label="untrained", color=CONTROL_COLOUR, linestyle="--")
+            spread(trained.layer, trained.sel(data=label), ax, label="trained", color=colour)
+            ax.axhline(report.side_number(f"samples_{label}", side), color=INK, linestyle="--", linewidth=1)
+            in_powers(ax.yaxis)
+            ax.set(ylim=(0.9, None), xlabel="layer", title=SETS[label])
+            ax.legend(fontsize="small", loc="lower left")
+        axes[0].set_ylabel("layer perplexity P")
+        return figure
+
+    alt = (
+        "Before training layer perplexity stays near the number of samples at all layers; after it, it falls with depth"
+    )
+    return by_side(report, "perplexity_untrained", draw, alt)
+
+
+@draws
 def settled(report: Report) -> HTML:
     """Layer perplexity of networks of one rate that know their training images, and the middle of its drop."""
 
     def draw(curve: DataArray, side: str) -> Figure:
-        figure, axes = panels(3, 2.9)
+        middles = report.sides("midpoint_settled")[side]
+        middles = middles if middles.notnull().all("seed").any() else None
+        figure, axes = panels(2 if middles is None else 3, 2.9)
         for ax, each in zip(axes, curve, strict=False):
             label = each["data"].item()
             _capped(each, "depth", report.side_number(f"samples_{label}", side), ax)
             ax.set_title(SETS[label])
         axes[0].set_ylabel("layer perplexity P")
         axes[0].legend(title="hidden layers", fontsize="small", title_fontsize="small")
-        middles = report.sides("midpoint_settled")[side]
-        if middles.notnull().all("seed").any():
+        if middles is not None:
             by_set(middles, "depth", axes[2])
             axes[2].legend(fontsize="small")
-        else:
-            axes[2].text(0.5, 0.5, "no network\ngets below half", transform=axes[2].transAxes, ha="center")
-            axes[2].set(xticks=[], yticks=[])
-        axes[2].set(xlabel="hidden layers", ylabel="layer", title="middle of the drop")
+            axes[2].set(xlabel="hidden layers", ylabel="layer", title="middle of the drop")
         return figure
 
-    alt = "Perplexity by layer for networks of several depths trained alike, and the layer at which half of it is gone"
+    alt = "At a layer of one number, a deeper network that is trained alike keeps more patterns than a shallow one"
     return by_side(report, "perplexity_settled", draw, alt)
 
 

@@ -18,26 +18,27 @@ def label_bars(
     classes: Sequence[str] | None = None,
     colour: object = DATA_COLOURS[0],
 ) -> Axes:
-    """A label distribution as bars, with the target as an outline (Cao et al. 2022, fig. 6).
+    """A label distribution as bars, one below the other, with the target as an outline (Cao et al. 2022, fig. 6).
 
     Parameters
     ----------
     predicted, target : shape (K,), each of sum 1
-    classes : names of the labels under the bars; without them the bars stay unnamed
+    classes : names of the labels beside the bars; without them the bars stay unnamed
     colour : of the bars, the network's own
     """
     predicted, target = as_array(predicted, None), as_array(target, None)
     fits("predicted", len(predicted), len(target), "as many labels as target")
     places = np.arange(len(target))
-    ax.bar(places, predicted, width=0.8, color=colour)
-    ax.bar(places, target, width=0.8, facecolor="none", edgecolor=INK, linewidth=1.1)
-    ax.set(xlim=(-0.6, len(target) - 0.4), ylim=(0, 1.05 * max(target.max(), predicted.max())))
+    ax.barh(places, predicted, height=0.8, color=colour)
+    ax.barh(places, target, height=0.8, facecolor="none", edgecolor=INK, linewidth=1.1)
+    ax.set(ylim=(len(target) - 0.4, -0.6), xlim=(0, 1.05 * max(target.max(), predicted.max())))
     ax.grid(False)
     if classes is None:
-        ax.set_xticks([])
+        ax.set_yticks([])
     else:
         fits("classes", len(classes), len(target), "one name per label")
-        ax.set_xticks(places, [as_text(name) for name in classes], rotation=90, fontsize=6)
+        ax.set_yticks(places, [as_text(name) for name in classes], fontsize="small")
+        ax.tick_params(axis="y", length=0)
     return ax
 
 

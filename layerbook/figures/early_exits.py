@@ -36,22 +36,20 @@ def confused(report: Report) -> HTML:
 
 @draws
 def thresholds(report: Report) -> HTML:
-    """Accuracy of early exit by its two thresholds; the slider picks the second (Cao et al., table 4)."""
+    """Accuracy of early exit by its two thresholds; the slider picks the share ρ (Cao et al., table 4)."""
 
-    def draw(curve: DataArray, ax: Axes, side: str, s2: float) -> None:
-        for each in curve:
-            stands = each.s2.item() == s2
+    def draw(curve: DataArray, ax: Axes, side: str, rho: float) -> None:
+        for each in curve.transpose("rho", "s2"):
+            stands = each.rho.item() == rho
             colour = DATA_COLOURS[list(NETWORKS).index(curve.network.item())] if stands else _OTHER
-            ax.plot(
-                each.rho, each, color=colour, marker="o" if stands else "", linewidth=1.4, zorder=3 if stands else 2
-            )
+            ax.plot(each.s2, each, color=colour, marker="o" if stands else "", linewidth=1.4, zorder=3 if stands else 2)
         whole = report.side_number(f"last_{NETWORKS[curve.network.item()]}", side)
         ax.axhline(whole, color=INK, linestyle=":", label="the whole network")
-        ax.set(xlabel="ρ", ylabel="exact match [%]")
+        ax.set(xlabel="s₂", ylabel="exact match [%]")
         ax.legend(fontsize="small", loc="lower right")
 
-    alt = "Exact match of early exit by its thresholds, beside that of the whole network"
-    return pairs(report, "table", draw, alt, NETWORKS, "s2", "s₂ =", 4, sharey=True)
+    alt = "Exact match of early exit against its second threshold: at the highest it is that of the whole network"
+    return pairs(report, "table", draw, alt, NETWORKS, "rho", "ρ =", 4, sharey=True)
 
 
 @draws

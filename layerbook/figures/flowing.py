@@ -142,7 +142,7 @@ def guiding(z: Tensor, back: Tensor) -> HTML:
 
 @draws
 def in_short(report: Report) -> HTML:
-    """The findings in one picture: features get compact, and a wrong label draws as much of the image."""
+    """The findings in one picture: features get compact, and a wrong label draws hardly less of the image."""
 
     def draw(curve: DataArray, side: str) -> Figure:
         figure, (left, right) = panels(2, 2.9)
@@ -163,8 +163,8 @@ def in_short(report: Report) -> HTML:
         right.legend(fontsize="small")
         return figure
 
-    alt = "Features are compact by class after training, hardly before; guided pictures for a wrong label are as much "
-    return by_side(report, "separation_mnist", draw, alt + "like the image as those for the right one")
+    alt = "Features are compact by class after training, hardly before; guided pictures for a wrong label are hardly "
+    return by_side(report, "separation_mnist", draw, alt + "less like the image than those for the right one")
 
 
 def _box(ax: Axes, x: float, y: float, text: str, colour: Any) -> None:

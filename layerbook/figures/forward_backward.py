@@ -131,8 +131,8 @@ def decoder_likeness(report: Report) -> HTML:
         legend_below(figure, left, ncols=2)
         return figure
 
-    alt = "Guided pictures are as much like their image for a wrong label as for the right one; all are less like it "
-    return by_side(report, "decoder_cosine", draw, alt + "than like each other")
+    alt = "Guided pictures are hardly less like their image for a wrong label than for the right one; all are less "
+    return by_side(report, "decoder_cosine", draw, alt + "like it than like each other")
 
 
 @draws

@@ -109,11 +109,11 @@ def one_picture(
     frames = {}
     shown = {name: evenly(len(each), MOST) for name, each in told.items()}
     for steps in zip(*shown.values(), strict=True):
-        figure, axes = plt.subplots(1, 3, figsize=(WIDE, 2.9), width_ratios=[0.7, 1.4, 1.4], sharey=False)
+        figure, axes = plt.subplots(1, 3, figsize=(WIDE, 0.8 + 0.17 * len(target)), width_ratios=[0.9, 1, 1])
         scene(image, axes[0], "")
         for ax, (name, each), step, colour in zip(axes[1:], told.items(), steps, DATA_COLOURS, strict=True):
-            label_bars(each[step], target, ax, classes, colour)
-            ax.set(title=f"{name}, {what} {step}", ylim=(0, 1))
+            label_bars(each[step], target, ax, classes if ax is axes[1] else None, colour)
+            ax.set(title=f"{name}, {what} {step}", xlim=(0, 1), xticks=[0, 0.5, 1], xlabel="share")
         label = f"{what} {steps[0]}" if len(set(steps)) == 1 else f"{what}s {' and '.join(map(str, steps))}"
         frames[label] = svg(figure, f"{alt}: {label}")
     both = [DataArray(as_array(each), dims=(what, "label"), coords={"label": list(classes)}) for each in told.values()]

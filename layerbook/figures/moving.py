@@ -63,7 +63,7 @@ def plan(answer: Sequence[float], target: Sequence[float], moved: np.ndarray, co
     _table(cost, names, right, KIND_COLOURS[1]).set_title("what moving costs")
     work = (moved * cost).sum()
     middle.set_xlabel("to")
-    right.set_xlabel(f"plan × cost, added up: {work:.2f}")
+    right.set_xlabel(f"to\nplan × cost, added up: {work:.2f}")
     return drawing(
         figure,
         f"An answer of three labels, the plan that moves its mass to the target, and the costs; the work is {work:.2f}",

@@ -124,8 +124,8 @@ def anomaly(report: Report) -> HTML:
     def draw(curve: DataArray, _: str) -> Figure:
         figure, (ax,) = panels(1, 2.6)
         narrow = 100 * curve.isel(width=0).sel(part="test", system="discrete")
-        for each, mark in zip(narrow, "os^Dv", strict=False):
-            look = {"marker": mark, "ms": 4, "color": SYSTEM_COLOURS["discrete"], "alpha": 0.8}
+        for each, mark, colour in zip(narrow, "os^Dv", KIND_COLOURS, strict=False):
+            look = {"marker": mark, "ms": 4, "color": colour}
             ax.plot(each.layer, each, label=f"seed {each.seed.item()}", **look)
         ax.set(xlabel="layer", ylabel="accuracy of the\ndiscrete system [%]", title=f"width {narrow.width.item()}")
         ax.legend(fontsize="small")
@@ -219,4 +219,6 @@ def _moments(report: Report, name: str, moment: str, inner: str, alt: str, start
 def _span(*curves: DataArray) -> tuple[float, float]:
     """Limits of an axis of percent that hold for every position of a slider."""
     lowest = 100 * min(float(curve.min()) for curve in curves)
-    return lowest - 3, 102
+    highest = 100 * max(float(curve.max()) for curve in curves)
+    room = 0.06 * (highest - lowest)
+    return lowest - room, highest + room

@@ -130,8 +130,9 @@ def label_cost(labels: int | Tensor) -> Tensor:
 def wasserstein(p: Tensor, q: Tensor, cost: Tensor) -> Tensor:
     """Least cost ⟨T, C⟩ of moving the mass of each row of ``p`` to that of ``q`` (Cao et al. 2022, eqs. 1-2).
 
-    Solves the linear programme, and is fastest where each row of ``q`` holds few labels: rows with three or more go to
-    POT on the CPU, unless the cost is uniform.
+    Solves the linear programme, and is fastest where each row of ``q`` holds few labels. Unless the cost is uniform,
+    rows with more than four go to POT on the CPU, as do those with three or four where they are fewer than 300, or the
+    largest cost is more than a thousand times the smallest above 0.
 
     Parameters
     ----------

@@ -1,6 +1,7 @@
 """Linear classifiers on features, a sigmoid for each class: those of many layers trained side by side."""
 
 from collections.abc import Callable, Iterable
+from itertools import chain
 
 import torch
 from torch import Tensor
@@ -8,7 +9,7 @@ from torch.nn import functional as F
 
 from layerlib._checks import above_zero, any_whole_number, checked, from_zero, function, functions, whole_number
 from layerlib._tensors import as_tensor
-from layerlib.distributions._descent import check_finite, logits_of, one_epoch
+from layerlib.distributions._descent import alike, check_finite, logits_of, one_epoch
 from layerlib.distributions._features import Features, as_features, bar
 from layerlib.distributions._labels import targets_of
 from layerlib.distributions._logistic import logistic_regression
@@ -29,7 +30,7 @@ def squared_error(logits: Tensor, targets: Tensor) -> Tensor:
 class LinearProbes:
     """A linear layer and a sigmoid on the features of each layer (Cao et al. 2022, sec. 6.1; Alain & Bengio 2016).
 
-    The probes of all layers are one batch of matrices, and none depends on the others.
+    The probes of layers of about one width are one batch of matrices, and none depends on the others.
 
     Parameters
     ----------
@@ -155,9 +156,12 @@ class LinearProbes:
             or the loss is not finite
         """
         features, targets = self._given(features, targets)
-        parameters = [t.requires_grad_() for t in self._first_weights(features, seed)]
-        self.weight, self.bias = (t.detach() for t in parameters)  # the same memory: callbacks see it change
-        update = torch.optim.SGD(parameters, lr=rate, momentum=momentum, weight_decay=weight_decay)
+        self.weight, self.bias = self._first_weights(features, seed)
+        parameters = [  # the same memory: callbacks see it change
+            (self.weight[at, :, : max(features.sizes[at], default=0)].requires_grad_(), self.bias[at].requires_grad_())
+            for at in alike(features.sizes)
+        ]
+        update = torch.optim.SGD(chain(*parameters), lr=rate, momentum=momentum, weight_decay=weight_decay)
         order = torch.Generator().manual_seed(seed)
         losses = []
         for callback in callbacks:
@@ -231,9 +235,8 @@ class LinearProbes:
 
     def _given(self, features: Tensor | Features, targets: Tensor | None) -> tuple[Features, Tensor]:
         features = as_features(features)
-        # layer by layer: they may be in a file
-        finite = [layer.isfinite().all() for layer in features.pooled]
-        if finite and not torch.stack(finite).all():
+        # layer by layer: they may be in a file; a finite sum is quicker, and has finite numbers alone
+        if any(not (layer.sum().isfinite() or layer.isfinite().all()) for layer in features.pooled):
             raise ValueError("features: expected finite numbers, got NaN or infinity")
         targets = targets_of("targets", features.labels if targets is None else targets, len(features), self.classes)  # type: ignore[arg-type]
         return features, targets.to(features.device, features.pooled.dtype)

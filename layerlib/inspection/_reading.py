@@ -133,6 +133,7 @@ def read(
                     if place in back:
                         kept[kind].write(layer, rows, reader.rows(back[place], module, widths, given)[0])
             logits.append(final.detach() if isinstance(final, Tensor) else reader.like.new_empty(len(given), 0))
+            del calls, final, reached  # the next batch needs their room
     told = {kind: kept[kind].rows if untold is None else {} for kind in ("targets", "others")}
     return Readings(kept["outputs"].rows, kept["peaks"].rows, **told, logits=torch.cat(logits), untold=untold)
 

@@ -36,6 +36,18 @@ So it was.
 ## What comes next
 
 Something else.
+
+```{prediction} bet-two
+:answer: 1
+:claim: 1.2
+
+And now?
+
+- The queen
+- The king
+
+The queen.
+```
 """
 OTHER = "# Another\n\n```{calibration}\nNo bets yet.\n```\n"
 DOT = '<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"><circle r="4" cx="4" cy="4"/></svg>'
@@ -98,7 +110,7 @@ def test_a_bet_by_keys_alone_shows_what_it_came_to_and_is_kept(page, site):
     press(page, "Tab", 9)
     press(page, "Tab", 9)
     press(page, "Enter", 13, "\r")
-    assert page.evaluate(SEEN) == ALL | {"status": "Your bet was right (you were fairly sure)."}
+    assert page.evaluate(SEEN) == ALL | {"status": "Your bet (fairly sure) was right."}
     page.visit((site / "index.html").as_uri())
     assert page.evaluate(SEEN)["told"]
     page.visit((site / "other.html").as_uri())
@@ -115,14 +127,36 @@ def test_who_does_not_bet_or_comes_for_the_figure_sees_it(page, site):
     assert page.evaluate(SEEN)["figure"]
     page.visit((site / "other.html").as_uri())
     page.visit((site / "index.html").as_uri())
-    page.evaluate('[...document.querySelectorAll(".layer-bet-buttons button")].at(-1).click()')
+    page.evaluate('[...document.querySelectorAll("#bet-one .layer-bet-buttons button")].at(-2).click()')
     assert page.evaluate(SEEN) == ALL | {"status": "Shown without a bet."}
+
+
+def test_a_closed_bet_says_what_it_keeps_closed_and_one_button_opens_all_of_a_page(page):
+    told = '[...document.querySelectorAll(".layer-bet-buttons p")].map((each) => each.textContent)'
+    assert page.evaluate(told) == [
+        "Closed until you bet: a figure and 1 paragraph of text.",
+        "Closed until you bet: the answer.",
+    ]
+    page.evaluate('[...document.querySelectorAll(".layer-bet-buttons button")].at(-1).focus()')
+    press(page, "Enter", 13, "\r")
+    assert page.evaluate(SEEN) == ALL | {"status": "Shown without a bet."}
+    assert page.evaluate('[...document.querySelectorAll(".layer-bet-told")].every((each) => each.offsetParent)')
+    assert page.evaluate("document.activeElement.textContent") == "Shown without a bet.", "the keyboard goes on there"
+    assert page.evaluate(told) == [] and page.complaints() == []
+
+
+def test_a_bet_that_was_made_stays_told_when_a_link_leads_to_its_figure(page):
+    page.evaluate('document.querySelector(".layer-bet input").click()')
+    page.evaluate('document.querySelector(".layer-bet-buttons button").click()')
+    page.evaluate('new Promise((done) => { addEventListener("hashchange", done); location.hash = "shown"; })')
+    assert page.evaluate(SEEN)["status"] == "Your bet (a guess) was wrong."
 
 
 def test_every_control_has_a_name_and_the_choices_are_one_group(page):
     names = page.evaluate("""[...document.querySelectorAll(".layer-bet input, .layer-bet button")]
         .map((each) => (each.labels?.[0] || each).textContent.trim())""")
-    assert names == ["Heads", "Tails", "a guess", "fairly sure", "certain", "show without a bet"]
+    buttons = ["a guess", "fairly sure", "certain", "show without a bet", "show all on this page"]
+    assert names == ["Heads", "Tails", *buttons, "The queen", "The king", *buttons]
     assert page.evaluate('document.querySelector(".layer-bet fieldset legend").textContent') == "Your bet"
 
 

@@ -169,7 +169,11 @@ ALONE = {
     "davel-ex-random": lambda: {"depth_watched": 3, "p_depth": {("easy", 3): np.full((2, 3, 10), [[90], [50], [20]])}},
     "davel-ex-own": dict,
     "davel-ex-narrow": dict,
-    "davel-ex-untrained": lambda: {"depth": 3, "p_depth": {("easy", 3): np.full((2, 3, 10), [[90], [50], [20]])}},
+    "davel-ex-untrained": lambda: {
+        "depth": 3,
+        "widths": [20, 50],
+        "p_width": {("easy", 20): np.full((2, 3, 10), [[90], [50], [20]])},
+    },
     "hu-ex-zero": lambda: {"test": Test(), "judged": 10},
     "hu-ex-own": dict,
     "xie-ex-identity": dict,

@@ -180,8 +180,18 @@ def test_each_claim_is_marked_by_its_round(in_book):
     report = Report("toy")
     for item in ("3", "3b", "3c", "4"):
         report.claim(item, *WORDS[1:], PASSED)
-    marks = re.findall(r">(\d\w?)<br><small>([^<]+)</small></td>", report._repr_mimebundle_()[0]["text/html"])
-    assert marks == [("3", "superseded by 3c"), ("3b", "added beside"), ("3c", "second round"), ("4", "first round")]
+    marks = re.findall(r">(\d\w?)<br><small>([^<]+)</small><", report._repr_mimebundle_()[0]["text/html"])
+    assert marks == [("3b", "added beside"), ("3c", "second round"), ("3", "superseded by 3c"), ("4", "first round")]
+
+
+def test_a_superseded_claim_is_second_to_the_one_above_it_and_first_where_that_is_not_there(in_book):
+    (in_book / "registration.md").write_text("## First round\n| 3 | a | 3c |\n## Second round\n| 3c | c |\n")
+    alone, both = Report("toy"), Report("toy")
+    for report, items in ((alone, ["3"]), (both, ["3", "3c"])):
+        for item in items:
+            report.claim(item, *WORDS[1:], PASSED)
+    pages = [report._repr_mimebundle_()[0]["text/html"] for report in (alone, both)]
+    assert [page.count("layer-superseded") for page in pages] == [0, 4], "each cell of its row"
 
 
 def test_a_claim_that_the_first_round_did_not_judge_is_shown_so(in_book):

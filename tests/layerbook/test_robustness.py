@@ -50,11 +50,11 @@ def records(tmp_path):
     runs, records = tmp_path / "runs", tmp_path / "book" / "records"
     runs.mkdir()
     records.mkdir(parents=True)
-    outcome(runs, "a", [claim("3", 0.4), claim("10", 0.9)])
-    outcome(runs, "b", [claim("3", 0.61234567), claim("10", 0.8)], iterations=1000)
-    outcome(runs, "c", [claim("3", 0.7)], seeds=[1], iterations=1000)
+    outcome(runs, "a", [claim("20", 0.4), claim("27", 0.9)])
+    outcome(runs, "b", [claim("20", 0.61234567), claim("27", 0.8)], iterations=1000)
+    outcome(runs, "c", [claim("20", 0.7)], seeds=[1], iterations=1000)
     outcome(runs, "d", [], state="failed")
-    kept = old_record(old_claim("3"), old_claim("10", "not at this size"), chapter=CHAPTER)
+    kept = old_record(old_claim("20"), old_claim("27", "not at this size"), chapter=CHAPTER)
     (records / f"{CHAPTER}.json").write_text(json.dumps(kept | {"parameters": {"iterations": 10_000}}))
     assert keep_verdicts(runs, records) == [records / "sweeps" / f"{CHAPTER}.json"]
     return records
@@ -62,7 +62,7 @@ def records(tmp_path):
 
 def test_verdicts_come_back_with_a_number_of_each_claim_in_a_readers_order(records):
     table = Robustness(CHAPTER, records).verdicts()
-    assert list(table.claim) == ["3"] * 4 + ["10"] * 3
+    assert list(table.claim) == ["2.3"] * 4 + ["2.10"] * 3
     assert list(table.run) == [0, 1, 2, RECORD, 0, 1, RECORD]
     assert list(table.outcome) == ["holds in part", "holds", "holds", "holds in part", "holds", "holds", "undecided"]
     assert list(table["at"]) == [100, 1000, 1000, 10_000, 100, 1000, 10_000]
@@ -84,11 +84,11 @@ def test_conditions_are_the_values_of_what_differs(records):
 def test_a_share_is_of_the_runs_that_judge_the_claim(records):
     table = Robustness(CHAPTER, records).shares().set_index(["claim", "condition"])
     counts = table[["runs", "holds", "in_part", "fails", "undecided"]]
-    assert list(counts.loc["3", "stored runs"]) == [3, 2, 1, 0, 0] and table.share["3", "stored runs"] == 2 / 3
-    assert list(counts.loc["3", "iterations 100"]) == [1, 0, 1, 0, 0]
-    assert list(counts.loc["10", "stored runs"]) == [2, 2, 0, 0, 0]
-    assert list(counts.loc["10", RECORD]) == [1, 0, 0, 0, 1]
-    assert ("10", "seeds [1]") not in table.index
+    assert list(counts.loc["2.3", "stored runs"]) == [3, 2, 1, 0, 0] and table.share["2.3", "stored runs"] == 2 / 3
+    assert list(counts.loc["2.3", "iterations 100"]) == [1, 0, 1, 0, 0]
+    assert list(counts.loc["2.10", "stored runs"]) == [2, 2, 0, 0, 0]
+    assert list(counts.loc["2.10", RECORD]) == [1, 0, 0, 0, 1]
+    assert ("2.10", "seeds [1]") not in table.index
 
 
 def test_what_stands_behind_it_is_said_and_how_far_claims_carry(records):
@@ -96,7 +96,7 @@ def test_what_stands_behind_it_is_said_and_how_far_claims_carry(records):
         "stored runs: 3 of 100, 1,000 iterations, by the code of 0000000",
         "the record: 10,000 iterations, at the paper's size",
         "holds in every run: no claim",
-        "in some: 3, 10",
+        "in some: 2.3, 2.10",
         "in none: no claim",
     ]
 
@@ -104,7 +104,7 @@ def test_what_stands_behind_it_is_said_and_how_far_claims_carry(records):
 def test_the_number_is_the_first_that_does_not_hold_in_the_largest_run(tmp_path):
     for name, size, second in (("a", 100, 0.9), ("b", 1000, 0.2)):
         parts = above("first", 0.6, 0.5), above("second", second, 0.5), above("third", 0.1, 0.5)
-        outcome(tmp_path, name, [kept_claim("3", parts, "holds in part" if size == 100 else "fails")], iterations=size)
+        outcome(tmp_path, name, [kept_claim("20", parts, "holds in part" if size == 100 else "fails")], iterations=size)
     keep_verdicts(tmp_path, tmp_path)
     table = Robustness(CHAPTER, tmp_path).verdicts()
     assert list(table.text) == ["second", "second"] and list(table.value) == [0.9, 0.2]
@@ -122,9 +122,9 @@ def test_the_number_is_the_first_that_does_not_hold_in_the_largest_run(tmp_path)
     ],
 )
 def test_a_number_moves_towards_its_threshold_or_away(tmp_path, smallest, largest, move):
-    outcome(tmp_path, "a", [claim("3", smallest - 0.1)])
-    outcome(tmp_path, "b", [claim("3", smallest + 0.1)], seeds=[1])
-    outcome(tmp_path, "c", [claim("3", largest)], iterations=1000)
+    outcome(tmp_path, "a", [claim("20", smallest - 0.1)])
+    outcome(tmp_path, "b", [claim("20", smallest + 0.1)], seeds=[1])
+    outcome(tmp_path, "c", [claim("20", largest)], iterations=1000)
     keep_verdicts(tmp_path, tmp_path)
     [row] = Robustness(CHAPTER, tmp_path).moves().itertuples()
     assert (row.text, row.largest, row.move) == ("reading", largest, move)
@@ -157,7 +157,7 @@ def test_a_distance_is_counted_from_where_the_test_passes(value, relation, thres
 def executed(folder, exception=None):
     """An executed chapter that took one parameter from outside."""
     parameters = new_code_cell("iterations: int = 500\nseeds: list[int] = [0, 1]", metadata={"tags": ["parameters"]})
-    report = {"size": "smaller", "size_says": "", "claims": [claim("3", 0.2)], "numbers": {}, "curves": {}}
+    report = {"size": "smaller", "size_says": "", "claims": [claim("20", 0.2)], "numbers": {}, "curves": {}}
     shown = new_output("display_data", {}, metadata={MIME: report})
     notebook = new_notebook(cells=[parameters, new_code_cell("report", outputs=[shown])])
     notebook.metadata["papermill"] = {"parameters": {"iterations": 700}, "exception": exception}
@@ -170,8 +170,16 @@ def test_this_books_run_is_a_condition_of_its_own(records, tmp_path):
     assert list(found.conditions().items())[-2:] == [(BUILT, [BUILT]), (RECORD, [RECORD])]
     table = found.verdicts()
     [own] = table[table.run == BUILT].itertuples()
-    assert (own.claim, own.outcome, own.value, own.at) == ("3", "holds in part", 0.2, 700)
+    assert (own.claim, own.outcome, own.value, own.at) == ("2.3", "holds in part", 0.2, 700)
     assert "this book's run: 700 iterations, at a smaller size" in str(found)
+
+
+def test_a_claim_is_told_in_the_words_of_this_books_run(records, tmp_path):
+    executed(tmp_path)
+    path = tmp_path / f"{CHAPTER}.ipynb"
+    path.write_text(path.read_text().replace('"says": "', '"says": "Newly: '))
+    says = Robustness(CHAPTER, records, tmp_path).shares().set_index("claim").says
+    assert says["2.3"].str.startswith("Newly: ").all() and not says["2.10"].str.startswith("Newly").any()
 
 
 def test_a_failed_run_of_this_book_does_not_count(records, tmp_path):
@@ -219,8 +227,8 @@ def test_runs_are_told_apart_by_what_a_chapter_has(name):
 
 
 def test_a_file_of_data_is_told_by_its_name(tmp_path):
-    outcome(tmp_path, "a", [claim("3", 0.4)])
-    outcome(tmp_path, "b", [claim("3", 0.6)], hard="../_build/mine.npz")
+    outcome(tmp_path, "a", [claim("20", 0.4)])
+    outcome(tmp_path, "b", [claim("20", 0.6)], hard="../_build/mine.npz")
     keep_verdicts(tmp_path, tmp_path)
     assert list(Robustness(CHAPTER, tmp_path).conditions()) == ["stored runs", "hard mine", "hard fashion-mini"]
 

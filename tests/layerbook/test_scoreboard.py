@@ -167,7 +167,14 @@ def test_rows_are_marked_by_their_round(registered):
     rows = Scoreboard(*registered).rows().set_index("claim")["round"]
     assert rows["2"] == "superseded by 2c" and rows["10"] == "first round" and rows["10b"] == "added beside"
     page = Scoreboard(*registered)._repr_html_()
-    assert ">1.2<br><small>2; superseded by 2c</small><" in page
+    assert ">1.2<br><small>2; superseded by 1.2c</small><" in page, "both as the book counts"
+
+
+def test_a_superseded_claim_stands_second_right_below_what_takes_its_place(registered):
+    ran(registered[0], DAVEL, *(claim(item, "fails") for item in ("2", "2b", "2c", "10")))
+    page = Scoreboard(*registered)._repr_html_()
+    shown = re.findall(r">(?:<div class=\"(layer-superseded)\">)?(1\.\d+\w?)(?:<br>|<)", page)
+    assert shown[:4] == [("", "1.2b"), ("", "1.2c"), ("layer-superseded", "1.2"), ("", "1.10")]
 
 
 def test_a_superseded_claim_counts_only_until_the_later_one_is_judged(registered):

@@ -127,11 +127,12 @@ def test_trials_show_measured_value_control_threshold_and_verdict(ax):
     )
     assert [tick.get_text() for tick in ax.get_yticklabels()] == ["one", "two"]
     marks = {(line.get_marker(), *line.get_xydata()[0]) for line in ax.lines if line.get_marker() in ("o", "D")}
-    assert marks == {("o", 0.4, 0), ("D", 0.3, 0), ("o", 0.1, 1)}
+    unit = 0.4, 0.9  # the largest number of each row; thresholds are at 0
+    assert marks == {("o", 0.2 / unit[0], 0), ("D", (0.3 - 0.2) / unit[0], 0), ("o", (0.1 - 0.9) / unit[1], 1)}
     texts = [text.get_text() for text in ax.texts]
-    assert {"wrong label", "holds", "fails"} <= set(texts)
+    assert {"0.40", "0.30 wrong label", "0.20", "holds", "0.10", "0.90", "fails"} <= set(texts)
     colours = {text.get_text(): text.get_color() for text in ax.texts}
-    assert colours["wrong label"] == plots.CONTROL_COLOUR and colours["fails"] == plots.VERDICT_COLOURS["fails"]
+    assert colours["0.30 wrong label"] == plots.CONTROL_COLOUR and colours["fails"] == plots.VERDICT_COLOURS["fails"]
 
 
 def test_colours_of_different_things_differ():

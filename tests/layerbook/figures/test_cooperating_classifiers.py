@@ -31,6 +31,8 @@ def fill(report):
         report.curve(f"error_{over}", **stacked({key: random(2) for key in keys}, over, seed=SEEDS))
         found = {key: 1 + random(2, key[1] if over == "depth" else 3) for key in keys}
         report.curve(f"perplexity_{over}", **stacked(found, over, seed=SEEDS))
+    untrained = {"data": ["easy", "hard"], "seed": SEEDS, "layer": [1, 2, 3]}
+    report.curve("perplexity_untrained", 1 + random(2, 2, 3), **untrained)
     report.curve("perplexity_settled", **stacked({key: 1 + random(2, key[1]) for key in both}, "depth", seed=SEEDS))
     report.curve("midpoint_settled", **stacked({key: random(2) for key in both}, "depth", seed=SEEDS))
     report.curve("continuous_layer_1", **stacked({key: random(2) for key in both}, "width", seed=SEEDS))
@@ -91,6 +93,7 @@ ONE_A_SIDE = {  # figures of one side, axes of each
     "active_shares": (lambda report: figures.active_shares(report, 4, ["a", "b", "c"]), 1, 2),
     "errors": (figures.errors, 1, 2),
     "perplexities": (lambda report: figures.perplexities(report, "depth"), 2, 2),
+    "untrained": (figures.untrained, 1, 2),
     "settled": (figures.settled, 1, 3),
     "variants": (figures.variants, 1, 1),
     "noises": (figures.noises, 1, 1),
@@ -154,8 +157,10 @@ def test_moments_show_the_system_at_its_moment_with_the_network_dotted(report, d
 def test_every_single_network_of_the_narrowest_width_has_a_line(report, drawn):
     systems.anomaly(report)
     narrow = report.curves["systems_width_easy"].sel(width=4, part="test", system="discrete")
-    for line, values in zip(last(drawn).axes[0].lines, narrow, strict=True):
+    lines = last(drawn).axes[0].lines
+    for line, values in zip(lines, narrow, strict=True):
         np.testing.assert_allclose(line.get_ydata(), 100 * values)
+    assert len({line.get_color() for line in lines}) == len(lines)
 
 
 def test_a_histogram_has_the_bins_of_its_curve_and_a_line_a_class(report, drawn):
@@ -175,13 +180,25 @@ def test_shares_of_a_readers_own_classes_stand_beside_those_of_the_record(as_rec
     assert {text.get_text() for text in own.legends[0].get_texts()} == {"cat", "dog", "cow"}
 
 
-def test_where_no_drop_has_a_middle_the_panel_says_so(drawn):
+def test_where_no_drop_has_a_middle_there_is_no_panel_of_it(drawn):
     report = Report("cooperating_classifiers", "smaller")
     report.record = None
     fill(report)
     report.curve("midpoint_settled", np.full((2, 2, 2), np.nan), data=["easy", "hard"], depth=[2, 3], seed=SEEDS)
     figures.settled(report)
-    assert [text.get_text() for text in last(drawn).axes[2].texts] == ["no network\ngets below half"]
+    assert [ax.get_title() for ax in last(drawn).axes] == ["MNIST", "Fashion-MNIST"]
+
+
+def test_untrained_networks_are_the_control_of_those_of_their_depth(report, drawn):
+    figures.untrained(report)
+    for ax, label in zip(last(drawn).axes, ("easy", "hard"), strict=True):
+        before, after, cap = ax.lines
+        np.testing.assert_allclose(
+            before.get_ydata(), report.curves["perplexity_untrained"].sel(data=label).mean("seed")
+        )
+        trained = report.curves["perplexity_depth"].sel(data=label, depth=3).mean("seed")
+        np.testing.assert_allclose(after.get_ydata(), trained)
+        assert before.get_color() == figures.CONTROL_COLOUR and set(cap.get_ydata()) == {10}
 
 
 def test_drawings_say_what_they_show_and_count_what_they_are_given():

@@ -21,16 +21,16 @@ def ax():
     plt.close(figure)
 
 
-def heights(ax):
-    return [bar.get_height() for bar in ax.patches]
+def lengths(ax):
+    return [bar.get_width() for bar in ax.patches]
 
 
 def test_bars_are_the_prediction_and_outlines_the_target(ax):
     assert distribution_plots.label_bars([0.2, 0.8], [1.0, 0.0], ax, ["cat", "dog"]) is ax
-    assert heights(ax) == [0.2, 0.8, 1.0, 0.0]
+    assert lengths(ax) == [0.2, 0.8, 1.0, 0.0]
     assert [bar.get_facecolor()[3] for bar in ax.patches] == [1, 1, 0, 0]
-    assert [text.get_text() for text in ax.get_xticklabels()] == ["cat", "dog"]
-    assert ax.get_ylim()[1] > 1
+    assert [text.get_text() for text in ax.get_yticklabels()] == ["cat", "dog"]
+    assert ax.get_xlim()[1] > 1 and ax.get_ylim()[0] > ax.get_ylim()[1], "the first label on top"
 
 
 def test_bars_have_the_colour_of_the_network_and_the_target_that_of_ink(ax):

@@ -70,7 +70,7 @@ def test_the_lines_of_distances_are_those_of_the_record(as_recorded, monkeypatch
 def test_the_thresholds_of_the_slider_stand_out_beside_the_whole_network(as_recorded, monkeypatch):
     seen, report = spy(monkeypatch), as_recorded("layer_distributions")
     early_exits.thresholds(report)
-    expected = report.curves["table_vgg16_bn"].sel(s2=0.5)
+    expected = report.curves["table_vgg16_bn"].sel(rho=0.5)
     lines = seen[0].axes[1].lines
     [marked] = [line for line in lines if line.get_marker() == "o"]
     assert marked.get_ydata() == pytest.approx(expected.values)

@@ -14,6 +14,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from layerlib.distributions import _ascent as ascent
 from layerlib.distributions import _simplex as simplex
 from layerlib.distributions import _transport as transport
 from layerlib.distributions.distances import (
@@ -94,6 +95,42 @@ def test_exact_transport_equals_pots_for_any_masses_and_any_cost(problem):
 def test_exact_transport_to_one_and_two_labels_equals_pots(problem):
     p, q, cost, _ = problem
     same(wasserstein(p, q, cost), emd(p, q, cost))
+
+
+def many_rows(kind, labels, classes):
+    """300 rows and more of ``labels`` labels each: of masses and costs as they come, or with many ties and zeros."""
+    random = torch.Generator().manual_seed(labels * classes)
+    p, cost = rows(random, ascent.FEWEST, classes), torch.rand(classes, classes, generator=random, dtype=torch.float64)
+    hot = torch.rand(len(p), classes, generator=random).argsort(-1) < labels
+    if kind == "ties":
+        return rows(random, len(p), classes, 4, equal=True), label_distribution(hot.double()), (3 * cost).round()
+    q = label_distribution(hot * (torch.rand(hot.shape, generator=random, dtype=torch.float64) + 0.01))
+    return (label_distribution(q + 1e-6 * p) if kind == "near" else p), q, cost + 0.01
+
+
+@pytest.mark.parametrize("kind", ["any", "ties", "near"])
+@pytest.mark.parametrize("labels, classes", [(3, 3), (3, 20), (4, 7), (4, 80)])
+def test_many_rows_of_three_and_four_labels_equal_pots(kind, labels, classes):
+    p, q, cost = many_rows(kind, labels, classes)
+    assert ascent.ascended(p, q, cost).isfinite().float().mean() > 0.99
+    expected = torch.tensor(emd(p, q, cost), dtype=torch.float64)
+    torch.testing.assert_close(wasserstein(p, q, cost), expected, rtol=1e-12, atol=1e-15)
+
+
+@pytest.mark.parametrize("steps", [0, 1, 3])
+def test_rows_that_have_not_climbed_all_the_way_go_to_the_simplex(monkeypatch, steps):
+    p, q, cost = many_rows("any", 4, 20)
+    expected = wasserstein(p, q, cost)
+    monkeypatch.setattr(ascent, "STEPS", steps)
+    assert ascent.ascended(p, q, cost).isnan().any()
+    same(wasserstein(p, q, cost), expected, atol=1e-14)
+
+
+def test_few_rows_and_costs_far_apart_are_left_to_the_simplex():
+    p, q, cost = many_rows("any", 3, 20)
+    assert ascent.ascended(p[1:], q[1:], cost).isnan().all()
+    cost[0, 1] = 1e3 * ascent.WIDEST * cost.min()
+    assert ascent.ascended(p, q, cost).isnan().all()
 
 
 @pytest.mark.parametrize("classes", [2, 5])

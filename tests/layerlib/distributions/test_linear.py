@@ -1,6 +1,7 @@
 """Linear probes on features: against scikit-learn at their optimum, against a linear layer of torch on their way."""
 
 import warnings
+from itertools import pairwise
 
 import pytest
 import torch
@@ -11,6 +12,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from torch import nn
 
+from layerlib.distributions import _descent as descent
 from layerlib.distributions import _logistic as logistic
 from layerlib.distributions._features import Features
 from layerlib.distributions.linear import LinearProbes
@@ -131,6 +133,40 @@ def test_a_layer_alone_is_the_layer_beside_others(samples, width, seed):
             getattr(alone, way)(x, labels)
             assert alone.predict(x).shape == (samples, CLASSES) and alone.weight.shape == (1, CLASSES, width)
             same(alone.predict(x), both.predict(each)[i], 1e-12)
+
+
+@given(st.lists(st.integers(1, 40), max_size=12), st.integers(0, 60))
+def test_layers_are_grouped_in_order_and_padded_by_no_more_than_is_spared(sizes, spared):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(descent, "SPARE", spared)
+        groups = [sizes[at] for at in descent.alike(sizes)]
+    assert [size for group in groups for size in group] == sizes
+    padding = [len(group) * max(group, default=0) - sum(group) for group in groups]
+    assert max(padding) <= spared
+    for group, following in pairwise(groups):  # none could have taken the next layer, too
+        assert (len(group) + 1) * max(*group, following[0]) - sum(group) - following[0] > spared
+
+
+def test_probes_of_unequal_layers_are_those_of_layers_padded_to_the_widest(monkeypatch):
+    each, labels = problem(widths=(4, 9, 30, 31, 3))
+    features = side_by_side([x / x.abs().max() for x in each], labels)
+    trained, seen = {}, []
+    for spared in (10**6, 0, 25):
+        monkeypatch.setattr(descent, "SPARE", spared)
+        probes = LinearProbes(CLASSES)
+        losses = probes.train(features, epochs=3, callbacks=[lambda epoch, now: seen.append(now.weight.clone())])
+        trained[spared] = (probes.weight, probes.bias, losses)
+    assert [len(descent.alike(features.sizes)), len(seen)] == [3, 12]
+    assert not torch.equal(seen[-1], seen[-2])  # callbacks see them learn, in groups as well
+    for spared in (0, 25):
+        for ours, padded in zip(trained[spared], trained[10**6], strict=True):
+            same(ours, padded, 1e-12)
+
+
+def test_features_whose_sum_no_float_holds_are_finite_all_the_same():
+    x = torch.full((4000, 2), 1e35)
+    assert x.sum().isinf()
+    assert LinearProbes(2).train(x, torch.arange(4000) % 2, epochs=1, rate=1e-38).isfinite().all()
 
 
 def test_by_the_papers_schedule_small_features_stay_far_from_their_optimum():

@@ -1,6 +1,7 @@
 """Readings against plain hooks, layer by layer, and what a network may do in between."""
 
 import copy
+import weakref
 
 import pytest
 import torch
@@ -11,6 +12,7 @@ from torch.nn import functional as F
 from layerlib._forward import as_input
 from layerlib.backward.targets import targets
 from layerlib.data._source import gather
+from layerlib.inspection import _reading
 from layerlib.inspection._pooling import Pooling
 from layerlib.inspection._reading import Reader, read
 from layerlib.layers._survey import survey
@@ -159,3 +161,17 @@ class Regrouped(Windowed):
 def test_windows_that_come_and_go_are_refused():
     with pytest.raises(ValueError, match=r"expected layer 'norm' to put out \(2, …\) .*torch.Size\(\[8, 4, 8\]\)"):
         readings_of(Regrouped(True), picture_split(5), 3)
+
+
+def test_what_a_batch_held_is_gone_before_the_next(monkeypatch):
+    held, whole = [], _reading.calls_of
+
+    def counted(*given):
+        assert not [each for each in held if each() is not None]
+        calls, final = whole(*given)
+        held.extend(weakref.ref(call.output) for call in calls.values())
+        return calls, final
+
+    monkeypatch.setattr(_reading, "calls_of", counted)
+    readings_of(Plain(), picture_split(30), 8)
+    assert len(held) == 4 * 5
