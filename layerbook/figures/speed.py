@@ -1,10 +1,13 @@
 """What the benchmarks measured: speed against peers and limits, how time grows, networks at their own size."""
 
+from collections.abc import Mapping
+
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullLocator
 
 from layerbook.figures._drawing import draws
 from layerbook.figures.common import BASELINE_COLOUR, CLASS_COLOURS, INK
@@ -20,14 +23,14 @@ def against_peers(rows: pd.DataFrame, released: pd.DataFrame) -> Figure:
     rows, released : tasks by name, with columns such as ``times_peer.median``; of ``benchmarks/results.json``
     """
     rows = rows[rows["times_peer.median"].notna()]
-    figure, ax = _lines_of(rows)
+    figure, ax = _lines_of(list(map(_label, rows.index, rows.peer)))
     at = np.arange(len(rows))
     before = released["times_peer.median"].reindex(rows.index)
     ax.plot(before, at, "D", color=BASELINE_COLOUR, fillstyle="none", label="release before")
     ax.plot(rows["times_peer_busy.median"], at, "x", color=CLASS_COLOURS[1], label="on a busy machine")
     _dots(ax, rows, "times_peer", "now, one thread")
     ax.set(xlabel="times the speed of what one would use instead")
-    ax.legend(loc="lower center", bbox_to_anchor=(0.3, 1), ncols=3, frameon=False)
+    ax.legend(loc="lower center", bbox_to_anchor=(0.3, 1), ncols=3, frameon=False, fontsize="small")
     return figure
 
 
@@ -40,20 +43,27 @@ def against_limits(rows: pd.DataFrame) -> Figure:
     rows : tasks by name, with columns such as ``times_limit.median``; of ``benchmarks/results.json``
     """
     rows = rows[rows["times_limit.median"].notna()]
-    figure, ax = _lines_of(rows)
+    rows = rows[~rows.index.map(_label).duplicated()]  # what is held against several peers has one limit
+    figure, ax = _lines_of(list(map(_label, rows.index)))
     _dots(ax, rows, "times_limit", "")
-    ax.set(xlabel="times what the machine needs for the bytes, the operations or the passes")
+    ax.set(xlabel="times what must be done in any case")
     return figure
 
 
-def _lines_of(rows: pd.DataFrame) -> tuple[Figure, Axes]:
+def _lines_of(labels: list[str]) -> tuple[Figure, Axes]:
     """A line a task, the first on top, over a scale of ratios; one is marked."""
-    figure, ax = plt.subplots(figsize=(7.8, 0.8 + 0.27 * len(rows)))
-    ax.set(xscale="log", ylim=(len(rows) - 0.5, -0.5), yticks=range(len(rows)))
-    ax.set_yticklabels(rows.index, fontsize="small")
+    figure, ax = plt.subplots(figsize=(7.8, 0.8 + 0.4 * len(labels)), layout="constrained")
+    ax.set(xscale="log", ylim=(len(labels) - 0.5, -0.5), yticks=range(len(labels)))
+    ax.set_yticklabels(labels, fontsize="small")
     ax.axvline(1, color=INK, linewidth=0.8)
     ax.grid(axis="y", alpha=0.4)
     return figure, ax
+
+
+def _label(name: str, peer: str = "") -> str:
+    """What is done, and against what; below, with what."""
+    task, _, size = name.partition(", against ")[0].partition(", ")
+    return "\n".join([f"{task}: {peer}" if peer else task, size])
 
 
 def _dots(ax: Axes, rows: pd.DataFrame, ratio: str, label: str) -> None:
@@ -63,24 +73,57 @@ def _dots(ax: Axes, rows: pd.DataFrame, ratio: str, label: str) -> None:
 
 
 @draws
-def growing(points: pd.DataFrame) -> Figure:
+def growing(points: Mapping[str, Mapping[str, float]]) -> Figure:
     """Seconds over samples, classes and nodes: a panel an axis, a line an instrument, both scales logarithmic.
 
     Parameters
     ----------
-    points : columns instrument, axis, at, seconds
+    points : seconds and mb of each point, by names such as ``"perplexity, samples, 10000"``; of
+        ``benchmarks/results.json``
     """
-    axes = list(dict.fromkeys(points.axis))
+    table = _by_axis(points)
+    axes = list(dict.fromkeys(table.axis))
     figure, panels = plt.subplots(1, len(axes), figsize=(7.8, 3.4), sharey=True, squeeze=False, layout="constrained")
     for name, ax in zip(axes, panels[0], strict=True):
-        for colour, (instrument, found) in zip(CLASS_COLOURS, points.groupby("instrument", sort=False), strict=False):
+        for colour, (instrument, found) in zip(CLASS_COLOURS, table.groupby("instrument", sort=False), strict=False):
             here = found[found.axis == name]
             ax.plot(here["at"], here["seconds"], "o-", color=colour, label=instrument)
         ax.set(xscale="log", yscale="log", xlabel=name)
+        marks = sorted(set(table["at"][table.axis == name]))
+        ax.set_xticks(marks, [f"{mark:,}" for mark in marks])
+        ax.xaxis.set_minor_locator(NullLocator())
     panels[0, 0].set_ylabel("seconds of one core")
     handles, labels = panels[0, 0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside upper center", ncols=3, frameon=False)
     return figure
+
+
+@draws
+def growth_rates(points: Mapping[str, Mapping[str, float]]) -> Table:
+    """With what power of samples, classes and nodes the time grows, and the most memory that a point took.
+
+    Parameters
+    ----------
+    points : as of `growing`
+    """
+    table, rows = _by_axis(points), []
+    axes = list(dict.fromkeys(table.axis))
+    for instrument, found in table.groupby("instrument", sort=False):
+        powers = []
+        for name in axes:
+            here = found[found.axis == name]
+            grown = np.log(here.seconds.iloc[-1] / here.seconds.iloc[0]) if len(here) else np.nan
+            powers.append(
+                NOTHING if not len(here) else f"{grown / np.log(here['at'].iloc[-1] / here['at'].iloc[0]):.1f}"
+            )
+        rows.append([instrument, *powers, f"{found.mb.max():,.0f}"])
+    return Table("Power of growth over a decade", [], ["instrument", *axes, "MB at most"], rows)
+
+
+def _by_axis(points: Mapping[str, Mapping[str, float]]) -> pd.DataFrame:
+    found = pd.DataFrame(list(points.values()))
+    named = pd.DataFrame([name.split(", ") for name in points], columns=["instrument", "axis", "at"])
+    return pd.concat([named.astype({"at": int}), found], axis=1)
 
 
 @draws
@@ -122,16 +165,20 @@ def _column(rows: pd.DataFrame, name: str, form: str) -> list[str]:
 
 
 @draws
-def at_their_size(points: pd.DataFrame) -> Table:
+def at_their_size(points: Mapping[str, Mapping[str, float]]) -> Table:
     """``inspect`` of each network beside plain passes.
 
     Parameters
     ----------
-    points : networks by name, with columns inspect, passes (seconds) and mb (of ``inspect``)
+    points : seconds and mb by names such as ``"ResNet-50, inspect"`` and ``"ResNet-50, passes"``; of
+        ``benchmarks/results.json``
     """
-    rows = [
-        [name, f"{row.inspect:,.0f}", f"{row.passes:,.0f}", f"{row.inspect / row.passes:.2f}", f"{row.mb:,.0f}"]
-        for name, row in points.iterrows()
-    ]
+    rows = []
+    for name in dict.fromkeys(each.split(", ")[0] for each in points):
+        ours, passes = points[f"{name}, inspect"], points[f"{name}, passes"]
+        seconds = ours["seconds"], passes["seconds"]
+        rows.append(
+            [name, *(f"{each:,.0f}" for each in seconds), f"{seconds[0] / seconds[1]:.2f}", f"{ours['mb']:,.0f}"]
+        )
     heads = ["network", "inspect, s", "passes, s", "times the passes", "MB at the peak"]
     return Table("1,000 pictures of 224 × 224, one processor core", [], heads, rows)
