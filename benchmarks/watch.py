@@ -4,10 +4,12 @@ The training is a usual one: 30 epochs of the 50,000 pictures of CIFAR-10, 128 a
 and an inspection of 1,000 pictures with all that a watch reads, also before any step.
 """
 
+from statistics import median
+
 import torch
 from torch.nn import functional as F
 
-from benchmarks import seconds
+from benchmarks.measure import taken
 from layerlib import Watch
 from layerlib._forward import as_input, pick_device
 from layerlib.data.load import load
@@ -29,18 +31,18 @@ def main() -> dict:
         optimizer.step()
 
     watch = Watch(model, data.test[:PICTURES], every=STEPS // INSPECTIONS)
-    taken = seconds(ROUNDS, step=step, inspection=watch.look)
-    share = INSPECTIONS * taken["inspection"] / (STEPS * taken["step"])
+    of_step, of_inspection = map(median, taken(ROUNDS, step, watch.look))
+    share = INSPECTIONS * of_inspection / (STEPS * of_step)
     layers = len(watch.look().layers)
     print(
         f"ResNet-18, {torch.get_num_threads()} threads; s\n"
-        f"  a step with {BATCH} pictures of 32 x 32     {taken['step']:6.2f}\n"
-        f"  an inspection, {PICTURES:,} pictures, {layers} layers {taken['inspection']:6.2f}\n"
+        f"  a step with {BATCH} pictures of 32 x 32     {of_step:6.2f}\n"
+        f"  an inspection, {PICTURES:,} pictures, {layers} layers {of_inspection:6.2f}\n"
         f"  {INSPECTIONS} inspections are {share:.1%} of {STEPS:,} steps, 30 epochs of CIFAR-10"
     )
     return {
         "layers": layers,
-        "step_seconds": taken["step"],
-        "inspection_seconds": taken["inspection"],
+        "step_seconds": of_step,
+        "inspection_seconds": of_inspection,
         "share_of_training": share,
     }
