@@ -133,7 +133,7 @@ def alone(call: Callable[[], object], warm: bool = True) -> dict[str, float]:
 
 def megabytes(line: str) -> float:
     status = Path("/proc/self/status").read_text().splitlines()
-    return int(next(each for each in status if each.startswith(line)).split()[1]) / 1000
+    return int(next(each for each in status if each.startswith(line)).split()[1]) * 1024 / 1e6
 
 
 @contextlib.contextmanager
