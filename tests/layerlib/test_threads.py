@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from layerlib import _threads
+from layerlib import _threads, patterns
 from layerlib._threads import one_thread
 from layerlib.distributions import _transport as transport
 from layerlib.distributions import linear
@@ -12,6 +12,9 @@ from layerlib.distributions.linear import LinearProbes
 from layerlib.inspection import _lenses as lenses
 from layerlib.inspection.inspect import inspect
 from layerlib.models import MLP
+from layerlib.nodes import classifiers
+from layerlib.nodes.classifiers import NodeClassifiers
+from layerlib.patterns import layer_perplexity
 
 
 @pytest.fixture
@@ -60,6 +63,8 @@ def calls():
         "entropic": (transport, "entropic", lambda: sinkhorn(p, q, cost, 0.1).cost),
         "train": (linear, "one_epoch", lambda: LinearProbes(3).train(x, labels, epochs=2)),
         "fit": (linear, "logistic_regression", lambda: LinearProbes(3).fit(x, labels)),
+        "perplexity": (patterns, "pack", lambda: layer_perplexity(x[0] > 0, labels)),
+        "densities": (classifiers, "row_blocks", lambda: NodeClassifiers.fit(x[0], labels).log_posterior(x[1])),
     }
 
 
