@@ -9,6 +9,7 @@ from layerlib._bits import classes_of, distinct, on_counts, pack, row_numbers
 from layerlib._checks import checked, number, whole_number
 from layerlib._hamming import hamming
 from layerlib._tensors import numbers
+from layerlib._threads import one_thread
 
 __all__ = ["PatternCounts", "activation_share", "active", "crossing", "hamming", "layer_perplexity"]
 
@@ -36,6 +37,7 @@ def active(preactivations: Tensor) -> Tensor:
 
 
 @checked(active=numbers, labels=numbers, classes=whole_number)
+@one_thread()
 def layer_perplexity(active: Tensor, labels: Tensor, classes: int | None = None) -> Tensor:
     """Perplexity of a layer's on/off patterns, per class (Davel et al. 2020, eqs. 1-2).
 

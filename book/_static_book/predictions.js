@@ -21,7 +21,10 @@ document.addEventListener("DOMContentLoaded", () => {
   };
   // Themes lay figures out in their own way, so hidden alone is not enough.
   const veil = (nodes, veiled) => {
-    for (const node of nodes) Object.assign(node, { hidden: veiled }).style.display = veiled ? "none" : "";
+    for (const node of nodes) {
+      node.classList.toggle("layer-veiled", veiled);
+      Object.assign(node, { hidden: veiled }).style.display = veiled ? "none" : "";
+    }
   };
 
   // What stays closed, in words, so that nobody takes the gap for the end of a section.

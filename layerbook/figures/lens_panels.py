@@ -14,8 +14,9 @@ from layerbook.figures.common import DATA_COLOURS, INK, KIND_COLOURS, as_array, 
 from layerbook.figures.lens_tables import SHORT
 
 # one instrument, the paler the more its read-out leaves out
-LENS_COLOURS = dict(zip(LENSES, ["#b8aee6", "#7766cc", *KIND_COLOURS], strict=True))
+LENS_COLOURS = dict(zip(LENSES, ["#9a86e0", "#6650b8", *KIND_COLOURS], strict=True))
 LENS_MARKS = dict(zip(LENSES, "v^osD<>", strict=True))
+LENS_LINES = {"means": ":", "grid": "--"}  # the more gaps, likewise
 LENS_NAMES = {read: f"distance, {read}" for read in READ_OUTS}
 NETWORK_LOOKS = dict(
     zip(SHORT, ((INK, "o"), (DATA_COLOURS[1], "s"), (DATA_COLOURS[0], "^"), (KIND_COLOURS[-1], "D")), strict=True)
@@ -26,7 +27,7 @@ PAIRS = list(combinations(FIVE, 2))
 @draws
 def over_layers(values: DataArray, lens: str, ax: Axes) -> Axes:
     """What a lens reads of each layer, dims seed and layer: the mean as a line, the seeds' range as a band."""
-    look = {"color": LENS_COLOURS[lens], "marker": LENS_MARKS[lens]}
+    look = {"color": LENS_COLOURS[lens], "marker": LENS_MARKS[lens], "linestyle": LENS_LINES.get(lens, "-")}
     spread(values.layer, values.transpose("seed", "layer"), ax, LENS_NAMES.get(lens, lens), **look)
     ax.xaxis.get_major_locator().set_params(integer=True)
     ax.set_xlabel("layer")
@@ -51,7 +52,7 @@ def times(when: Mapping[str, np.ndarray], last: float, ax: Axes) -> Axes:
         y = np.arange(1, layers + 1)
         middle = np.where(known, np.expm1(np.log1p(each).mean(0)), np.nan)
         look = {"color": LENS_COLOURS[lens], "label": LENS_NAMES.get(lens, lens), "markersize": 5, "linewidth": 1.4}
-        ax.plot(middle, y, LENS_MARKS[lens] + "-", **look)
+        ax.plot(middle, y, LENS_MARKS[lens] + LENS_LINES.get(lens, "-"), **look)
         ends = (np.where(known, end, np.nan) for end in (each.min(0), each.max(0)))
         ax.fill_betweenx(y, *ends, color=LENS_COLOURS[lens], alpha=0.15, linewidth=0)
     ax.set_xscale("symlog", linthresh=1)

@@ -9,6 +9,7 @@ from layerbook.analysis.agreement import LENSES, order, usual_step
 from layerbook.figures._drawing import draws
 from layerbook.figures.tables import Table, numbers
 from layerbook.report import Report
+from layerlib import Inspection
 
 # network -> the end of its numbers' names
 SHORT = {"MLP": "mlp", "plain CNN": "plain", "residual CNN": "residual", "ViT": "vit"}
@@ -52,14 +53,44 @@ def outputs(report: Report, when: Mapping[str, np.ndarray], last: float) -> Tabl
 
 @draws
 def marks(report: Report, when: Mapping[str, np.ndarray], own: Mapping[str, np.ndarray]) -> Table:
-    """In which order layers pass the mark of the network's end, and of their own; both as ``when`` of `read_outs`."""
-    ends = {"network": ("by the network's end", when), "own": ("by the layer's own end", own)}
-    rows = {
-        f"order_{end}_{lens}": (f"{lens}, {said}", *(_order(times[net][:, LENSES.index(lens)]) for net in SHORT))
-        for lens in ("means", "flat", "nodes")
-        for end, (said, times) in ends.items()
+    """In which order layers pass the mark of the network's end, and of their own; both as ``when`` of `read_outs`.
+
+    By the network's end, hidden layers also alone: nothing where all of them are tied.
+    """
+    ends = {
+        "network": ("by the network's end", when, slice(None)),
+        "hidden": ("by the network's end, hidden layers alone", when, slice(-1)),
+        "own": ("by the layer's own end", own, slice(None)),
     }
+    rows = {}
+    for lens in ("means", "flat", "nodes"):
+        for end, (said, times, layers) in ends.items():
+            tied = np.nan if end == "hidden" else 0.0
+            values = (_order(times[net][:, LENSES.index(lens), layers], tied) for net in SHORT)
+            rows[f"order_{end}_{lens}"] = (f"{lens}, {said}", *values)
     return _numbers(report, "Rank correlation of layer and step", rows, NETWORKS)
+
+
+@draws
+def pixels(report: Report, bare: Inspection, looks: Mapping[str, Sequence]) -> Table:
+    """How many pictures a ridge regression names rightly in percent: of the bare pixels, and of hidden layers.
+
+    Parameters
+    ----------
+    bare : of the pixels, read flat
+    looks : network -> by moment and seed, inspections of which the last is read flat, the output last
+    """
+
+    def named(moment: Sequence) -> float:
+        return 100 * np.mean([look[-1].values["probe_accuracy"][:-1].double().mean() for look in moment])
+
+    of_pixels = 100 * bare.values["probe_accuracy"].double().mean()
+    rows = {
+        "ridge_pixels": ("bare pixels", *[of_pixels] * len(SHORT)),
+        "ridge_start": ("hidden layers before training, mean", *(named(looks[net][0]) for net in SHORT)),
+        "ridge_end": ("hidden layers at the end, mean", *(named(looks[net][-1]) for net in SHORT)),
+    }
+    return _numbers(report, "Pictures that a ridge regression names rightly [%]", rows, NETWORKS, ".0f")
 
 
 @draws
@@ -110,7 +141,7 @@ def _numbers(report: Report, caption: str, rows: Mapping, columns: Mapping, form
     return numbers(report, caption, rows, columns, form, beside=second)
 
 
-def _order(times: np.ndarray) -> float:
-    """Mean over seeds of the order of layers, 0 where none of them has any."""
+def _order(times: np.ndarray, tied: float) -> float:
+    """Mean over seeds of the order of layers, ``tied`` where none of them has any."""
     found = order(times)
-    return float(np.nanmean(found)) if np.isfinite(found).any() else 0.0
+    return float(np.nanmean(found)) if np.isfinite(found).any() else tied

@@ -82,4 +82,5 @@ def _times(networks: Mapping[str, DataArray], shown: Sequence[str]) -> DataArray
         when = when[:, :, [LENSES.index(lens) for lens in shown]]
         axes = {"mark": list(SHARES), "seed": curve.seed.values, "lens": list(shown), "layer": curve.layer.values}
         found.append(DataArray(when, axes, list(axes)))
-    return xr.concat(found, pd.Index(list(networks), name="network"), join="outer")
+    both = xr.concat(found, pd.Index(list(networks), name="network"), join="outer")
+    return both.assign_attrs(mean="geometric")  # as they are drawn

@@ -153,7 +153,7 @@ def left_over(ranks: np.ndarray, left: np.ndarray) -> HTML:
         moments, layers = values.shape
         ax.set(xlim=(-0.6, layers - 0.4), ylim=(moments - 0.4, -0.6), aspect="equal", title=title, xlabel="layer")
         ax.set_xticks(range(layers), range(1, layers + 1))
-        ax.set_yticks(range(moments), ["start", *[""] * (moments - 2), "end"])
+        ax.set_yticks(range(moments), ["start", *["middle"] * (moments - 2), "end"])
         _bare(ax)
     return drawing(
         figure,

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 from IPython.display import HTML
 from matplotlib.figure import Figure
@@ -106,13 +107,19 @@ def _range(labels: Sequence[str], start: int, what: str) -> str:
 
 
 def _numbers(numbers: DataArray | None, name: str) -> str:
-    """The numbers behind a figure, folded: a table of means over the networks, and all of them as a file."""
+    """The numbers behind a figure, folded: a table of means over seeds or trials, and all of them as a file.
+
+    Means are geometric, of one more than the numbers, where the attribute ``mean`` says so; then nothing stands where
+    a seed has no number.
+    """
     if numbers is None:
         return ""
     coded = base64.b64encode(_wide(numbers).to_csv(float_format="%.5g").encode()).decode()
     over = [f"{dim}s" for dim in ("seed", "trial") if dim in numbers.dims]
-    mean = _wide(numbers.mean([dim[:-1] for dim in over]))
-    shown = ""
+    dims, geometric = [dim[:-1] for dim in over], numbers.attrs.get("mean") == "geometric"
+    mean = np.expm1(np.log1p(numbers).mean(dims, skipna=False)) if geometric else numbers.mean(dims)
+    mean = _wide(mean)
+    shown, said = "", "geometric means" if geometric else "means"
     if mean.size <= 1000 and mean.shape[1] <= WIDEST:
         told = mean.reset_index() if numbers.ndim > 1 else mean
         rows = [[_short(cell) for cell in row] for row in told.itertuples(index=False)]
@@ -120,7 +127,7 @@ def _numbers(numbers: DataArray | None, name: str) -> str:
     return (
         f'<details class="layer-numbers"><summary>Numbers of this figure</summary>'
         f'<a download="{html.escape(name)}.csv" href="data:text/csv;base64,{coded}">All of them as a CSV file</a>'
-        f"{f'; means over the {over[0]}:' if shown and over else ''}{shown}</details>"
+        f"{f'; {said} over the {over[0]}:' if shown and over else ''}{shown}</details>"
     )
 
 

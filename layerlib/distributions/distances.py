@@ -15,6 +15,7 @@ from torch.nn import functional as F
 
 from layerlib._checks import above_zero, checked, from_zero, whole_number
 from layerlib._tensors import as_tensor, finite, numbers
+from layerlib._threads import one_thread
 from layerlib.distributions import _transport as transport
 from layerlib.distributions._masses import check_masses, costs_of, distributions_of
 
@@ -265,11 +266,13 @@ def _kl(p: Tensor, q: Tensor) -> Tensor:
 
 def _transport(solve, p: Tensor, q: Tensor, cost: Tensor) -> tuple[Tensor, ...]:
     """``solve`` on all rows laid out flat, its answers in the rows' shape and dtype."""
-    p, q, dtype = distributions_of(p, q)
-    cost = costs_of(cost, p.shape[-1]).to(p.device)
-    p, q = torch.broadcast_tensors(p, q)
-    found = solve(p.reshape(-1, p.shape[-1]), q.reshape(-1, q.shape[-1]), cost)
-    found = tuple(x.view(p.shape[:-1]).to(dtype) for x in (found if isinstance(found, tuple) else (found,)))
+    p, q = as_tensor("p", p), as_tensor("q", q)
+    with one_thread(max(p.numel(), q.numel())):
+        p, q, dtype = distributions_of(p, q)
+        cost = costs_of(cost, p.shape[-1]).to(p.device)
+        p, q = torch.broadcast_tensors(p, q)
+        found = solve(p.reshape(-1, p.shape[-1]), q.reshape(-1, q.shape[-1]), cost)
+        found = tuple(x.view(p.shape[:-1]).to(dtype) for x in (found if isinstance(found, tuple) else (found,)))
     if not all(x.isfinite().all() for x in found):
         raise ValueError(f"cost: expected costs whose distances {dtype} can hold, got up to {float(cost.max()):.3g}")
     return found

@@ -9,6 +9,7 @@ from torch.nn import functional as F
 
 from layerlib._checks import above_zero, any_whole_number, checked, from_zero, function, functions, whole_number
 from layerlib._tensors import as_tensor
+from layerlib._threads import one_thread
 from layerlib.distributions._descent import alike, check_finite, logits_of, one_epoch
 from layerlib.distributions._features import Features, as_features, bar
 from layerlib.distributions._labels import targets_of
@@ -98,7 +99,8 @@ class LinearProbes:
         for i, size in enumerate(bar(features.sizes, progress, "layer")):
             # a layer at a time: none waits for the slowest, and one only of many features is in memory twice
             x = features.pooled[i, :, :size]
-            weight[i, :, :size], bias[i], losses[i] = logistic_regression(x, targets, penalty)
+            with one_thread(x.numel()):
+                weight[i, :, :size], bias[i], losses[i] = logistic_regression(x, targets, penalty)
         self.weight, self.bias = weight, bias
         return losses
 
@@ -169,7 +171,8 @@ class LinearProbes:
         for epoch in bar(range(1, epochs + 1), progress, "epoch"):
             update.param_groups[0]["lr"] = rate * 0.1 ** (5 * (epoch - 1) // (2 * epochs))
             rows = torch.randperm(len(features), generator=order)
-            losses.append(one_epoch(features, targets, rows.split(batch_size), parameters, update, loss))
+            with one_thread(batch_size * sum(features.sizes)):
+                losses.append(one_epoch(features, targets, rows.split(batch_size), parameters, update, loss))
             if callbacks or losses[-1].device.type == "cpu":  # a look at each would keep a GPU waiting
                 check_finite(losses[-1:], epoch, rate)
             for callback in callbacks:
@@ -236,7 +239,9 @@ class LinearProbes:
     def _given(self, features: Tensor | Features, targets: Tensor | None) -> tuple[Features, Tensor]:
         features = as_features(features)
         # layer by layer: they may be in a file; a finite sum is quicker, and has finite numbers alone
-        if any(not (layer.sum().isfinite() or layer.isfinite().all()) for layer in features.pooled):
+        with one_thread(features.pooled[:1].numel()):
+            finite = all(layer.sum().isfinite() or layer.isfinite().all() for layer in features.pooled)
+        if not finite:
             raise ValueError("features: expected finite numbers, got NaN or infinity")
         targets = targets_of("targets", features.labels if targets is None else targets, len(features), self.classes)  # type: ignore[arg-type]
         return features, targets.to(features.device, features.pooled.dtype)

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from layerlib._checks import in_short
+from layerlib._threads import one_thread
 from layerlib.data._samples import Samples
 from layerlib.distributions.ridge import SAMPLES, flat_blocks, grams
 from layerlib.inspection import _lenses as lenses
@@ -133,7 +134,8 @@ class Study:
         good = [layer for layer in reader.places if fits[layer]]
         for layer in reader.places:
             if fits[layer]:
-                self._by_class(sheet, layer, first, second)
+                with one_thread():  # for blocks of nodes that stay in the cache
+                    self._by_class(sheet, layer, first, second)
             else:
                 sheet.refuse(layer, OF_OUTPUTS, "its outputs are not finite, or too large to be squared")
         flat = self.pooling.read == "flat"
@@ -143,7 +145,8 @@ class Study:
         if flat:
             outputs = {layer: (None, narrowed(z)) for layer, (_, z) in outputs.items()}
         for layer, (_, z) in outputs.items():
-            self._targets(sheet, layer, z, second, untold, errors)
+            with one_thread(z.numel()):
+                self._targets(sheet, layer, z, second, untold, errors)
             if "rank" in self.asked:
                 sheet.measure(
                     layer,

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from layerlib._checks import checked, choice, whole_number
 from layerlib._tensors import floats, numbers
+from layerlib._threads import one_thread
 from layerlib.nodes._counting import check, check_batches, check_values, counted
 from layerlib.nodes._kde import Histograms, LogDensities
 from layerlib.nodes._moments import Moments, is_on, row_blocks
@@ -67,6 +68,7 @@ class NodeClassifiers:
     @classmethod
     @torch.no_grad()
     @checked(z=floats, labels=numbers, classes=whole_number)
+    @one_thread()
     def fit(
         cls,
         z: Tensor,
@@ -191,6 +193,7 @@ class NodeClassifiers:
     def _log_posteriors(self, z: Tensor, systems: tuple[str, ...]) -> Tensor:
         return (self._scores(self._values(z), systems) + self.log_prior).log_softmax(2)
 
+    @one_thread()
     def _scores(self, z: Tensor, systems: tuple[str, ...]) -> Tensor:
         """Log likelihoods, (systems, N, C), of values that are as they must be."""
         scores = self.log_prior.new_empty(len(systems), len(z), self.classes)
@@ -210,6 +213,7 @@ class NodeClassifiers:
 
     @torch.no_grad()
     @checked(z=floats)
+    @one_thread()
     def log_density(self, z: Tensor) -> Tensor:
         """Log density of each value at its node under each class: the continuous system.
 
@@ -225,6 +229,7 @@ class NodeClassifiers:
 
     @torch.no_grad()
     @checked(z=floats, labels=numbers)
+    @one_thread()
     def log_likelihood(self, z: Tensor, labels: Tensor) -> Tensor:
         """Mean log density of held-out samples under their own class.
 

@@ -145,6 +145,13 @@ def test_a_closed_bet_says_what_it_keeps_closed_and_one_button_opens_all_of_a_pa
     assert page.evaluate(told) == [] and page.complaints() == []
 
 
+def test_on_paper_all_bets_are_open(page):
+    page.send("Emulation.setEmulatedMedia", media="print")
+    assert page.evaluate(SEEN) == ALL | {"status": ""}
+    page.send("Emulation.setEmulatedMedia", media="")
+    assert not page.evaluate(SEEN)["figure"]
+
+
 def test_a_bet_that_was_made_stays_told_when_a_link_leads_to_its_figure(page):
     page.evaluate('document.querySelector(".layer-bet input").click()')
     page.evaluate('document.querySelector(".layer-bet-buttons button").click()')

@@ -9,6 +9,7 @@ from layerbook.analysis.agreement import LENSES
 from layerbook.figures import lens_tables as tables
 from layerbook.record import write_record
 from layerbook.report import Report
+from layerlib import Split, inspect
 
 NETS = list(tables.SHORT)
 
@@ -46,6 +47,36 @@ def test_the_output_is_the_last_layer_and_its_steps_are_geometric_means(report):
     tables.outputs(report, by_network(when), 99)
     assert report.numbers["out_flat_mlp"] == pytest.approx(99)  # 10 and 1,000
     assert report.numbers["out_nodes_mlp"] == pytest.approx(1000**0.5 - 1)
+
+
+def test_hidden_layers_have_an_order_of_their_own_or_none_where_they_are_tied(report):
+    when = np.zeros((2, len(LENSES), 4))
+    when[..., -1] = 50  # only the output is later
+    when[:, LENSES.index("nodes")] = [30, 20, 10, 50]
+    table = tables.marks(report, by_network(when), by_network(when))
+    told = {name: cells[0] for name, *cells in table.rows}
+    tied, falls = (told["flat, by the network's end"], told["nodes, by the network's end"])
+    assert float(tied) > 0.7 and falls == "0.20"
+    rows = [cells for name, *cells in table.rows if name.endswith("hidden layers alone")]
+    assert [row[0] for row in rows] == ["–", "–", "−1.00"], "means, flat, nodes"
+    assert (
+        report.numbers["order_hidden_nodes_mlp"] == pytest.approx(-1) and "order_hidden_flat_mlp" not in report.numbers
+    )
+
+
+def test_pixels_are_read_beside_the_hidden_layers_of_the_first_and_the_last_moment(report):
+    torch.manual_seed(0)
+    images, labels = torch.randint(256, (60, 1, 4, 4), dtype=torch.uint8), torch.arange(60) % 3
+    images[:, 0, 0, 0] = 100 * labels  # the pixels tell the class
+    network = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(16, 5), torch.nn.Linear(5, 3))
+    split = Split(images, labels)
+    bare = inspect(network, split, ["0"], read="flat", instruments="distribution")
+    seen = inspect(network, split, ["1", "2"], read="flat", instruments="distribution")
+    table = tables.pixels(report, bare, by_network([[[bare, seen]], [[bare, seen], [bare, seen]]]))
+    assert report.numbers["ridge_pixels_vit"] == pytest.approx(100 * bare.values["probe_accuracy"].item())
+    hidden = 100 * seen.values["probe_accuracy"][0].item()
+    assert report.numbers["ridge_start_mlp"] == report.numbers["ridge_end_mlp"] == pytest.approx(hidden)
+    assert len(table.rows) == 3 and hidden != report.numbers["ridge_pixels_mlp"]
 
 
 def test_who_follows_is_counted_at_both_ends(report):

@@ -76,6 +76,16 @@ def test_numbers_come_as_a_table_of_means_and_as_a_file_of_all():
     assert re.findall(r"<td[^>]*>([^<]*)</td>", page) == ["easy", "2", "2"]
 
 
+def test_means_of_steps_are_geometric_as_they_are_drawn_and_empty_where_a_seed_never_got_there():
+    steps = DataArray([[[0.0, 9, 9], [99, 9, float("nan")]]], dims=["lens", "seed", "layer"])
+    steps = steps.assign_coords(lens=["means"], seed=[0, 1], layer=[1, 2, 3]).assign_attrs(mean="geometric")
+    page = touchable({"this run": Side({"": "<svg/>"}, steps)}, name="toy").data
+    assert "; geometric means over the seeds:" in page
+    assert re.findall(r"<td[^>]*>([^<]*)</td>", page) == ["means", "9", "9", ""], "1 and 100 give 10"
+    coded = re.search(r'href="data:text/csv;base64,([^"]+)"', page)[1]
+    assert base64.b64decode(coded).decode().splitlines()[1:] == ["means,0,0,9,9", "means,1,99,9,"]
+
+
 def test_a_side_needs_a_picture():
     for sides in ({}, {"this run": Side({})}):
         with pytest.raises(ValueError, match="expected at least one, each with a picture"):
