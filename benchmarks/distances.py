@@ -49,8 +49,8 @@ def entropic(p: Tensor, q: Tensor, cost: Tensor) -> Tensor:
 
 
 def tasks() -> Iterator[Task]:
-    for classes, labels in ((20, None), (80, None), (80, 80)):
-        given = pairs(PAIRS if labels is None else FEWER, classes, labels)
+    for classes, labels in ((20, None), (80, None), (80, 4), (80, 80)):
+        given = pairs(FEWER if labels == classes else PAIRS, classes, labels)
         told = "1 to 5 labels" if labels is None else f"{labels} labels"
         yield Task(
             f"exact transport, {len(given[0]):,} pairs, K = {classes}, {told}",

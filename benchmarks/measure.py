@@ -51,16 +51,19 @@ def ratios(theirs: Sequence[float], ours: Sequence[float]) -> dict[str, float]:
 def measured(task: Task) -> dict:
     """One thread: milliseconds of ``task``, of its peer and of its limit, how often one is the other, and noise.
 
-    What the machine can is measured in the same turns: a copy of many bytes, a product of large matrices.
+    What the machine can is measured in the same turns: a product of large matrices, a copy of many bytes. The copy
+    comes before each of the others, so that none finds in the cache what another left there.
     """
     here, there = torch.rand(COPIED), torch.empty(COPIED)
     a, b, c = (torch.rand(SIDE, SIDE) for _ in range(3))
+    run, peer, least = calls(task)
+
+    def copies() -> None:
+        there.copy_(here)
+
     with threads(1):
-        ours, other, must, copied, multiplied = taken(
-            task.turns,
-            *calls(task),
-            lambda: there.copy_(here),
-            lambda: torch.mm(a, b, out=c),
+        multiplied, copied, ours, _, other, _, must = taken(
+            task.turns, lambda: torch.mm(a, b, out=c), copies, run, copies, peer, copies, least
         )
     able = {
         "bytes_a_second": 2 * here.nbytes / min(copied),
