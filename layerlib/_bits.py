@@ -33,7 +33,10 @@ def on_counts(active: Tensor, labels: Tensor, classes: int) -> tuple[Tensor, Ten
 
 def as_bytes(active: Tensor) -> Tensor:
     """0 or 1 for each entry: a tensor viewed as bool may hold other bytes, which count as on."""
-    return (active.view(torch.uint8) > 0).view(torch.uint8)
+    whole = active.view(torch.uint8)
+    if whole.device.type == "cpu" and whole.numel() and int(whole.max()) <= 1:
+        return whole  # to look is quicker than to write; a GPU would have to wait for the answer
+    return (whole > 0).view(torch.uint8)
 
 
 def pack(active: Tensor) -> Tensor:
@@ -42,8 +45,7 @@ def pack(active: Tensor) -> Tensor:
     padded = torch.nn.functional.pad(as_bytes(active), (0, -nodes % 64))
     eights = padded.contiguous().view(torch.int64)
     # eight bytes of 0 or 1 times this constant: their bits meet, in order, in the top byte
-    packed = ((eights * 0x0102040810204080) >> 56) & 0xFF
-    return packed.to(torch.uint8).view(torch.int64)
+    return ((eights * 0x0102040810204080) >> 56).to(torch.uint8).view(torch.int64)  # of which uint8 keeps 8 bits
 
 
 def distinct(rows: Tensor, counts: Tensor) -> tuple[Tensor, Tensor]:
