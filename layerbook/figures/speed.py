@@ -134,29 +134,19 @@ def measured_rows(rows: pd.DataFrame, released: pd.DataFrame) -> Table:
     ----------
     rows, released : tasks by name, of ``benchmarks/results.json``
     """
-    before = released["times_peer.median"].reindex(rows.index)
+    before = pd.DataFrame({"before": released["times_peer.median"].reindex(rows.index)})
     columns = [
         _column(rows, "ms.median", ",.1f"),
         [peer if isinstance(peer, str) else NOTHING for peer in rows.peer],
-        _column(rows, "times_peer.median", ",.3g"),
-        [NOTHING if np.isnan(value) else f"{value:,.3g}" for value in before],
-        _column(rows, "times_peer_busy.median", ",.3g"),
-        _column(rows, "times_limit.median", ",.3g"),
+        *(_column(rows, f"times_{which}.median", ",.1f") for which in ("peer", "peer_busy")),
+        _column(before, "before", ",.1f"),
+        _column(rows, "times_limit.median", ",.1f"),
         _column(rows, "mb", ",.0f"),
         _column(rows, "apart", ".0e"),
     ]
-    heads = [
-        "task",
-        "ms",
-        "peer",
-        "times its speed",
-        "release before",
-        "busy machine",
-        "times the limit",
-        "MB",
-        "apart",
-    ]
-    return Table("Every task", [], heads, [list(cells) for cells in zip(rows.index, *columns, strict=True)])
+    names = [name.partition(", against ")[0] for name in rows.index]
+    heads = ["task", "ms", "peer", "× its speed", "× busy", "× before", "× limit", "MB", "apart"]
+    return Table("Every task", [], heads, [list(cells) for cells in zip(names, *columns, strict=True)])
 
 
 def _column(rows: pd.DataFrame, name: str, form: str) -> list[str]:

@@ -64,8 +64,8 @@ def test_growth_is_told_as_a_power_with_the_most_memory():
 
 def test_a_table_says_nothing_where_nothing_was_measured():
     shown = measured_rows(table(ROWS), table([{"name": "third, of 10", "times_peer": {"median": 2.0}}]))
-    assert shown.rows[0] == ["first, of 10", "4.0", "theirs", "4", "–", "4", "–", "3", "–"]
-    assert shown.rows[3] == ["third, of 10", "4.0", "–", "–", "2", "–", "4", "–", "1e-09"]
+    assert shown.rows[0] == ["first, of 10", "4.0", "theirs", "4.0", "4.0", "–", "–", "3", "–"]
+    assert shown.rows[3] == ["third, of 10", "4.0", "–", "–", "–", "2.0", "4.0", "–", "1e-09"]
 
 
 def test_networks_stand_beside_the_passes_they_need():
