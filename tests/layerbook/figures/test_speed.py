@@ -1,5 +1,6 @@
 """What the benchmarks measured, drawn and tabulated."""
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
@@ -20,6 +21,12 @@ ROWS = [
     {"name": "second, of 10, against that", "peer": "that", "ms": SPREAD, "times_peer": SPREAD, "times_limit": SPREAD},
     {"name": "third, of 10", "ms": SPREAD, "times_limit": SPREAD, "apart": 1e-9},
 ]
+
+
+@pytest.fixture(autouse=True)
+def closed():
+    yield
+    plt.close("all")
 
 
 def table(rows):
