@@ -5,13 +5,19 @@ from collections.abc import Mapping
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+from IPython.display import HTML
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
+from xarray import DataArray
 
 from layerbook.figures._drawing import draws
 from layerbook.figures.common import BASELINE_COLOUR, CLASS_COLOURS, INK
+from layerbook.figures.slider import Side, touchable
+from layerbook.figures.svg import svg
 from layerbook.figures.tables import NOTHING, Table
+
+BELOW = 0.15  # of its label, where a line's dots are
 
 
 @draws
@@ -24,13 +30,13 @@ def against_peers(rows: pd.DataFrame, released: pd.DataFrame) -> Figure:
     """
     rows = rows[rows["times_peer.median"].notna()]
     figure, ax = _lines_of(list(map(_label, rows.index, rows.peer)))
-    at = np.arange(len(rows))
+    at = np.arange(len(rows)) + BELOW
     before = released["times_peer.median"].reindex(rows.index)
     ax.plot(before, at, "D", color=BASELINE_COLOUR, fillstyle="none", label="release before")
     ax.plot(rows["times_peer_busy.median"], at, "x", color=CLASS_COLOURS[1], label="on a busy machine")
     _dots(ax, rows, "times_peer", "now, one thread")
     ax.set(xlabel="times the speed of what one would use instead")
-    ax.legend(loc="lower center", bbox_to_anchor=(0.3, 1), ncols=3, frameon=False, fontsize="small")
+    ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=3, frameon=False)
     return figure
 
 
@@ -51,25 +57,27 @@ def against_limits(rows: pd.DataFrame) -> Figure:
 
 
 def _lines_of(labels: list[str]) -> tuple[Figure, Axes]:
-    """A line a task, the first on top, over a scale of ratios; one is marked."""
-    figure, ax = plt.subplots(figsize=(7.8, 0.8 + 0.4 * len(labels)), layout="constrained")
-    ax.set(xscale="log", ylim=(len(labels) - 0.5, -0.5), yticks=range(len(labels)))
-    ax.set_yticklabels(labels, fontsize="small")
+    """A line a task under its name, the first on top, over a scale of ratios; one is marked."""
+    figure, ax = plt.subplots(figsize=(7.8, 0.9 + 0.4 * len(labels)), layout="constrained")
+    ax.set(xscale="log", ylim=(len(labels) - 0.4, -0.6), yticks=[])
+    for at, label in enumerate(labels):
+        ax.text(0.005, at - 0.22, label, transform=ax.get_yaxis_transform(), fontsize="small", va="center")
     ax.axvline(1, color=INK, linewidth=0.8)
-    ax.grid(axis="y", alpha=0.4)
     return figure, ax
 
 
 def _label(name: str, peer: str = "") -> str:
-    """What is done, and against what; below, with what."""
-    task, _, size = name.partition(", against ")[0].partition(", ")
-    return "\n".join([f"{task}: {peer}" if peer else task, size])
+    """What is done, and against what."""
+    task = name.partition(", against ")[0]
+    return f"{task}: {peer}" if peer else task
 
 
 def _dots(ax: Axes, rows: pd.DataFrame, ratio: str, label: str) -> None:
     middle, low, high = (rows[f"{ratio}.{part}"] for part in ("median", "low", "high"))
     beyond = [middle - low, high - middle]
-    ax.errorbar(middle, range(len(rows)), xerr=beyond, fmt="o", color=CLASS_COLOURS[0], capsize=2, label=label)
+    ax.errorbar(
+        middle, np.arange(len(rows)) + BELOW, xerr=beyond, fmt="o", color=CLASS_COLOURS[0], capsize=2, label=label
+    )
 
 
 @draws
@@ -172,3 +180,18 @@ def at_their_size(points: Mapping[str, Mapping[str, float]]) -> Table:
         )
     heads = ["network", "inspect, s", "passes, s", "times the passes", "MB at the peak"]
     return Table("1,000 pictures of 224 × 224, one processor core", [], heads, rows)
+
+
+@draws
+def in_page(figure: Figure, numbers: pd.DataFrame, alt: str, name: str) -> HTML:
+    """A figure in the colours of the page's theme, with its numbers as a table and a file.
+
+    Parameters
+    ----------
+    numbers : rows by name
+    alt : what it shows, in a sentence that says the finding
+    name : of the file
+    """
+    rows = {"row": list(map(str, numbers.index)), "what": list(map(str, numbers.columns))}
+    values = DataArray(numbers.to_numpy(float), dims=list(rows), coords=rows)
+    return touchable({"stored run": Side({"": svg(figure, alt)}, values)}, name=name)

@@ -5,7 +5,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from layerbook.figures.speed import against_limits, against_peers, at_their_size, growing, growth_rates, measured_rows
+from layerbook.figures.speed import (
+    against_limits,
+    against_peers,
+    at_their_size,
+    growing,
+    growth_rates,
+    in_page,
+    measured_rows,
+)
 
 SPREAD = {"median": 4.0, "low": 3.0, "high": 6.0}
 ROWS = [
@@ -34,12 +42,12 @@ def table(rows):
 
 
 def labels(figure):
-    return [each.get_text() for each in figure.axes[0].get_yticklabels()]
+    return [each.get_text() for each in figure.axes[0].texts]
 
 
 def test_each_task_with_a_peer_has_a_line_with_what_it_was_before():
     figure = against_peers(table(ROWS), table([{"name": "first, of 10", "times_peer": {"median": 2.0}}]))
-    assert labels(figure) == ["first: theirs\nof 10", "second: this\nof 10", "second: that\nof 10"]
+    assert labels(figure) == ["first, of 10: theirs", "second, of 10: this", "second, of 10: that"]
     before = next(line for line in figure.axes[0].lines if line.get_label() == "release before")
     assert before.get_xdata()[0] == 2 and np.isnan(before.get_xdata()[1:]).all()
     [bars] = figure.axes[0].containers
@@ -47,7 +55,7 @@ def test_each_task_with_a_peer_has_a_line_with_what_it_was_before():
 
 
 def test_what_is_held_against_several_peers_has_one_limit():
-    assert labels(against_limits(table(ROWS))) == ["second\nof 10", "third\nof 10"]
+    assert labels(against_limits(table(ROWS))) == ["second, of 10", "third, of 10"]
 
 
 GROWTH = {
@@ -85,3 +93,10 @@ def test_networks_stand_beside_the_passes_they_need():
 def test_what_is_no_table_is_refused(draw):
     with pytest.raises((TypeError, ValueError), match="rows: expected"):
         draw([1], table(ROWS))
+
+
+def test_a_figure_in_the_page_brings_its_numbers():
+    rows = table(ROWS)
+    page = in_page(against_peers(rows, rows), rows.filter(like="times_peer."), "what it shows", "peers").data
+    assert '<svg role="img" aria-label="what it shows' in page and "times_peer.median" in page
+    assert not plt.get_fignums()
