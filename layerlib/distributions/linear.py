@@ -240,7 +240,9 @@ class LinearProbes:
         features = as_features(features)
         # layer by layer: they may be in a file; a finite sum is quicker, and has finite numbers alone
         with one_thread(features.pooled[:1].numel()):
-            finite = all(layer.sum().isfinite() or layer.isfinite().all() for layer in features.pooled)
+            sums = [layer.sum() for layer in features.pooled]
+            finite = not sums or bool(torch.stack(sums).isfinite().all())
+            finite = finite or bool(torch.stack([layer.isfinite().all() for layer in features.pooled]).all())
         if not finite:
             raise ValueError("features: expected finite numbers, got NaN or infinity")
         targets = targets_of("targets", features.labels if targets is None else targets, len(features), self.classes)  # type: ignore[arg-type]

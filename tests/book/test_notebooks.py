@@ -123,9 +123,10 @@ def test_executed_copy_has_outputs_to_check(name):
 
 def run_again(notebook, folder: Path) -> subprocess.CompletedProcess:
     """Run a notebook under nbval, which compares the outputs of the cells tagged as checked."""
-    # A chapter finds its record in the folder it runs in, the scoreboard the executed chapters beside that folder.
+    # A chapter finds its record in the folder it runs in; executed chapters and benchmarks are beside that folder.
     (folder / "_build").mkdir()
     (folder / "_build" / "executed").symlink_to(EXECUTED)
+    (folder / "benchmarks").symlink_to(BOOK.parent / "benchmarks")
     folder = folder / "book"
     folder.mkdir()
     for read in ("records", "inspections"):
