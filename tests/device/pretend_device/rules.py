@@ -84,6 +84,8 @@ def rules() -> Rules:
         backends = {key.strip() for keys in entry.get("dispatch") or {} for key in keys.split(",")}
         if "CPU" in backends and "CUDA" not in backends and not any(key.startswith("Composite") for key in backends):
             cpu_only.add(name)
-        if "structured_delegate" in entry and name not in OWN:
+        # of a list of tensors, too, CUDA makes one launch, but where it copies from the host
+        listed = name.startswith("_foreach_") and "CUDA" in backends and not name.startswith("_foreach_copy")
+        if ("structured_delegate" in entry or listed) and name not in OWN:
             whole.append(name)
     return Rules(frozenset(mixing), frozenset(cpu_only), NO_INTEGERS, WAITING, sorted(whole))

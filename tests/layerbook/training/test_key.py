@@ -324,6 +324,13 @@ def test_the_precision_around_a_training_counts():
         assert key(network()) == alone
 
 
+def test_names_of_trainings_on_the_cpu_are_those_under_which_trainings_are_kept():
+    model = tied()
+    assert key(model, seeds=(0, 1)) == "c1e046c58bc56daeeb71ae5a"
+    changes = {"noise": 0.1, "schedule": OneCycle(4), "snapshots": (0,), "loss": cross_entropy}
+    assert key(model, validation=TRAIN, **changes) == "0af1878f174d169331baf9d3"
+
+
 SCRIPT = """
 import sys; sys.path[:0] = [{tree!r}, {tests!r}]
 import test_key as t
