@@ -8,6 +8,7 @@ from functools import partial
 import torch
 from torch import nn
 
+from layerbook.training._captured import Captured
 from layerbook.training._describe import Describer
 from layerbook.training._ensemble import Single, Stacked
 from layerbook.training._loop import Run, errors, one_epoch
@@ -69,6 +70,8 @@ def fingerprint(
         describe.value(validation),
         _autocast(members[0]),
     )
+    if next(members[0].parameters()).is_cuda:
+        words += (describe.value(Captured),)
     return hashlib.sha256(repr(words).encode()).hexdigest()[:24]
 
 

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 from tqdm.auto import tqdm
 
+from layerbook.training._captured import Captured
 from layerbook.training._ensemble import Single, Stacked, State
 from layerbook.training._loop import Run, one_epoch
 from layerbook.training._store import Kept
@@ -66,6 +67,7 @@ def train_network(
     devices = range(torch.cuda.device_count()) if network.parameters[0].is_cuda else []
     with torch.random.fork_rng(devices=devices):
         run = Run(network, seeds, settings, device)
+        captured = Captured(run, loss) if network.parameters[0].is_cuda else None
         followed = settings.until and settings.until.follow(network)
         saved = unfinished and unfinished.read(device)
         if saved:
@@ -81,7 +83,7 @@ def train_network(
             while run.epoch < epochs and not (followed and followed.done()):
                 if fresh and run.epoch:
                     data = fresh(run.epoch + 1).to(device)
-                _epoch(run, data, None if followed else validation, loss)
+                _epoch(run, data, None if followed else validation, loss, captured)
                 if followed:
                     followed.look(network, data, validation, loss)
                 bar.update()
@@ -89,13 +91,15 @@ def train_network(
                 if unfinished and time.monotonic() - last > SAVE_EVERY and run.epoch < epochs:
                     unfinished.write(_state(run, followed))
                     last = time.monotonic()
+        if captured:
+            captured.finish()
         followed.finish(network) if followed else run.finish()
     return _history(run, followed)
 
 
-def _epoch(run: Run, data: Split, validation: Split | None, loss: Callable) -> None:
+def _epoch(run: Run, data: Split, validation: Split | None, loss: Callable, captured: Captured | None) -> None:
     try:
-        one_epoch(run, data, validation, loss)
+        captured.epoch(data, validation) if captured else one_epoch(run, data, validation, loss)
     except ValueError as error:
         if "more than 1 value per channel" not in str(error):
             raise

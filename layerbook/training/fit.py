@@ -97,7 +97,7 @@ def fit(
     optimizer : parameters -> optimizer, as in ``partial(torch.optim.SGD, lr=0.1)``
     schedule : step, from 0 -> factor on the optimizer's learning rate in that step; by default 1 throughout
     seed : of the order of the samples, of the noise and of dropout
-    noise : standard deviation of Gaussian noise added to the inputs, in units of the pixel range
+    noise : standard deviation of Gaussian noise added to the inputs, in units of the pixel range; drawn on the device
     snapshots : steps after which the weights are copied; 0 is before training
     callbacks : each called as ``callback(step, model)``, once before training with step 0, then after every step
     until : rule that ends the training earlier, ``TrainAccuracy(share)`` or ``Settled(patience, tolerance)``. It is
