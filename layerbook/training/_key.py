@@ -78,7 +78,7 @@ def fingerprint(
 def _autocast(model: nn.Module) -> str | None:
     """The precision that a ``torch.autocast`` around the training asks for."""
     device = next(model.parameters()).device.type
-    return str(torch.get_autocast_dtype(device)) if torch.is_autocast_enabled(device) else None
+    return f"{torch.get_autocast_dtype(device)}, cast anew" if torch.is_autocast_enabled(device) else None
 
 
 def _callback(callback: Callable, describe: Describer) -> tuple:

@@ -4,6 +4,7 @@ import math
 import os
 import time
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 
 import torch
@@ -65,7 +66,7 @@ def train_network(
     _check_kinds(data, validation, settings)
     loss = _checked_loss(settings, data, validation)
     devices = range(torch.cuda.device_count()) if network.parameters[0].is_cuda else []
-    with torch.random.fork_rng(devices=devices):
+    with torch.random.fork_rng(devices=devices), _weights_cast_anew(device.type):
         run = Run(network, seeds, settings, device)
         captured = Captured(run, loss) if network.parameters[0].is_cuda else None
         followed = settings.until and settings.until.follow(network)
@@ -95,6 +96,13 @@ def train_network(
             captured.finish()
         followed.finish(network) if followed else run.finish()
     return _history(run, followed)
+
+
+def _weights_cast_anew(kind: str) -> AbstractContextManager:
+    """An autocast around a training keeps what it cast, the weights of the start; within this one it does not."""
+    if not torch.is_autocast_enabled(kind):
+        return nullcontext()
+    return torch.autocast(kind, torch.get_autocast_dtype(kind), cache_enabled=False)
 
 
 def _epoch(run: Run, data: Split, validation: Split | None, loss: Callable, captured: Captured | None) -> None:

@@ -581,6 +581,17 @@ def test_several_labels_are_right_only_together_and_their_loss_is_the_mean_over_
         fit(model, Split(TRAIN.images, labels[:, :2]), epochs=1, loss=binary_cross_entropy, device="cpu")
 
 
+def test_a_network_learns_within_an_autocast():
+    def loss():
+        return fit(
+            seeded(network, 0).float(), TRAIN, epochs=20, optimizer=partial(torch.optim.SGD, lr=0.1), device="cpu"
+        ).loss
+
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        rounded = loss()
+    assert (rounded - (exact := loss())).abs().max() < 0.1 * (exact[0] - exact[-1])
+
+
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 def test_a_gpu_trains_the_networks_that_the_cpu_trains(tmp_path):
     cpu = fit_ensemble(network, [0, 1], TRAIN, VALIDATION, epochs=3, device="cpu")
