@@ -153,13 +153,18 @@ def fit_ensemble(
     Raises
     ------
     TypeError, ValueError
-        as ``fit``; also for no seed, and for networks with dropout, whose chance would differ from ``fit``'s
+        as ``fit``; also for no seed, for networks with dropout, whose chance would differ from ``fit``'s, and for those
+        whose layers share weights
     """
     device, settings = pick_device(device), Settings.named(settings)
     if not len(seeds):
         raise ValueError("seeds: expected at least one, got none")
     with torch.inference_mode(False), torch.enable_grad():
         members = [_seeded(make_model, seed).to(device) for seed in seeds]
+        if len(list(members[0].parameters())) < len(list(members[0].named_parameters(remove_duplicate=False))):
+            raise ValueError(
+                "make_model: expected layers with weights of their own, got shared ones: train each with fit"
+            )
         network = Stacked(members)
         state, history = _stored(network, members, seeds, train, validation, store, settings)
         return Trained(unstack(members, state), history)

@@ -581,6 +581,17 @@ def test_several_labels_are_right_only_together_and_their_loss_is_the_mean_over_
         fit(model, Split(TRAIN.images, labels[:, :2]), epochs=1, loss=binary_cross_entropy, device="cpu")
 
 
+def test_networks_whose_layers_share_weights_are_not_trained_side_by_side():
+    def tied():
+        model = MLP((25, 9, 9, 9, 3))
+        model.linear3.weight = model.linear2.weight
+        return model
+
+    with pytest.raises(ValueError, match="^make_model: expected layers with weights of their own, got shared ones"):
+        fit_ensemble(tied, [0, 1], TRAIN, epochs=1, device="cpu")
+    fit(tied(), TRAIN, epochs=1, device="cpu")
+
+
 def test_a_network_learns_within_an_autocast():
     def loss():
         return fit(
