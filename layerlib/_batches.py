@@ -51,15 +51,23 @@ def check_logits(logits: Tensor, y: Tensor, others: Tensor | None = None) -> Ten
             f"got {int(y.min())} to {int(y.max())}"
         )
     values = logits.detach().double()
-    if not values.isfinite().all():
-        raise ValueError("model: its logits are not finite")
-    probable = bool((values >= 0).all() and torch.allclose(values.sum(1), torch.ones_like(values[:, 0])))
-    if probable or bool((values.logsumexp(1).abs() < 1e-5).all()):
-        raise ValueError("model: expected logits, got probabilities or their logarithms; leave out the last softmax")
     several = values if others is None else others
-    if bool(((several >= 0) & (several <= 1)).all()) and not _affine(logits.grad_fn):
+    # asked at once: a GPU is waited for each time
+    finite, probable, logarithms, squashed = torch.stack(
+        [
+            values.isfinite().all(),
+            (values >= 0).all() & values.sum(1).isclose(values.new_ones(())).all(),
+            (values.logsumexp(1).abs() < 1e-5).all(),
+            ((several >= 0) & (several <= 1)).all().to(values.device),
+        ]
+    ).tolist()
+    if not finite:
+        raise ValueError("model: its logits are not finite")
+    if probable or logarithms:
+        raise ValueError("model: expected logits, got probabilities or their logarithms; leave out the last softmax")
+    if squashed and not _affine(logits.grad_fn):
         raise ValueError("model: expected logits, got numbers that are all in [0, 1]; leave out the last sigmoid")
-    return y.to(logits.device)
+    return y.to(logits.device, non_blocking=True)
 
 
 def _affine(step) -> bool:

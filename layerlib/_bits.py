@@ -5,6 +5,8 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
+from layerlib._asking import Asking
+
 
 def classes_of(active: Tensor, labels: Tensor, classes: int | None) -> int:
     """C, by default the largest label + 1; ValueError unless patterns are boolean, with a class for each."""
@@ -61,17 +63,23 @@ def distinct(rows: Tensor, counts: Tensor) -> tuple[Tensor, Tensor]:
     return rows[last], totals[last].diff(prepend=totals.new_zeros(1))
 
 
-def row_numbers(active: Tensor) -> Tensor:
-    """A number for each row of ``active``, bool (N, nodes), the same for the same pattern: int64, shape (N,)."""
-    words = pack(active)
-    hashes, order = _mix(words).sort()
-    rows = words[order]
-    differs = (rows[1:] != rows[:-1]).any(1)
-    if not torch.equal(differs, hashes[1:] != hashes[:-1]):  # as in distinct
-        return words.unique(dim=0, return_inverse=True)[1]
-    numbers = torch.zeros_like(hashes)
-    numbers[1:] = differs.cumsum(0)
-    return torch.empty_like(numbers).scatter_(0, order, numbers)
+def ordered(rows: Tensor) -> Asking[tuple[Tensor, Tensor]]:
+    """An order in which equal rows of ``rows``, int64 (N, W), follow one another, and the last of each kind in it.
+
+    It is the order of ``distinct``. A mask, bool (N,), tells the last ones: how many they are, only the device knows.
+    """
+    hashes, order = _mix(rows).sort()
+    last = _last(rows[order])
+    [sure] = yield (last[:-1] == (hashes[1:] != hashes[:-1])).all()
+    if not sure:  # as in distinct
+        order = rows.unique(dim=0, return_inverse=True)[1].argsort()
+        last = _last(rows[order])
+    return order, last
+
+
+def _last(rows: Tensor) -> Tensor:
+    """Which rows, int64 (N, W), are unlike the next one."""
+    return torch.nn.functional.pad((rows[1:] != rows[:-1]).any(1), (0, 1), value=True)
 
 
 def _mix(words: Tensor) -> Tensor:

@@ -5,7 +5,8 @@ import math
 import torch
 from torch import Tensor
 
-from layerlib._bits import classes_of, distinct, on_counts, pack, row_numbers
+from layerlib._asking import Asking
+from layerlib._bits import classes_of, distinct, on_counts, ordered, pack
 from layerlib._checks import checked, number, whole_number
 from layerlib._hamming import hamming
 from layerlib._tensors import numbers
@@ -173,20 +174,25 @@ def activation_share(active: Tensor, labels: Tensor, classes: int | None = None)
     return on / samples[:, None]
 
 
-def surprisals(active: Tensor, labels: Tensor, classes: int) -> Tensor:
-    """-ln of the share of a sample's class that has its pattern: its mean over a class is ln P. float64, shape (N,)."""
+def perplexity_and_surprisals(active: Tensor, labels: Tensor, classes: int) -> Asking[tuple[Tensor, Tensor]]:
+    """``layer_perplexity`` of patterns (N, nodes) and labels that are as they must be, and what each sample is of it.
+
+    Returns
+    -------
+    perplexity : float64, shape (C,)
+    surprisals : float64, shape (N,), -ln of the share of a sample's class that has its pattern: ln P is their mean
+    """
     labels = labels.to(active.device)
-    # as counting the distinct pairs would, without waiting to hear how many there are
-    pairs = labels * len(labels) + row_numbers(active)
-    ordered = pairs.sort().values
-    count = torch.searchsorted(ordered, pairs, right=True) - torch.searchsorted(ordered, pairs)
-    sizes = labels.new_zeros(classes).index_add_(0, labels, torch.ones_like(labels))
-    return sizes[labels].double().log() - count.double().log()
-
-
-def known_perplexity(active: Tensor, labels: Tensor, classes: int) -> Tensor:
-    """``layer_perplexity`` of patterns and labels that are as they must be."""
-    return PatternCounts(classes)._add(active, labels).perplexity()
+    order, last = yield from ordered(torch.cat([pack(active), labels[:, None]], 1))
+    kind = last.cumsum(0) - last.long()
+    alike = torch.zeros_like(labels).index_add_(0, kind, torch.ones_like(labels))[kind]
+    n, group = alike.where(last, 0).double(), labels[order]
+    sizes, n_ln_n = (
+        torch.zeros(classes, dtype=torch.float64, device=n.device).index_add_(0, group, each)
+        for each in (n, torch.special.xlogy(n, n))
+    )
+    count = torch.empty_like(alike).scatter_(0, order, alike)
+    return torch.exp(sizes.log() - n_ln_n / sizes), sizes[labels].log() - count.double().log()
 
 
 @checked(perplexity=numbers, samples=numbers)

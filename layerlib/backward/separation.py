@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from layerlib._asking import Asking, answered
 from layerlib._checks import checked, whole_number
 from layerlib._tensors import finite, numbers
 
@@ -41,7 +42,7 @@ def separation(features: Tensor, labels: Tensor, neighbours: int = 5) -> tuple[f
     >>> separation(torch.eye(2).repeat_interleave(10, 0), torch.arange(2).repeat_interleave(10))
     (1.0, 1.0)
     """
-    right, silhouettes = Cloud.of(features, labels).separation(neighbours)
+    right, silhouettes = answered(Cloud.of(features, labels)).separation(neighbours)
     return int(right.sum()) / len(right), silhouettes.mean().item()
 
 
@@ -67,7 +68,7 @@ class Cloud:
     precision: torch.dtype
 
     @classmethod
-    def of(cls, features: Tensor, labels: Tensor, numbered: tuple[Tensor, int] | None = None) -> "Cloud":
+    def of(cls, features: Tensor, labels: Tensor, numbered: tuple[Tensor, int] | None = None) -> Asking["Cloud"]:
         """Those of ``features``.
 
         Parameters
@@ -93,8 +94,7 @@ class Cloud:
         if features.ndim < 2 or not features.is_floating_point():
             directions(features)  # which says what is wrong
         units, kept, checks = _directions(features)
-        # asked at once: a GPU is waited for each time
-        known, small, whole = torch.stack([*checks, kept.all()]).tolist()
+        known, small, whole = yield torch.stack([*checks, kept.all()])
         if not (known and small):
             directions(features)
         rows = torch.arange(len(kept), device=kept.device) if whole else kept.nonzero()[:, 0]

@@ -44,7 +44,7 @@ def targets_of(name: str, value: Tensor, samples: int, classes: int, soft: bool 
         raise ValueError(f"{name}: expected labels with these features, got None")
     value = numbers(name, value)
     if value.shape == (samples,) and not value.is_floating_point() and value.dtype != torch.bool:
-        low, high = (int(end) for end in value.aminmax()) if samples else (0, 0)
+        low, high = torch.stack(value.aminmax()).tolist() if samples else (0, 0)
         if not 0 <= low <= high < classes:
             raise ValueError(f"{name}: expected class numbers 0 to {classes - 1}, got {low} to {high}")
         return F.one_hot(value.long(), classes)
@@ -54,7 +54,7 @@ def targets_of(name: str, value: Tensor, samples: int, classes: int, soft: bool 
             f"got {value.dtype} {tuple(value.shape)}"
         )
     value = value.float() if value.dtype == torch.bool else value
-    low, high = (end.item() for end in value.aminmax()) if samples else (0, 1)
+    low, high = torch.stack(value.aminmax()).tolist() if samples else (0, 1)
     if not 0 <= low <= high <= 1:
         raise ValueError(f"{name}: expected numbers in [0, 1], got {low:g} to {high:g}")
     if not soft and not ((value == 0) | (value == 1)).all():

@@ -15,8 +15,13 @@ def distributions_of(p: Tensor, q: Tensor) -> tuple[Tensor, Tensor, torch.dtype]
     if p.shape[-1] != q.shape[-1] or any(a != b and 1 not in (a, b) for a, b in leading):
         raise ValueError(f"q: expected a shape that broadcasts with {tuple(p.shape)} of p, got {tuple(q.shape)}")
     dtype = torch.promote_types(p.dtype, q.dtype)
-    p, q = (rows.detach().to(p.device, torch.float64) for rows in (p, q))
-    return p / p.sum(-1, keepdim=True), q / q.sum(-1, keepdim=True), dtype
+    return normalised(p), normalised(q.to(p.device)), dtype
+
+
+def normalised(p: Tensor) -> Tensor:
+    """Rows of mass about 1 in float64, of mass 1 to the last digit."""
+    p = p.detach().double()
+    return p / p.sum(-1, keepdim=True)
 
 
 def _rows_of(name: str, rows: Tensor) -> Tensor:

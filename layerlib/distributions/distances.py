@@ -17,7 +17,7 @@ from layerlib._checks import above_zero, checked, from_zero, whole_number
 from layerlib._tensors import as_tensor, finite, numbers
 from layerlib._threads import one_thread
 from layerlib.distributions import _transport as transport
-from layerlib.distributions._masses import check_masses, costs_of, distributions_of
+from layerlib.distributions._masses import check_masses, costs_of, distributions_of, normalised
 
 FINEST = 1e9  # times ε: beyond, the exponents of Sinkhorn's iterations are rounded by more than their tolerance
 
@@ -49,14 +49,31 @@ def label_distribution(scores: Tensor) -> Tensor:
         raise ValueError(f"scores: expected shape (..., K), got {tuple(scores.shape)}")
     mass = scores.detach().double()
     check_masses("scores", mass)
-    mass = _about_one(mass, -1)  # the largest scores would overflow where they add
-    total = mass.sum(-1, keepdim=True)
+    shares, total = _shares(mass, scores.dtype)
     if (total == 0).any():
         raise ValueError(
             f"scores: {int((total == 0).sum())} of {total.numel()} rows hold no score above 0; "
             "leave samples without labels out, and count them"
         )
-    return (mass / total).to(torch.float64 if scores.dtype == torch.float64 else torch.float32)
+    return shares
+
+
+def _shares(mass: Tensor, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+    """``label_distribution`` of scores of this ``dtype`` as float64, NaN in a row of zeros; and the sum of each row."""
+    mass = _about_one(mass, -1)  # the largest scores would overflow where they add
+    total = mass.sum(-1, keepdim=True)
+    return (mass / total).to(torch.float64 if dtype == torch.float64 else torch.float32), total
+
+
+def uniform_distances(scores: Tensor, target: Tensor) -> Tensor:
+    """``wasserstein`` from the label distributions of ``scores`` to those of ``target``, any move costing 1.
+
+    No device is asked whether both are as they must be. NaN where a row is not finite, or holds no score above 0.
+    """
+    with one_thread(scores.numel()):
+        p, q = (_shares(each.detach().double(), each.dtype)[0] for each in (scores, target))
+        dtype = torch.promote_types(p.dtype, q.dtype)
+        return (normalised(p) - normalised(q)).abs().sum(-1).div(2).to(dtype)
 
 
 @checked(logits=finite)

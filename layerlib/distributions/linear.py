@@ -256,5 +256,5 @@ class LinearProbes:
         size = torch.tensor(features.sizes, dtype=torch.float64)[:, None, None]
         # column 0 is the bias; those beyond the features of a layer are zero and stay so
         started = torch.where(torch.arange(len(drawn)) <= size, drawn.T / size.sqrt(), 0)
-        started = started.to(features.device, features.pooled.dtype)
+        started = started.to(features.device, features.pooled.dtype, non_blocking=True)
         return started[:, :, 1:].clone(), started[:, :, 0].clone()

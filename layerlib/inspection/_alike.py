@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor
 
+from layerlib._asking import Asking
 from layerlib.inspection._intervals import Estimate, Resampling
 from layerlib.inspection._narrow import COLUMNS, factor
 from layerlib.similarity import aligned, centred, ratio_of
@@ -15,7 +16,7 @@ BETWEEN = 500  # samples at most for CKA between layers, which keeps their squar
 ALIKE = "it puts out, or put out before, the same for every sample"
 
 
-def rank(z: Tensor, resampling: Resampling) -> Estimate:
+def rank(z: Tensor, resampling: Resampling) -> Asking[Estimate]:
     """Effective rank of the readings ``z``, shape (N, F). Raises ValueError if all are alike."""
     rows = z.double()
     rows = rows - rows[0]
@@ -27,27 +28,30 @@ def rank(z: Tensor, resampling: Resampling) -> Estimate:
     else:
         values, vectors = torch.linalg.eigh(rows.T @ rows)
         scores = rows @ vectors
-    # spectrum_rank, asked at once: a GPU is waited for each time
+    # spectrum_rank
     positive = values.clamp(min=0)
     value = torch.special.entr(positive / positive.sum()).sum().exp()
-    value, differ, some = torch.stack([value, differ.double(), positive.any().double()]).tolist()
-    if not (differ and some):
-        raise ValueError(ALIKE)
     # to first order, other samples stretch the principal directions and leave them where they are
     here = torch.arange(len(z), device=resampling.counts.device)
     spread = (resampling.mean(scores.square(), here) - resampling.mean(scores, here).square()).clamp(min=0)
     shares = spread / spread.sum(1, keepdim=True)
-    return Estimate(value, torch.special.entr(shares).sum(1).exp())
+    draws = torch.special.entr(shares).sum(1).exp()
+    value, differ, some = yield torch.stack([value, differ.double(), positive.any().double()])
+    if not (differ and some):
+        raise ValueError(ALIKE)
+    return Estimate(value, draws)
 
 
-def alike(z: Tensor, earlier: Tensor, resampling: Resampling) -> Estimate:
+def alike(z: Tensor, earlier: Tensor, resampling: Resampling) -> Asking[Estimate]:
     """Debiased CKA of two readings of the same samples, (N, F) and (N, G). Raises ValueError if one has all alike."""
     if len(z) < 4:
         raise ValueError(f"it has {len(z)} samples, where at least 4 are needed")
-    if not all(bool((part != part[0]).any()) for part in (z, earlier)):
-        raise ValueError(ALIKE)
     parts = aligned(z.double(), earlier.double())
-    value = ratio_of(*(part.sum().item() for part in parts))
+    differ = [(each != each[0]).any().double() for each in (z, earlier)]
+    one, other, *sums = yield torch.stack([*differ, *(part.sum() for part in parts)])
+    if not (one and other):
+        raise ValueError(ALIKE)
+    value = ratio_of(*sums)
     here = torch.arange(len(z), device=resampling.counts.device)
     aa, ab, bb = resampling.sums(torch.stack(parts, 1), here).unbind(1)
     # a pair counts for both its samples: see Resampling.ratio
@@ -92,4 +96,4 @@ def apart(z: Tensor) -> Tensor:
 
 
 def _dealt(z: Tensor, random: torch.Generator) -> Tensor:
-    return z.gather(0, torch.rand(z.shape, generator=random).argsort(0).to(z.device))
+    return z.gather(0, torch.rand(z.shape, generator=random).argsort(0).to(z.device, non_blocking=True))

@@ -10,15 +10,16 @@ from typing import TYPE_CHECKING
 
 from torch import Tensor, nn
 
+from layerlib._asking import Asking, in_step
 from layerlib._checks import in_short
 from layerlib.data._samples import Samples
 from layerlib.inspection import _lenses as lenses
 from layerlib.inspection._alike import alike
 from layerlib.inspection._arguments import runnable
-from layerlib.inspection._intervals import Estimate, Resampling
+from layerlib.inspection._intervals import Resampling
 from layerlib.inspection._lenses import SEPARATED, shuffled
 from layerlib.inspection._reading import Reader, read
-from layerlib.inspection._sheet import Sheet
+from layerlib.inspection._sheet import Sheet, only
 
 if TYPE_CHECKING:
     from layerlib.inspection._study import Study
@@ -76,16 +77,16 @@ def _there(reader: Reader, weights: Weights) -> Weights:
     return {name: value.detach().to(reader.like.device) for name, value in weights.items()}
 
 
-def cka(sheet: Sheet, layer: str, z: Tensor, then: Tensor | str, resampling: Resampling) -> None:
+def cka(sheet: Sheet, layer: str, z: Tensor, then: Tensor | str, resampling: Resampling) -> Asking[None]:
     """CKA of what a layer puts out with what it put out ``then``, or why there is none."""
     if isinstance(then, str):
         sheet.refuse(layer, ("cka",), then)
         return
     old = then[:SEPARATED]
-    sheet.measure(
+    yield from sheet.measure(
         layer,
         "cka",
-        *(lambda each=each: {"cka": alike(z[:SEPARATED], each, resampling)} for each in (old, shuffled(old))),
+        *(lambda each=each: only("cka", alike(z[:SEPARATED], each, resampling)) for each in (old, shuffled(old))),
     )
 
 
@@ -93,15 +94,15 @@ def filters(sheet: Sheet, model: nn.Module, earlier: Weights | None, seed: int) 
     """Change of the filters of every layer since the ``earlier`` weights."""
     if "filters" not in sheet.asked:
         return
-    modules = dict(model.named_modules())
-    for layer in sheet.layers:
-        name = layer.split("#")[0]
-        if earlier is None:
+    if earlier is None:
+        for layer in sheet.layers:
             sheet.refuse(layer, ("filters",), NO_BEFORE)
-        else:
-            sheet.measure(
-                layer,
-                "filters",
-                lambda name=name: lenses.filters(earlier, modules[name], name, seed),
-                lambda: {quantity: Estimate(0.0) for quantity in lenses.QUANTITIES["filters"]},
-            )
+        return
+    modules = dict(model.named_modules())
+    names = {layer: layer.split("#")[0] for layer in sheet.layers}
+    in_step(
+        sheet.measure(
+            layer, "filters", lambda name=name: lenses.filters(earlier, modules[name], name, seed), lenses.unmoved
+        )
+        for layer, name in names.items()
+    )

@@ -39,5 +39,5 @@ def errors_of(logits: Tensor, own: Tensor, labels: Tensor, count: int, seed: int
     if int(own.max()) >= logits.shape[1]:
         return None
     random = torch.Generator().manual_seed(seed)
-    rows = torch.randperm(len(own), generator=random)[:count].to(own.device)
-    return Errors(label_error(logits, own)[rows], labels[rows])
+    rows = torch.randperm(len(own), generator=random)[:count].to(logits.device, non_blocking=True)
+    return Errors(label_error(logits, own.to(logits.device, non_blocking=True))[rows], labels[rows])

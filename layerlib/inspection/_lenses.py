@@ -9,6 +9,7 @@ from functools import lru_cache
 import torch
 from torch import Tensor, nn
 
+from layerlib._asking import Asking
 from layerlib._hamming import hamming_of_each
 from layerlib.backward.separation import Cloud
 from layerlib.filters.change import filter_change
@@ -16,7 +17,7 @@ from layerlib.inspection._intervals import Estimate, Resampling
 from layerlib.layers._weights import effective, filters_first, weight_in
 from layerlib.nodes._in_parts import log_posteriors
 from layerlib.nodes.classifiers import SYSTEMS
-from layerlib.patterns import active, known_perplexity, surprisals
+from layerlib.patterns import active, perplexity_and_surprisals
 
 QUANTITIES = {
     "distribution": ("distance", "probe_accuracy"),
@@ -40,7 +41,7 @@ def shuffled(labels: Tensor) -> Tensor:
 
 @lru_cache(maxsize=4)
 def _order(count: int, device: torch.device) -> Tensor:
-    return torch.randperm(count, generator=torch.Generator().manual_seed(0)).to(device)
+    return torch.randperm(count, generator=torch.Generator().manual_seed(0)).to(device, non_blocking=True)
 
 
 # of labels that are the same tensor for every layer, asked once: a GPU is waited for each time
@@ -59,8 +60,8 @@ def _numbered(labels: Tensor) -> tuple[Tensor, int]:
 
 
 def patterns(
-    z: Tensor, labels: Tensor, classes: int, pooled: bool = False, resampling: Resampling | None = None
-) -> Numbers:
+    z: Tensor, labels: Tensor, classes: int, means: Tensor | None = None, resampling: Resampling | None = None
+) -> Asking[Numbers]:
     """Layer ``perplexity``, mean over classes; its ``entropy``, mean over classes of ln P / ln N_c; and ``hamming``.
 
     ``hamming`` is the mean Hamming distance of the patterns of two samples of one class, by that of two of different
@@ -69,26 +70,27 @@ def patterns(
 
     Parameters
     ----------
-    pooled : whether ``z`` is the largest over places: a channel that is on somewhere for every sample is nothing odd
+    means : where ``z`` is the largest over places, the mean over them: a channel that is on at some of several places
+        for every sample is nothing odd
 
     Raises
     ------
     ValueError
-        if no class has two samples, or, not pooled, every node is on for every sample
+        if no class has two samples, or every node, of one place, is on for every sample
     """
     labels = labels.to(z.device)
     cap, several = _sizes(labels, classes)
     on = z > 0
-    # asked at once: a GPU is waited for each time
-    unknown, all_on = torch.stack([z.isnan().any(), on.all()]).tolist()
+    unknown, all_on = yield torch.stack([z.isnan().any(), on.all()])
     if not len(several):
         raise ValueError("no two of the samples judged are of one class")
     if unknown:
         active(z)
-    if all_on and not pooled:
+    if all_on and (means is None or torch.equal(z, means)):
         raise ValueError("every node is on for every sample, as behind an activation; name the layer before it")
+    perplexity, alone = yield from perplexity_and_surprisals(on, labels, classes)
     # 1 but for rounding, where there is one pattern
-    perplexity = known_perplexity(on, labels, classes).clamp(min=1)
+    perplexity = perplexity.clamp(min=1)
     within, between = hamming_of_each(on, labels, classes)
     apart = within.sum(1) / between.sum(1)
     # patterns that are all one are as far apart within classes as between them
@@ -96,12 +98,12 @@ def patterns(
     graded = torch.where(several_patterns, apart[0] / apart[1], 1 + 0 * apart[1])
     draws: list[Tensor | None] = [None] * 3
     if resampling is not None:
-        logs = resampling.class_means(surprisals(on, labels, classes), labels, classes)
+        logs = resampling.class_means(alone, labels, classes)
         spread = (resampling.ratio(*within) / resampling.ratio(*between)).clamp(min=0)
         spread = torch.where(several_patterns, spread, graded)
         draws = [logs.exp().nanmean(1), (logs / cap)[:, several].nanmean(1), spread.expand(len(logs))]
     values = perplexity.nanmean(), (perplexity.log() / cap)[several].mean(), graded
-    return named("patterns", torch.stack(values).tolist(), draws)
+    return named("patterns", (yield torch.stack(values)), draws)
 
 
 def nodes(
@@ -112,15 +114,15 @@ def nodes(
     classes: int,
     resampling: Resampling | None = None,
     memory: float = math.inf,
-) -> Numbers:
+) -> Asking[Numbers]:
     """Accuracy of the node systems, fitted on one part and judged on the other."""
     guesses = log_posteriors(fitted, labels.to(fitted.device), judged, classes, memory).argmax(2)
     right = (guesses == truth.to(guesses.device)).double()
     draws = [None] * 3 if resampling is None else resampling.mean(right.T).unbind(1)
-    return named("nodes", right.mean(1).tolist(), draws)
+    return named("nodes", (yield right.mean(1)), draws)
 
 
-def separated(values: Tensor, labels: Tensor, what: str, resampling: Resampling | None = None) -> Numbers:
+def separated(values: Tensor, labels: Tensor, what: str, resampling: Resampling | None = None) -> Asking[Numbers]:
     """Silhouette and k-NN accuracy of ``values``, shape (N, channels), of the first 2,000 samples.
 
     Raises
@@ -128,7 +130,7 @@ def separated(values: Tensor, labels: Tensor, what: str, resampling: Resampling 
     ValueError
         if samples whose values are not all 0 are too few, or not at least two of one class and one of another
     """
-    cloud = Cloud.of(values[:SEPARATED], labels[:SEPARATED], _numbered(labels.to(values.device)))
+    cloud = yield from Cloud.of(values[:SEPARATED], labels[:SEPARATED], _numbered(labels.to(values.device)))
     known = len(cloud.rows)
     if known <= NEIGHBOURS:
         raise ValueError(
@@ -148,13 +150,13 @@ def separated(values: Tensor, labels: Tensor, what: str, resampling: Resampling 
             torch.stack([silhouettes, right.double()], 1), cloud.rows.to(resampling.counts.device)
         ).unbind(1)
     )
-    found = torch.stack([silhouettes.mean(), right.sum(dtype=torch.float64) / known]).tolist()
+    found = yield torch.stack([silhouettes.mean(), right.sum(dtype=torch.float64) / known])
     return {
         f"{what}_{name}": Estimate(*each) for name, *each in zip(("silhouette", "accuracy"), found, draws, strict=True)
     }
 
 
-def filters(before: Mapping[str, Tensor], layer: nn.Module, name: str, seed: int = 0) -> Numbers:
+def filters(before: Mapping[str, Tensor], layer: nn.Module, name: str, seed: int = 0) -> Asking[Numbers]:
     """``change``, the mean squared change of a weight, and ``relative_change`` of its norm, NaN from weights of 0.
 
     Raises
@@ -174,18 +176,24 @@ def filters(before: Mapping[str, Tensor], layer: nn.Module, name: str, seed: int
     if any(key.startswith(f"{name}.") and "weight" in key and each.data_ptr() in own for key, each in before.items()):
         raise ValueError("before holds the very weights of the network; make the copy, by copy.deepcopy, in time")
     old, new = (weight.detach().to(after.device).flatten(1) for weight in (old, after))
-    if not (old.isfinite().all() and new.isfinite().all()):
+    if not all((yield torch.stack([each.isfinite().all() for each in (old, new)]))):
         raise ValueError("its weights, or those in before, are not finite")
     found = filter_change(old, new, threshold=1.0)
     change, size = found.per_weight, old.double().square().mean()
     drawn = Resampling(len(new), seed, new.device).mean(
         torch.stack([found.per_filter, old.double().square().sum(1)], 1) / old.shape[1]
     )
-    relative = (change / size).sqrt().item() if size else torch.nan
+    change, relative = yield torch.stack([change, (change / size).sqrt().where(size > 0, torch.nan)])
     return {
-        "change": Estimate(change.item(), drawn[:, 0]),
+        "change": Estimate(change, drawn[:, 0]),
         "relative_change": Estimate(relative, (drawn[:, 0] / drawn[:, 1]).sqrt()),
     }
+
+
+def unmoved() -> Asking[Numbers]:
+    """What ``filters`` finds where no weight has changed."""
+    yield from ()
+    return {quantity: Estimate(0.0) for quantity in QUANTITIES["filters"]}
 
 
 def named(instrument: str, values: Sequence[float], draws: Sequence[Tensor | None]) -> Numbers:

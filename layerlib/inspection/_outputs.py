@@ -8,6 +8,7 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
+from layerlib._asking import Asking
 from layerlib._checks import in_short
 from layerlib._forward import wrong
 from layerlib.inspection._intervals import Estimate, Resampling
@@ -79,12 +80,12 @@ def two_columns(logits: Tensor) -> Tensor:
     return torch.cat([torch.zeros_like(logits), logits], 1) if logits.shape[1] == 1 else logits
 
 
-def squashed(outputs: Tensor) -> bool:
-    """Whether all that a network puts out is in [0, 1], as behind a sigmoid, and not all of it 0."""
-    return outputs.numel() > 0 and bool(((outputs >= 0) & (outputs <= 1)).all() & (outputs > 0).any())
+def squashed(outputs: Tensor) -> Tensor:
+    """Whether all that a network puts out is in [0, 1], as behind a sigmoid, and not all of it 0: bool, shape ()."""
+    return ((outputs >= 0) & (outputs <= 1)).all() & (outputs > 0).any()
 
 
-def accuracy(outputs: Tensor, labels: Tensor, resampling: Resampling) -> Estimate:
+def accuracy(outputs: Tensor, labels: Tensor, resampling: Resampling) -> Asking[Estimate]:
     """Of the network itself; NaN where it does not put out a finite number for each class.
 
     Parameters
@@ -93,12 +94,14 @@ def accuracy(outputs: Tensor, labels: Tensor, resampling: Resampling) -> Estimat
     labels : class numbers as the network has them, shape (N,), or multi-hot
     """
     classes = labels.shape[1] if labels.ndim == 2 else int(labels.max()) + 1
-    if squashed(outputs) and (labels.ndim == 2 or outputs.shape[1] == 1):
-        outputs = outputs - 0.5  # of probabilities, where a logit would be 0
+    if labels.ndim == 2 or outputs.shape[1] == 1:
+        outputs = torch.where(squashed(outputs), outputs - 0.5, outputs)  # of probabilities, where a logit would be 0
     outputs = two_columns(outputs) if labels.ndim == 1 else outputs
     given = outputs.shape[1]
     fits = given > 1 and (given >= classes if labels.ndim == 1 else given == classes)
-    if not fits or not bool(outputs.isfinite().all()):
+    if not fits:
         return Estimate(torch.nan)
-    missed = wrong(outputs, labels).double()
-    return Estimate(1 - missed.mean().item(), resampling.mean(1 - missed).cpu().float())
+    missed = wrong(outputs, labels.to(outputs.device, non_blocking=True)).double()
+    finite = outputs.isfinite().all().double()
+    finite, value, *draws = yield torch.cat([torch.stack([finite, 1 - missed.mean()]), resampling.mean(1 - missed)])
+    return Estimate(value, torch.tensor(draws, dtype=torch.float32)) if finite else Estimate(torch.nan)

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from layerlib._asking import Asking
 from layerlib._forward import wrong
 from layerlib._room import room
 from layerlib.distributions._features import Features, fill
-from layerlib.distributions.distances import label_cost, label_distribution, wasserstein
+from layerlib.distributions.distances import label_distribution, uniform_distances
 from layerlib.distributions.linear import LinearProbes
 from layerlib.distributions.ridge import RidgeReadout
 from layerlib.inspection._intervals import Resampling
@@ -21,14 +23,12 @@ MEMORY = 2e9  # bytes of features for the probes; more are kept in a file
 EPOCHS = 40
 
 
-def guess(fitted: Tensor, judged: Tensor, classes: int) -> dict[str, float]:
+def guess(fitted: Tensor, judged: Tensor, classes: int) -> Asking[dict[str, float]]:
     """Distance and accuracy of always predicting how frequent each class is; labels as of ``distribution``."""
     frequency = multi_hot(fitted, classes).mean(0)
     scores = frequency.expand(len(judged), classes)
-    return {
-        "distance": _distances(scores[None], judged, classes)[0].mean().item(),
-        "accuracy": 1 - wrong(scores.logit(), judged).double().mean().item(),
-    }
+    [told] = yield from _told(scores[None], scores.logit()[None], judged, classes, None)
+    return {"distance": float(told["distance"]), "accuracy": float(told["probe_accuracy"])}
 
 
 def distribution(
@@ -38,7 +38,7 @@ def distribution(
     truth: Tensor,
     classes: int,
     resampling: Resampling | None = None,
-) -> list[Numbers]:
+) -> Asking[list[Numbers]]:
     """Linear probes of all layers: ``distance`` to the target and ``probe_accuracy`` of each layer.
 
     Channels are brought to mean 0 and, together, a mean squared norm of 1, so that one rate of learning suits all.
@@ -55,18 +55,19 @@ def distribution(
     found: dict[int, Numbers] = {}
     for members in groups.values():
         logits = _probed([fitted[i] for i in members], labels, [judged[i] for i in members], truth, classes)
-        found |= zip(members, _told(logits.sigmoid(), logits, truth, classes, resampling), strict=True)
+        told = yield from _told(logits.sigmoid(), logits, truth, classes, resampling)
+        found |= zip(members, told, strict=True)
     return [found[i] for i in range(len(fitted))]
 
 
 def ridge(
     gram: Tensor, products: Tensor, labels: Tensor, truth: Tensor, classes: int, resampling: Resampling | None = None
-) -> Numbers:
+) -> Asking[Numbers]:
     """The same of a ridge regression on one layer's entries, of which it takes the ``grams``."""
     probe = RidgeReadout.fit(gram, labels, classes)
     scores, shares = probe.predict(products), probe.probabilities(products)
     # several labels are those above one half
-    return _told(shares[None], (scores - 0.5)[None], truth, classes, resampling)[0]
+    return (yield from _told(shares[None], (scores - 0.5)[None], truth, classes, resampling))[0]
 
 
 def multi_hot(labels: Tensor, classes: int) -> Tensor:
@@ -74,11 +75,14 @@ def multi_hot(labels: Tensor, classes: int) -> Tensor:
     return F.one_hot(labels, classes).float() if labels.ndim == 1 else labels
 
 
-def _told(scores: Tensor, logits: Tensor, truth: Tensor, classes: int, resampling: Resampling | None) -> list[Numbers]:
-    """Of several layers' scores and logits, (L, M, K)."""
-    distances, missed = _distances(scores, truth, classes), wrong(logits, truth.to(logits.device)).double()
-    known = _known(truth)
-    rows = None if known is None else known.nonzero()[:, 0]
+def _told(
+    scores: Tensor, logits: Tensor, truth: Tensor, classes: int, resampling: Resampling | None
+) -> Asking[list[Numbers]]:
+    """Of several layers' scores and logits, (L, M, K). Samples without a label have no distance to the target."""
+    truth = truth.to(scores.device)
+    rows = truth.any(1).nonzero()[:, 0] if truth.ndim == 2 else None
+    here, target = (each if rows is None else each[..., rows, :] for each in (scores, multi_hot(truth, classes)))
+    distances, missed = uniform_distances(here.contiguous(), target).double(), wrong(logits, truth).double()
     draws = (
         [(None, None)] * len(scores)
         if resampling is None
@@ -89,21 +93,11 @@ def _told(scores: Tensor, logits: Tensor, truth: Tensor, classes: int, resamplin
             )
         ]
     )
-    values = zip(distances.mean(1).tolist(), (1 - missed.mean(1)).tolist(), strict=True)
-    return [named("distribution", row, drawn) for row, drawn in zip(values, draws, strict=True)]
-
-
-def _distances(scores: Tensor, labels: Tensor, classes: int) -> Tensor:
-    """Distance of each layer's scores, (L, N, K), to the target; samples without a label have none: (L, n)."""
-    target = multi_hot(labels.to(scores.device), classes)
-    known = _known(target)
-    cost = label_cost(classes).to(scores.device)
-    return wasserstein(label_distribution(scores[:, known]), label_distribution(target[known]), cost).double()
-
-
-def _known(labels: Tensor) -> Tensor | None:
-    """Which samples have a label; None for all, of class numbers."""
-    return labels.any(1) if labels.ndim == 2 else None
+    values = yield torch.stack([distances.mean(1), 1 - missed.mean(1)])
+    if any(map(math.isnan, values)):
+        label_distribution(here)  # which says what is wrong
+    rows = zip(values[: len(scores)], values[len(scores) :], strict=True)
+    return [named("distribution", row, drawn) for row, drawn in zip(rows, draws, strict=True)]
 
 
 def _scale(x: Tensor) -> tuple[Tensor, Tensor]:

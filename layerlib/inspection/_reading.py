@@ -200,7 +200,6 @@ def _back(
 ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
     """∂ℓ/∂z of every sample for each of the ``outputs`` that the loss reaches, for its own error and for another's."""
     logits = needed(logits, len(labels))
-    labels = labels.to(logits.device)
     if int(labels.max()) >= logits.shape[1]:
         raise ValueError(
             f"data: expected class numbers below {logits.shape[1]}, the number of the network's outputs, "

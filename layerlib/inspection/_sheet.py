@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 import torch
 from torch import Tensor
 
+from layerlib._asking import Asking
 from layerlib._checks import in_short
 from layerlib.inspection._intervals import DRAWS, Estimate
 from layerlib.inspection._lenses import QUANTITIES
@@ -16,6 +17,11 @@ OF_NAN = {
     "filters": "its weights were all 0 before: no change is relative to them",
     "patterns": "the samples judged are all of one class, and no two of different ones",
 }
+
+
+def only(quantity: str, asking: Asking[Estimate]) -> Asking[dict[str, Estimate]]:
+    """What a lens finds that finds one quantity alone, by its name."""
+    return {quantity: (yield from asking)}
 
 
 class Sheet:
@@ -64,12 +70,12 @@ class Sheet:
         self,
         layer: str,
         instrument: str,
-        lens: Callable[[], Mapping[str, Estimate]],
-        null: Callable[[], Mapping[str, Estimate]] | None = None,
-    ) -> None:
+        lens: Callable[[], Asking[Mapping[str, Estimate]]],
+        null: Callable[[], Asking[Mapping[str, Estimate]]] | None = None,
+    ) -> Asking[None]:
         """Write what a lens says, and what it says of the null; or, where it cannot, the reason."""
         try:
-            self.write(layer, numbers := lens())
+            self.write(layer, numbers := (yield from lens()))
         except Exception as error:  # one instrument that fails must not cost the others
             self.refuse(layer, (instrument,), in_short(error))
             return
@@ -77,6 +83,6 @@ class Sheet:
             self.refuse(layer, (instrument,), OF_NAN[instrument])
         if null is not None:
             try:
-                self.write(layer, null(), null=True)
+                self.write(layer, (yield from null()), null=True)
             except ValueError:  # it has no null then
                 return

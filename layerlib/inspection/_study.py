@@ -2,26 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 
-import torch
 from torch import Tensor, nn
 
+from layerlib._asking import answered
 from layerlib._checks import in_short
-from layerlib._threads import one_thread
 from layerlib.data._samples import Samples
 from layerlib.distributions.ridge import SAMPLES, flat_blocks, grams
-from layerlib.inspection import _lenses as lenses
 from layerlib.inspection import _probing as probing
 from layerlib.inspection import _sizes as sizes
 from layerlib.inspection._about import about
-from layerlib.inspection._alike import apart, between, likeness, rank
+from layerlib.inspection._alike import apart, between, likeness
 from layerlib.inspection._arguments import halves, numbered
 from layerlib.inspection._drawn import drawn
 from layerlib.inspection._earlier import cka, earlier_outputs, filters, twin_of
-from layerlib.inspection._errors import Errors, errors_of
+from layerlib.inspection._errors import errors_of
 from layerlib.inspection._intervals import Resampling
+from layerlib.inspection._jobs import Job, by_class, by_sample, run, short
 from layerlib.inspection._lenses import SEPARATED, shuffled
 from layerlib.inspection._narrow import narrowed
 from layerlib.inspection._outputs import accuracy
@@ -31,7 +30,6 @@ from layerlib.inspection._sheet import Sheet
 from layerlib.inspection.result import Inspection
 from layerlib.layers._survey import survey
 
-MULTI_HOT = "labels are multi-hot, where it needs class numbers"
 TO_FIT = {"distribution", "nodes", "targets"}  # the fitted half's errors are the null of targets
 OF_OUTPUTS = ("distribution", "patterns", "nodes", "targets", "rank", "cka")
 
@@ -54,9 +52,10 @@ class Study:
         self.model, self.like, self.samples, self.pooling, self.asked = model, like, samples, pooling, asked
         self.output, self.memory, self.batch_size, self.seed = output, memory, batch_size, seed
         self.fitted, self.judged = halves(samples, seed)
-        labels = samples.labels.to(like.device)
-        self.own = [labels[half.to(like.device)] for half in (self.fitted, self.judged)]  # as the network numbers them
-        self.labels, self.truth, self.classes = numbered(*self.own)
+        labels = samples.labels.cpu()
+        self.own = [labels[half] for half in (self.fitted, self.judged)]  # as the network numbers them
+        *both, self.classes = numbered(*self.own)
+        self.labels, self.truth = (each.to(like.device, non_blocking=True) for each in both)
         self.mixed = shuffled(self.labels), shuffled(self.truth)  # for the nulls: one tensor for all layers
         self.by_class = self.truth.ndim == 1
         self.resampling = Resampling(len(self.truth), seed, like.device)
@@ -114,8 +113,8 @@ class Study:
             sheet.draws(),
             sheet.draws(null=True),
             sheet.reasons,
-            probing.guess(self.labels, self.truth, self.classes),
-            accuracy(logits, self.own[1], self.resampling),
+            answered(probing.guess(self.labels, self.truth, self.classes)),
+            answered(accuracy(logits, self.own[1], self.resampling)),
             images=None,
             pictures=None,
             about=about(self, reader),
@@ -129,65 +128,39 @@ class Study:
         errors = errors_of(first.logits, self.own[0], self.labels, len(self.truth), self.seed) if back else None
         known = replace(reader, logits=first.logits) if back and first.logits.numel() else reader
         second = read(known, self.samples, self.judged, self.own[1] if back else None, errors)
-        untold = second.untold
         fits = bounded([part for part in (first, second) if part is not None], self.like.device)
         good = [layer for layer in reader.places if fits[layer]]
-        for layer in reader.places:
-            if fits[layer]:
-                with one_thread():  # for blocks of nodes that stay in the cache
-                    self._by_class(sheet, layer, first, second)
-            else:
-                sheet.refuse(layer, OF_OUTPUTS, "its outputs are not finite, or too large to be squared")
+        self._run(self._by_class(sheet, fits, first, second))
         flat = self.pooling.read == "flat"
         outputs = {layer: (None if first is None else first.outputs[layer], second.outputs[layer]) for layer in good}
         dealt = {layer: apart(z[:SEPARATED]) for layer, (_, z) in outputs.items()} if "rank" in self.asked else {}
         self._distribution(sheet, outputs, flat)
         if flat:
             outputs = {layer: (None, narrowed(z)) for layer, (_, z) in outputs.items()}
-        for layer, (_, z) in outputs.items():
-            with one_thread(z.numel()):
-                self._targets(sheet, layer, z, second, untold, errors)
-            if "rank" in self.asked:
-                sheet.measure(
-                    layer,
-                    "rank",
-                    lambda z=z: {"effective_rank": rank(z[:SEPARATED], self.few)},
-                    lambda layer=layer: {"effective_rank": rank(dealt[layer], self.few)},
-                )
+        self._run(
+            job
+            for layer, (_, z) in outputs.items()
+            for job in by_sample(self, sheet, layer, z, dealt.get(layer), second, errors)
+        )
         if "cka" in self.asked:
             sheet.likeness |= {layer: likeness(z) for layer, (_, z) in outputs.items()}
             then = earlier_outputs(reader, self.samples, self.judged, earlier)
-            for layer, (_, z) in outputs.items():
-                cka(sheet, layer, z, then if isinstance(then, str) else self._short(then[layer]), self.few)
-        return second.logits, untold
+            self._run(
+                Job(z, cka(sheet, layer, z, then if isinstance(then, str) else short(self, then[layer]), self.few))
+                for layer, (_, z) in outputs.items()
+            )
+        return second.logits, second.untold
 
-    def _by_class(self, sheet: Sheet, layer: str, first: Readings | None, second: Readings) -> None:
-        """Patterns and nodes, which need class numbers as labels."""
-        if not self.by_class:
-            sheet.refuse(layer, ("patterns", "nodes", "targets"), MULTI_HOT)
-            return
-        z, peaks = second.outputs[layer], second.peaks[layer]
-        if "patterns" in self.asked:
-            pooled = peaks is not z and not torch.equal(z, peaks)
-            sheet.measure(
-                layer,
-                "patterns",
-                *(
-                    lambda truth=truth: lenses.patterns(peaks, truth, self.classes, pooled, self.resampling)
-                    for truth in (self.truth, self.mixed[1])
-                ),
-            )
-        if "nodes" in self.asked:
-            sheet.measure(
-                layer,
-                "nodes",
-                *(
-                    lambda labels=labels: lenses.nodes(
-                        first.peaks[layer], labels, peaks, self.truth, self.classes, self.resampling, self.memory / 4
-                    )
-                    for labels in (self.labels, self.mixed[0])
-                ),
-            )
+    def _run(self, jobs: Iterable[Job]) -> None:
+        """In step on a device, a quarter of the memory at a time; on a CPU, which waits for nothing, one by one."""
+        run(jobs, self.classes, 0 if self.like.device.type == "cpu" else self.memory / 4)
+
+    def _by_class(self, sheet: Sheet, fits: Mapping[str, bool], *both: Readings | None) -> Iterator[Job]:
+        for layer, fit in fits.items():
+            if fit:
+                yield from by_class(self, sheet, layer, *both)
+            else:
+                sheet.refuse(layer, OF_OUTPUTS, "its outputs are not finite, or too large to be squared")
 
     def _distribution(self, sheet: Sheet, outputs: Mapping[str, tuple[Tensor | None, Tensor]], flat: bool) -> None:
         if "distribution" not in self.asked or not outputs:
@@ -196,51 +169,20 @@ class Study:
         if flat:
             for layer, (fitted, judged) in outputs.items():
                 products = grams(flat_blocks(fitted[:SAMPLES], judged))
-                sheet.measure(
-                    layer,
-                    "distribution",
-                    *(
-                        lambda labels=labels, products=products: probing.ridge(
-                            *products, labels[:SAMPLES], self.truth, self.classes, self.resampling
-                        )
-                        for labels in both
-                    ),
+                measures = (
+                    lambda labels=labels, products=products: probing.ridge(
+                        *products, labels[:SAMPLES], self.truth, self.classes, self.resampling
+                    )
+                    for labels in both
                 )
+                answered(sheet.measure(layer, "distribution", *measures))
             return
         fitted, judged = zip(*outputs.values(), strict=True)
         try:
             for labels in both:
-                rows = probing.distribution(fitted, labels, judged, self.truth, self.classes, self.resampling)
+                rows = answered(probing.distribution(fitted, labels, judged, self.truth, self.classes, self.resampling))
                 for layer, row in zip(outputs, rows, strict=True):
                     sheet.write(layer, row, null=labels is not self.labels)
         except Exception as error:  # the other instruments have something to say all the same
             for layer in outputs:
                 sheet.refuse(layer, ("distribution",), in_short(error))
-
-    def _targets(
-        self, sheet: Sheet, layer: str, z: Tensor, second: Readings, untold: str | None, errors: Errors | None
-    ) -> None:
-        if "targets" not in self.asked or not self.by_class:
-            return
-        sheet.measure(
-            layer,
-            "targets",
-            *(
-                lambda truth=truth: lenses.separated(z, truth, "feature", self.resampling)
-                for truth in (self.truth, self.mixed[1])
-            ),
-        )
-        if untold is not None or layer not in second.targets:
-            sheet.refuse(layer, ("targets",), untold or "the loss does not reach it by back-propagation")
-            return
-        told, others = second.targets[layer], second.others.get(layer)
-        measures = [
-            lambda z=z, labels=labels: lenses.separated(self._short(z), labels, "target", self.resampling)
-            for z, labels in ((told, self.truth), (others, errors and errors.labels))
-            if z is not None
-        ]
-        sheet.measure(layer, "targets", *measures)
-
-    def _short(self, rows: Tensor) -> Tensor:
-        """Readings that, read flat, are no more numbers than samples, with the same inner products."""
-        return narrowed(rows) if self.pooling.read == "flat" else rows

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from layerlib import _bits
+from layerlib._asking import answered
 from layerlib._hamming import hamming_of_each
 from layerlib.patterns import (
     PatternCounts,
@@ -18,7 +19,7 @@ from layerlib.patterns import (
     crossing,
     hamming,
     layer_perplexity,
-    surprisals,
+    perplexity_and_surprisals,
 )
 
 AROUND_WORDS = [1, 2, 7, 8, 9, 15, 16, 17, 63, 64, 65, 127, 128, 129, 191, 192, 193, 200]
@@ -357,16 +358,18 @@ def test_parts_of_samples_make_up_hamming_and_perplexity(layer):
     patterns, labels, classes = layer
     parts = torch.stack([above.sum() / below.sum() for above, below in hamming_of_each(patterns, labels, classes)])
     same(parts, hamming(patterns, labels, classes))
-    found = surprisals(patterns, labels, classes)
+    perplexity, found = answered(perplexity_and_surprisals(patterns, labels, classes))
+    assert torch.equal(perplexity.nan_to_num(-1), layer_perplexity(patterns, labels, classes).nan_to_num(-1))
     means = torch.stack([found[labels == each].mean() for each in range(classes)])
-    same(means.exp(), layer_perplexity(patterns, labels, classes))
+    same(means.exp(), perplexity)
 
 
 def test_colliding_hashes_do_not_change_surprisals(monkeypatch):
     patterns, labels = torch.rand(60, 5) < 0.5, torch.arange(60) % 3
-    expected = surprisals(patterns, labels, 3)
+    expected = answered(perplexity_and_surprisals(patterns, labels, 3))
     monkeypatch.setattr(_bits, "_mix", lambda words: words.sum(1) % 2)
-    same(surprisals(patterns, labels, 3), expected)
+    for one, other in zip(answered(perplexity_and_surprisals(patterns, labels, 3)), expected, strict=True):
+        same(one, other)
 
 
 def test_hamming_of_stacked_layers_is_that_of_each():

@@ -258,12 +258,12 @@ def test_labels_of_pixels_are_refused_in_one_sentence():
 
 @pytest.mark.parametrize("broken", ["patterns", "nodes", "separated", "rank", "distribution", "drawn"])
 def test_one_instrument_that_fails_costs_no_other(monkeypatch, broken):
-    from layerlib.inspection import _drawn, _lenses, _probing, _study
+    from layerlib.inspection import _drawn, _jobs, _lenses, _probing
 
     def fails(*_, **__):
         raise AttributeError("no such thing. At all.")
 
-    place = {"drawn": _drawn, "rank": _study, "distribution": _probing}.get(broken, _lenses)
+    place = {"drawn": _drawn, "rank": _jobs, "distribution": _probing}.get(broken, _lenses)
     monkeypatch.setattr(place, "guided_as_far" if broken == "drawn" else broken, fails)
     split = picture_split(40)
     found = ll.inspect(Plain(), split)
@@ -283,6 +283,18 @@ def test_a_large_network_is_read_in_small_batches_within_the_memory():
     narrow = ll.inspect(model, (x, y), memory=1e4)
     assert max(sizes) < 50
     same(wide, narrow)
+
+
+def test_layers_in_step_give_what_they_give_one_by_one(monkeypatch):
+    from layerlib.inspection import _jobs, _study
+
+    model, split = Plain(), picture_split(40)
+    alone = ll.inspect(model, split)
+    for memory in (1e6, 1e12):
+        monkeypatch.setattr(_study, "run", lambda jobs, classes, _, memory=memory: _jobs.run(jobs, classes, memory))
+        together = ll.inspect(model, split)
+        same(alone, together)
+        assert together.reasons == alone.reasons
 
 
 def test_nodes_in_blocks_give_the_same_classes():

@@ -6,6 +6,7 @@ import torch
 from torch import nn
 
 import layerlib as ll
+from layerlib._asking import answered
 from layerlib._forward import label_error
 from layerlib.inspection import _lenses as lenses
 from layerlib.inspection._alike import alike, apart, rank
@@ -51,19 +52,19 @@ def test_an_interval_without_draws_is_nan():
 
 
 def perplexity(x, y, resampling):
-    return lenses.patterns(x, y, 3, resampling=resampling)["entropy"]
+    return answered(lenses.patterns(x, y, 3, resampling=resampling))["entropy"]
 
 
 def graded(x, y, resampling):
-    return lenses.patterns(x, y, 3, resampling=resampling)["hamming"]
+    return answered(lenses.patterns(x, y, 3, resampling=resampling))["hamming"]
 
 
 def ranked(x, y, resampling):
-    return rank(x, resampling)
+    return answered(rank(x, resampling))
 
 
 def aligned(x, y, resampling):
-    return alike(x, x.relu() + y[:, None], resampling)
+    return answered(alike(x, x.relu() + y[:, None], resampling))
 
 
 @pytest.mark.parametrize("number", [graded, ranked, aligned])
@@ -86,17 +87,17 @@ def test_intervals_are_as_wide_as_numbers_of_other_samples_differ(number):
 
 def test_estimates_are_the_plain_instruments():
     x, y = clouds(80, torch.Generator().manual_seed(0))
-    found, plain = (lenses.patterns(x, y, 3, resampling=each) for each in (Resampling(80, 0), None))
+    found, plain = (answered(lenses.patterns(x, y, 3, resampling=each)) for each in (Resampling(80, 0), None))
     assert found == plain and all(each.draws is None for each in plain.values())
     on = x > 0
     within, between = hamming(on, y)
     assert found["hamming"] == pytest.approx((within / between).item())
     assert found["perplexity"] == pytest.approx(layer_perplexity(on, y).mean().item())
-    assert rank(x, Resampling(80, 0)) == pytest.approx(ll.effective_rank(x))
-    assert alike(x, x.relu(), Resampling(80, 0)) == pytest.approx(ll.cka(x, x.relu()))
+    assert answered(rank(x, Resampling(80, 0))) == pytest.approx(ll.effective_rank(x))
+    assert answered(alike(x, x.relu(), Resampling(80, 0))) == pytest.approx(ll.cka(x, x.relu()))
     wide = torch.randn(20, 5000)
-    assert rank(wide, Resampling(20, 0)) == pytest.approx(ll.effective_rank(wide))
-    assert rank(apart(wide), Resampling(20, 0)) == pytest.approx(19, abs=0.2)
+    assert answered(rank(wide, Resampling(20, 0))) == pytest.approx(ll.effective_rank(wide))
+    assert answered(rank(apart(wide), Resampling(20, 0))) == pytest.approx(19, abs=0.2)
 
 
 def test_draws_do_not_depend_on_the_values_of_other_layers():
