@@ -28,7 +28,8 @@ EXECUTED := $(CHAPTERS:%=_build/executed/%.ipynb)
 PAGES := _config.yml _toc.yml $(wildcard book/*.md book/*/*.md book/*.bib book/_ext/*.py book/_static_*/* book/records/*.json)
 
 # Networks this small gain little from a second thread, and lose much where other programs want it too.
-# Chapters run side by side instead: make -j2 book
+# Chapters run side by side instead, two at a time; another number: make -j1 book
+MAKEFLAGS += -j2
 export OMP_NUM_THREADS ?= 1
 # glibc gives the memory of large tensors back after every step, and fetches it again: a third of a
 # convolutional network's time. These settings let it keep the memory.
@@ -129,8 +130,9 @@ _build/executed/scoreboard.ipynb: $(OTHERS:%=_build/used/%.digest) $(OTHERS:%=_b
 # The map of verdicts reads them, too, and the verdicts of stored runs.
 _build/executed/robustness.ipynb: $(OTHERS:%=_build/reported/%.digest) $(wildcard book/records/*.json book/records/sweeps/*.json)
 
-# What the benchmarks measured last.
-_build/executed/performance.ipynb: benchmarks/results.json $(wildcard benchmarks/released/*.json)
+# What the benchmarks measured last. It measures, too: after all others, so that none runs beside it.
+_build/executed/performance.ipynb: benchmarks/results.json $(wildcard benchmarks/released/*.json) \
+	| $(filter-out %/performance.ipynb,$(EXECUTED))
 
 $(OTHERS:%=_build/reported/%.looked): _build/reported/%.looked: _build/executed/%.ipynb
 	@mkdir -p _build/reported

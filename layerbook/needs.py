@@ -60,6 +60,11 @@ NEEDS: dict[str, list[Need]] = {
             lambda every, images, batch_size: every <= -(-images // batch_size),
             "at most the steps of an epoch",
         ),
+        (
+            ("resnets_again",),
+            lambda names: names and {*names} <= {"preresnet50", "resnet50"},
+            "one or both of preresnet50 and resnet50",
+        ),
     ],
     "four_lenses": [
         (

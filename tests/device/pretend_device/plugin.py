@@ -1,7 +1,7 @@
 """For pytest, ``-p pretend_device.plugin``: the tests of this process run where the pretend device passes for CUDA.
 
 Whatever CUDA would refuse fails the test, also where the code under test caught the error; a test marked ``refuses`` is
-about just that. With ``--needing-cuda`` only those tests run that are skipped where there is no CUDA.
+about just that.
 """
 
 import pytest
@@ -9,22 +9,9 @@ import pytest
 from pretend_device import install
 
 
-def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--needing-cuda", action="store_true", help="only tests that are skipped where there is no CUDA")
-
-
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "refuses: what the device refuses is what this test is about")
     install()
-
-
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    if config.getoption("needing_cuda"):
-        items[:] = [
-            item
-            for item in items
-            if any(mark.kwargs.get("reason") in ("needs CUDA", "needs a GPU") for mark in item.iter_markers("skipif"))
-        ]
 
 
 @pytest.hookimpl(wrapper=True)

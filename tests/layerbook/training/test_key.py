@@ -21,6 +21,7 @@ from layerbook.training.settings import OneCycle, Settings, cross_entropy
 from layerlib.data.splits import Split
 from layerlib.models import MLP
 
+TOP = Path(__file__).parents[3]
 TRAIN = Split(torch.arange(40 * 4, dtype=torch.uint8).reshape(40, 1, 2, 2), torch.arange(40) % 3)
 BASE = Settings(epochs=1)
 
@@ -345,24 +346,36 @@ def printed(tree, seed):
     return subprocess.run(command, check=True, capture_output=True, text=True, env=env, cwd=tree).stdout
 
 
-def test_keys_are_the_same_in_another_process_and_after_modules_have_moved(tmp_path):
-    top = Path(sys.modules[fingerprint.__module__.split(".")[0]].__file__).parents[1]
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory):
+    """A copy of the packages, and the keys that it prints."""
+    tree = tmp_path_factory.mktemp("tree")
     for package in ("layerlib", "layerbook"):
-        if (top / package).is_dir():
-            shutil.copytree(top / package, tmp_path / package, ignore=shutil.ignore_patterns("__pycache__", "*.npz"))
-    before = printed(tmp_path, "1")
+        shutil.copytree(TOP / package, tree / package, ignore=shutil.ignore_patterns("__pycache__", "*.npz"))
+    return tree, printed(tree, "0")
+
+
+@pytest.fixture
+def copied(kept, tmp_path):
+    """The copy once more, to be changed, and the keys before that."""
+    shutil.copytree(kept[0], tmp_path, dirs_exist_ok=True)
+    return tmp_path, kept[1]
+
+
+def test_keys_are_the_same_in_another_process_and_after_modules_have_moved(copied):
+    tree, before = copied
     assert before.count("'") == 2 * (len(DIFFERENT) + len(SETTINGS))
     moved = {each.__module__ for each in (*CODE, MLP, OneCycle)}
-    for path in tmp_path.rglob("*.py"):
+    for path in tree.rglob("*.py"):
         text = path.read_text()
         for module in moved:
             text = text.replace(f"from {module} import", f"from {module}_moved import")
         path.write_text(f'"""Another text."""\n\n{text}')
     for module in moved:
-        path = tmp_path.joinpath(*module.split(".")).with_suffix(".py")
+        path = tree.joinpath(*module.split(".")).with_suffix(".py")
         path.rename(path.with_stem(f"{path.stem}_moved"))
         path.write_text(f"from {module}_moved import *\n")  # for the tests' own imports
-    assert printed(tmp_path, "2") == before
+    assert printed(tree, "2") == before
 
 
 @pytest.mark.parametrize(
@@ -373,13 +386,9 @@ def test_keys_are_the_same_in_another_process_and_after_modules_have_moved(tmp_p
         ("manual_seed(seeds[0])", "manual_seed(seeds[-1])"),
     ],
 )
-def test_other_code_that_trains_has_another_key(tmp_path, old, new):
-    top = Path(sys.modules[fingerprint.__module__.split(".")[0]].__file__).parents[1]
-    for package in ("layerlib", "layerbook"):
-        if (top / package).is_dir():
-            shutil.copytree(top / package, tmp_path / package, ignore=shutil.ignore_patterns("__pycache__", "*.npz"))
-    before = printed(tmp_path, "0")
-    changed = [path for path in tmp_path.rglob("*.py") if old in path.read_text()]
+def test_other_code_that_trains_has_another_key(copied, old, new):
+    tree, before = copied
+    changed = [path for path in tree.rglob("*.py") if old in path.read_text()]
     for path in changed:
         path.write_text(path.read_text().replace(old, new))
-    assert changed and not set(eval(printed(tmp_path, "0"))) & set(eval(before))
+    assert changed and not set(eval(printed(tree, "0"))) & set(eval(before))

@@ -1,0 +1,202 @@
+"""A visit to a GPU that is borrowed for some minutes: nothing is started there that cannot be finished.
+
+One after the other, each with its share of the time: a look at the device (ten seconds), the tests that need CUDA, the
+benchmarks with their peers on the same machine, and then records. A chapter is run at the smallest rung of its ladder
+first. What its trainings took there says what each larger rung would take; the largest that fits is run. Networks are
+stored as they end: a visit of two commands goes on where the first one stopped.
+
+What is worth taking home lies in the output folder, a few small files: visit.json (what was done, and how long it took,
+and what was left out, and why), log.txt, bench.json, and of each chapter its record and the executed notebook.
+"""
+
+import argparse
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from math import prod
+from pathlib import Path
+
+import torch
+
+from layerbook.record import read_record
+from layerlib._files import replacing
+
+PLAN = Path(__file__).with_name("gpu_visit.json")
+STEPS = ("tests", "bench", "records")
+SHARES = {"tests": 0.12, "bench": 0.2}  # of the time, at most; what they leave is for records
+AT_LEAST = {"tests": 20.0, "bench": 45.0}  # seconds below which a step is not worth its start
+MARGIN = 1.2  # on what is predicted
+SPARE = 5.0  # seconds to stop a step and to write what was done
+
+
+class Visit:
+    """The time that is left, and what was done with what is gone.
+
+    Parameters
+    ----------
+    minutes : of the visit
+    out : folder for what is taken home
+    """
+
+    def __init__(self, minutes: float, out: Path):
+        self.start, self.minutes, self.out = time.monotonic(), minutes, out
+        self.done: list[dict] = []
+        out.mkdir(parents=True, exist_ok=True)
+
+    def left(self) -> float:
+        """Seconds that are left."""
+        return self.start + 60 * self.minutes - time.monotonic() - SPARE
+
+    def note(self, step: str, **says: object) -> None:
+        """Keep what a step came to; the file is whole after each."""
+        self.done.append({"step": step} | says)
+        print(json.dumps(self.done[-1]), flush=True)
+        with replacing(self.out / "visit.json") as beside:
+            beside.write_text(json.dumps(self.done, indent=1) + "\n", encoding="utf-8")
+
+    def run(self, step: str, command: Sequence[str], limit: float) -> bool:
+        """Run a command for ``limit`` seconds at most; whether it came to its end and succeeded."""
+        began = time.monotonic()
+        with (self.out / "log.txt").open("a", encoding="utf-8") as log:
+            print(f"\n== {step}: {' '.join(command)}", file=log, flush=True)
+            child = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
+            try:
+                code = child.wait(max(1.0, limit))
+            except subprocess.TimeoutExpired:
+                code = _stopped(child)
+        self.note(step, seconds=round(time.monotonic() - began, 1), code=code)
+        return code == 0
+
+
+def _stopped(child: subprocess.Popen) -> str:
+    """End a command and all that it started."""
+    os.killpg(child.pid, signal.SIGINT)
+    try:
+        child.wait(SPARE - 2)
+    except subprocess.TimeoutExpired:
+        os.killpg(child.pid, signal.SIGKILL)
+        child.wait()
+    return "out of time"
+
+
+def look() -> dict:
+    """What the device is, and what it can: TFLOP/s of a product of matrices, GB/s of a copy, by the device's clock.
+
+    Raises
+    ------
+    RuntimeError
+        if there is none, or it multiplies wrongly
+    """
+    if not torch.cuda.is_available():
+        raise RuntimeError("no CUDA device: this is a visit to one")
+    a = torch.randn(512, 512, device="cuda")
+    expected = a.cpu().double() @ a.cpu().double()
+    error = ((a @ a).cpu().double() - expected).norm() / expected.norm()
+    if not error < 1e-2:
+        raise RuntimeError(f"the device multiplies wrongly: error {error:.1e}")
+    side = 4096 if _real() else 256
+    a = torch.randn(side, side, device="cuda")
+    b = torch.empty_like(a)
+    product, copy = (_seconds(call) for call in (lambda: torch.mm(a, a, out=b), lambda: b.copy_(a)))
+    return {
+        "device": torch.cuda.get_device_name(),
+        "torch": torch.__version__,
+        "error": float(f"{error:.1e}"),
+        "tflops": round(2 * side**3 / product / 1e12, 3),
+        "gbytes": round(2 * a.nbytes / copy / 1e9, 1),
+    }
+
+
+def _real() -> bool:
+    return torch.version.cuda is not None
+
+
+def _seconds(call, turns: int = 10) -> float:
+    call()
+    torch.cuda.synchronize()
+    start = time.perf_counter()
+    for _ in range(turns):
+        call()
+    torch.cuda.synchronize()
+    return (time.perf_counter() - start) / turns
+
+
+def largest(plan: Mapping, record: Mapping, seconds: float, left: float) -> tuple[int, list[float]]:
+    """The largest rung of a ladder that fits, and what each is predicted to take.
+
+    Parameters
+    ----------
+    plan : ``rungs``, from the smallest on, and ``grows_with``, the parameters that its trainings' time grows with
+    record : of the smallest rung, with what its trainings took
+    seconds : that the smallest rung took in all
+    left : seconds that there are
+
+    Returns
+    -------
+    number of the rung, 0 where no larger one fits; and the predictions, in seconds
+    """
+    trained = sum(each["seconds"] for each in record["provenance"].get("trainings", []))
+    work = [prod(rung[name] for name in plan["grows_with"]) for rung in plan["rungs"]]
+    rest = max(0.0, seconds - trained)  # trainings that are read back took their time in an earlier command
+    needs = [MARGIN * (rest + trained * each / work[0]) for each in work]
+    return max([place for place, need in enumerate(needs) if place and need <= left], default=0), needs
+
+
+def record(visit: Visit, chapter: str, plan: Mapping, work: Path) -> None:
+    """The record of a chapter, as large as the time allows."""
+    path = work / "book" / "records" / f"{chapter}.json"
+    for rung in (0, None):
+        if rung is None:
+            rung, needs = largest(plan, read_record(path), visit.done[-1]["seconds"], visit.left())
+            visit.note(f"{chapter}: plan", rung=rung, needs=[round(need) for need in needs], left=round(visit.left()))
+            if not rung:
+                break
+        values = plan["values"] | plan["rungs"][rung] | {"store": str(work / "trained")}
+        pairs = [f"-p{name}={value if isinstance(value, str) else json.dumps(value)}" for name, value in values.items()]
+        where = ["--book", str(work / "book"), "--out", str(visit.out / f"{chapter}.ipynb")]
+        command = [sys.executable, "-m", "layerlib", "record", chapter, *pairs, *where]
+        if not visit.run(f"{chapter}: rung {rung}", command, visit.left()):
+            return
+        shutil.copy(path, visit.out)
+
+
+def main() -> int:
+    """The visit; 1 where a step failed that was started."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--minutes", type=float, default=10.0)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--plan", type=Path, default=PLAN, help="ladders of the chapters (default: gpu_visit.json)")
+    parser.add_argument("--work", type=Path, default=Path("_build/visit"), help="for trainings and a copy of the book")
+    parser.add_argument("--only", nargs="+", choices=STEPS, default=STEPS)
+    asked = parser.parse_args()
+    visit = Visit(asked.minutes, asked.out.resolve())
+    plan = json.loads(asked.plan.read_text(encoding="utf-8"))
+    visit.note("look", **look())
+    commands = {
+        "tests": ["pytest", "-q", "--needing-cuda", "tests/layerlib", "tests/layerbook"],
+        "bench": ["benchmarks", "--out", str(visit.out / "bench.json")],
+    }
+    for step, command in commands.items():
+        limit = min(SHARES[step] * 60 * asked.minutes, visit.left())
+        if step in asked.only and limit >= AT_LEAST[step]:
+            visit.run(step, [sys.executable, "-m", *command], limit)
+        else:
+            visit.note(step, left_out="not asked for" if step not in asked.only else f"{limit:.0f} s are too few")
+    work = asked.work.resolve()
+    shutil.copytree("book", work / "book", dirs_exist_ok=True)  # the book's own records stay as they are
+    for chapter, ladder in plan.items() if "records" in asked.only else ():
+        if visit.left() >= ladder["first_takes"]:
+            record(visit, chapter, ladder, work)
+        else:
+            needs = ladder["first_takes"]
+            visit.note(chapter, left_out=f"{visit.left():.0f} s are left, its smallest rung may take {needs}")
+    return int(any(each.get("code", 0) not in (0, "out of time") for each in visit.done))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
