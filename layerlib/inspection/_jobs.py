@@ -80,8 +80,8 @@ def by_class(study: Study, sheet: Sheet, layer: str, first: Readings | None, sec
     }
     for instrument, measures in both.items():
         if instrument in study.asked:
-            # few numbers: blocks of nodes that stay in the cache
-            yield Job(z, sheet.measure(layer, instrument, *measures), numbers=0)
+            for asking in sheet.measures(layer, instrument, *measures):
+                yield Job(z, asking, numbers=0)  # few: blocks of nodes that stay in the cache
 
 
 def by_sample(

@@ -116,7 +116,7 @@ def nodes(
     memory: float = math.inf,
 ) -> Asking[Numbers]:
     """Accuracy of the node systems, fitted on one part and judged on the other."""
-    guesses = log_posteriors(fitted, labels.to(fitted.device), judged, classes, memory).argmax(2)
+    guesses = (yield from log_posteriors(fitted, labels.to(fitted.device), judged, classes, memory)).argmax(2)
     right = (guesses == truth.to(guesses.device)).double()
     draws = [None] * 3 if resampling is None else resampling.mean(right.T).unbind(1)
     return named("nodes", (yield right.mean(1)), draws)

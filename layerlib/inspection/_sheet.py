@@ -13,6 +13,7 @@ from layerlib._checks import in_short
 from layerlib.inspection._intervals import DRAWS, Estimate
 from layerlib.inspection._lenses import QUANTITIES
 
+Lens = Callable[[], Asking[Mapping[str, Estimate]]]
 OF_NAN = {
     "filters": "its weights were all 0 before: no change is relative to them",
     "patterns": "the samples judged are all of one class, and no two of different ones",
@@ -66,23 +67,34 @@ class Sheet:
     def refuse(self, layer: str, instruments: Iterable[str], reason: str) -> None:
         self.reasons |= {(layer, instrument): reason for instrument in instruments if instrument in self.asked}
 
-    def measure(
-        self,
-        layer: str,
-        instrument: str,
-        lens: Callable[[], Asking[Mapping[str, Estimate]]],
-        null: Callable[[], Asking[Mapping[str, Estimate]]] | None = None,
-    ) -> Asking[None]:
-        """Write what a lens says, and what it says of the null; or, where it cannot, the reason."""
+    def measure(self, layer: str, instrument: str, *lenses: Lens) -> Asking[None]:
+        """Write what a lens says, and what one of the null says; or, where it cannot, the reason."""
+        for asking in self.measures(layer, instrument, *lenses):
+            yield from asking
+
+    def measures(self, layer: str, instrument: str, lens: Lens, null: Lens | None = None) -> list[Asking[None]]:
+        """The same as one for each lens, which may be asked in any order or in step."""
+        failed: list[Exception] = []  # where the lens failed, its null is not written
+        return [self._measure(layer, instrument, lens, failed)] + ([self._null(layer, null, failed)] if null else [])
+
+    def _measure(self, layer: str, instrument: str, lens: Lens, failed: list[Exception]) -> Asking[None]:
         try:
             self.write(layer, numbers := (yield from lens()))
         except Exception as error:  # one instrument that fails must not cost the others
+            failed.append(error)
             self.refuse(layer, (instrument,), in_short(error))
             return
         if instrument in OF_NAN and any(map(math.isnan, numbers.values())):
             self.refuse(layer, (instrument,), OF_NAN[instrument])
-        if null is not None:
-            try:
-                self.write(layer, (yield from null()), null=True)
-            except ValueError:  # it has no null then
+
+    def _null(self, layer: str, lens: Lens, failed: list[Exception]) -> Asking[None]:
+        if failed:
+            return
+        try:
+            numbers = yield from lens()
+        except Exception as error:
+            if isinstance(error, ValueError) or failed:  # it has no null then
                 return
+            raise
+        if not failed:
+            self.write(layer, numbers, null=True)

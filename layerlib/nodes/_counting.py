@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 import torch
 from torch import Tensor
 
+from layerlib._asking import Asking
 from layerlib._checks import kind_of
 from layerlib._tensors import floats, numbers
 from layerlib.nodes._kde import Histograms
@@ -21,7 +22,7 @@ def counted(
     memory: float,
     dtype: torch.dtype | None = None,
     known: bool = False,
-) -> tuple[Moments, Histograms, torch.dtype]:
+) -> Asking[tuple[Moments, Histograms, torch.dtype]]:
     """Moments and histograms of what two passes over the batches bring, and their precision.
 
     Where it is ``known`` that there are samples, the same in both passes, and that labels are classes, no device is
@@ -35,17 +36,16 @@ def counted(
     if moments is None or not (known or moments.count.sum()):
         raise ValueError("batches, z: expected at least one sample, got none")
     widths = moments.bandwidth(bandwidth, found)
-    # asked at once: a GPU is waited for each time
-    finite, coarse, huge = torch.stack(
-        [moments.finite, moments.beyond(widths, 1e15), moments.beyond(widths, 1e100)]
-    ).tolist()
+    flags = [moments.finite, moments.beyond(widths, 1e15), moments.beyond(widths, 1e100)]
+    widest = Histograms.widest(moments.low, moments.high, widths)
+    finite, coarse, huge, widest = yield torch.stack([*(flag.double() for flag in flags), widest])
     if not finite:
         raise ValueError("z: expected finite values with finite squares, got NaN, infinity or larger")
     if found == torch.float32 and coarse:
-        return counted(batches, classes, bandwidth, resolution, memory, torch.float64, known)
+        return (yield from counted(batches, classes, bandwidth, resolution, memory, torch.float64, known))
     if huge:
         raise ValueError(f"bandwidth: expected at most 1e100, of values not all below 1e-100, got {widths.max():.3g}")
-    histograms = Histograms(moments.low, moments.high, widths, found, resolution, memory)
+    histograms = Histograms(moments.low, moments.high, widths, found, widest, resolution, memory)
     for z, labels in as_they_must_be(batches, classes, moments.nodes, found, known):
         histograms.update(z, labels)
     if known:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from layerlib._asking import Asking
 from layerlib.nodes._counting import counted
 from layerlib.nodes._kde import LogDensities, TooLarge
 from layerlib.nodes.classifiers import SYSTEMS, NodeClassifiers
 
 
 @torch.no_grad()
-def log_posteriors(fitted: Tensor, labels: Tensor, judged: Tensor, classes: int, memory: float) -> Tensor:
+def log_posteriors(fitted: Tensor, labels: Tensor, judged: Tensor, classes: int, memory: float) -> Asking[Tensor]:
     """``NodeClassifiers.fit(fitted, labels).log_posteriors(judged)``, (3, N, C), in parts where memory is short.
 
     The nodes are halved until the histograms of a part, and the densities around the judged values, need no more than
@@ -22,8 +23,9 @@ def log_posteriors(fitted: Tensor, labels: Tensor, judged: Tensor, classes: int,
     while parts:
         part = parts.pop()
         try:
-            moments, histograms, dtype = counted([(fitted[:, part], labels)], classes, "scott", 1, memory, known=True)
-            densities = LogDensities(histograms, dtype, judged[:, part].to(dtype), memory)
+            batches = [(fitted[:, part], labels)]
+            moments, histograms, dtype = yield from counted(batches, classes, "scott", 1, memory, known=True)
+            densities = yield from LogDensities.of(histograms, dtype, judged[:, part].to(dtype), memory)
         except TooLarge:
             middle = (part.start + part.stop) // 2
             parts += [slice(middle, part.stop), slice(part.start, middle)]

@@ -12,6 +12,7 @@ import math
 import torch
 from torch import Tensor
 
+from layerlib._asking import Asking
 from layerlib.nodes._moments import CACHED_VALUES, row_blocks
 
 BINS_PER_BANDWIDTH = 4
@@ -41,6 +42,7 @@ class Histograms:
     low, high : float64, shape (nodes, C), range of the values that will come; inf and -inf for none
     bandwidth : float64, shape (nodes, C)
     dtype : of the values; float32 counts up to 16 million samples a bin
+    widest : what `widest` finds, as a number
     resolution : how many times as fine as by default, which also the tables made of them are
     memory : bytes
 
@@ -61,16 +63,13 @@ class Histograms:
         high: Tensor,
         bandwidth: Tensor,
         dtype: torch.dtype,
+        widest: float,
         resolution: int = 1,
         memory: float = math.inf,
     ) -> None:
-        empty = low > high
-        low = torch.where(empty, low.amin(1, keepdim=True), low)
-        high = torch.where(empty, low, high)
         self.bandwidth = bandwidth
-        self.origin = low - MARGIN * bandwidth
-        extent = high - low + 2 * MARGIN * bandwidth
-        needed = math.ceil(float((extent / bandwidth).max()) * BINS_PER_BANDWIDTH * resolution) + 1
+        self.origin, extent = self._reach(low, high, bandwidth)
+        needed = math.ceil(widest * BINS_PER_BANDWIDTH * resolution) + 1
         # The FFT is fast for lengths with small factors.
         bins = max(MIN_BINS * resolution, -(-needed // 64) * 64)
         self.spacing = extent / (bins - 1)
@@ -81,6 +80,19 @@ class Histograms:
         self._sums = torch.zeros(*low.shape, bins, dtype=dtype.to_complex(), device=low.device)
         # Sharing a sample between its two neighbours adds spacing²/6 of variance, on average.
         self.added_variance = self.spacing.square() / 6
+
+    @staticmethod
+    def _reach(low: Tensor, high: Tensor, bandwidth: Tensor) -> tuple[Tensor, Tensor]:
+        """First point of each grid, and from there to the last."""
+        empty = low > high
+        low = torch.where(empty, low.amin(1, keepdim=True), low)
+        high = torch.where(empty, low, high)
+        return low - MARGIN * bandwidth, high - low + 2 * MARGIN * bandwidth
+
+    @classmethod
+    def widest(cls, low: Tensor, high: Tensor, bandwidth: Tensor) -> Tensor:
+        """Extent of the widest grid in its bandwidths, float64, shape (); only the device knows it."""
+        return (cls._reach(low, high, bandwidth)[1] / bandwidth).max()
 
     def update(self, z: Tensor, labels: Tensor) -> None:
         """Add a batch: z float, shape (N, nodes); labels int64, shape (N,)."""
@@ -139,59 +151,88 @@ class LogDensities:
 
     Parameters
     ----------
-    histograms, dtype : of the table and of what is read from it
-    values : shape (N, nodes); where they are given, the table has the rows around these alone
-    memory : bytes of the table
+    low, cell : float64, shape (nodes,), where the grid of a node begins, and how wide its cells are
+    start : int64, shape (nodes * CELLS,), the first row of each cell in a table that has all rows
+    parts : int64, shape (nodes, CELLS), of each cell
+    dtype : of the table and of what is read from it
 
     Attributes
     ----------
     table : shape (rows, C), the rows of one node after those of another
-
-    Raises
-    ------
-    TooLarge
-        if several nodes together need more than ``memory``
     """
 
-    def __init__(
-        self, histograms: Histograms, dtype: torch.dtype, values: Tensor | None = None, memory: float = math.inf
-    ) -> None:
+    def __init__(self, low: Tensor, cell: Tensor, start: Tensor, parts: Tensor, dtype: torch.dtype) -> None:
+        self._low, self._scale = low.to(dtype), cell.reciprocal().to(dtype)
+        self._start, self._parts = start.int(), parts.flatten().to(dtype)
+        self._first = torch.arange(0, parts.numel(), CELLS, dtype=torch.int32, device=low.device)
+        self._number: Tensor | None = None
+        self.table = low.new_empty(0, 0, dtype=dtype)
+
+    @classmethod
+    def of(
+        cls, histograms: Histograms, dtype: torch.dtype, values: Tensor | None = None, memory: float = math.inf
+    ) -> Asking[LogDensities]:
+        """The densities that histograms tell.
+
+        Parameters
+        ----------
+        values : shape (N, nodes); where they are given, the table has the rows around these alone
+        memory : bytes of the table
+
+        Raises
+        ------
+        TooLarge
+            if several nodes together need more than ``memory``
+        """
         (nodes, classes), bins = histograms.origin.shape, histograms.bins
         low = histograms.origin.amin(1)
         cell = ((histograms.origin + histograms.spacing * (bins - 1)).amax(1) - low) / CELLS
         step = max(1, CACHED_VALUES // (classes * CELLS))
         blocks = [slice(begin, begin + step) for begin in range(0, nodes, step)]
-        parts = torch.cat([self._divide(histograms, low[block], cell[block], block) for block in blocks])
+        parts = torch.cat([cls._divide(histograms, low[block], cell[block], block) for block in blocks])
         rows = parts.clone()
         rows[:, -1] += 1
         end = rows.flatten().cumsum(0)
         start = end - rows.flatten()
-        self._low, self._scale = low.to(dtype), cell.reciprocal().to(dtype)
-        self._start, self._parts = start.int(), parts.flatten().to(dtype)
-        self._first = torch.arange(0, nodes * CELLS, CELLS, dtype=torch.int32, device=low.device)
-        self._number: Tensor | None = None
-        if values is not None:
-            self._number = torch.zeros(int(end[-1]), dtype=torch.int32, device=low.device)
-            for (some,) in row_blocks(values, width=nodes):
-                self._number.index_fill_(0, self.locate(some, numbered=False)[0].flatten().long(), 1)
-            wanted = self._number.nonzero()[:, 0]
-            self._number.cumsum_(0).sub_(1)
+        new = cls(low, cell, start, parts, dtype)
+        [count] = yield end[-1]
+        if values is None:
+            wanted = torch.arange(int(count), device=low.device)
         else:
-            wanted = torch.arange(int(end[-1]), device=low.device)
+            wanted = yield from new._around(values, int(count))
         if nodes > 1 and len(wanted) * classes * dtype.itemsize > memory:
             raise TooLarge
-        self.table = low.new_empty(len(wanted), classes, dtype=dtype)
+        new.table = low.new_empty(len(wanted), classes, dtype=dtype)
         of_row = torch.searchsorted(start, wanted, right=True).sub_(1)
         node = of_row // CELLS
         point = pick((low[:, None] + cell[:, None] * torch.arange(CELLS, device=low.device)).flatten(), of_row)
         point += pick((cell[:, None] / parts).flatten(), of_row) * (wanted - pick(start, of_row))
         step = max(1, CACHED_VALUES // (classes * bins))
-        marks = [*range(step, nodes, step)]
-        ends = torch.searchsorted(node, torch.tensor(marks, device=low.device)).tolist() if marks else []
-        ends += [len(wanted)]
+        ends = [len(wanted)]
+        if marks := [*range(step, nodes, step)]:
+            found = yield torch.searchsorted(node, torch.tensor(marks).to(node.device, non_blocking=True))
+            ends = [*map(int, found), *ends]
         for begin, first, last in zip(range(0, nodes, step), [0, *ends], ends, strict=False):
             block, here = slice(begin, begin + step), slice(first, last)
-            self._tabulate(histograms, block, node[here] - begin, point[here], self.table[here])
+            cls._tabulate(histograms, block, node[here] - begin, point[here], new.table[here])
+        return new
+
+    def _around(self, values: Tensor, count: int) -> Asking[Tensor]:
+        """Those of ``count`` rows between which values lie; from now on rows are numbered among these."""
+        self._number = torch.zeros(count, dtype=torch.int32, device=values.device)
+        for (some,) in row_blocks(values, width=values.shape[1]):
+            self._number.index_fill_(0, self.locate(some, numbered=False)[0].flatten().long(), 1)
+        there = self._number.bool()
+        self._number.cumsum_(0).sub_(1)
+        [last] = yield self._number[-1]
+        # as nonzero would, without waiting to hear how many there are: the other rows go to one place more
+        wanted = torch.empty(int(last) + 2, dtype=torch.int64, device=values.device)
+        begin = 0
+        for number, is_there in row_blocks(self._number, there, width=1):
+            place = number.where(is_there, int(last) + 1).long()
+            wanted.scatter_(0, place, torch.arange(begin, begin + len(place), device=values.device))
+            begin += len(place)
+        return wanted[:-1]
 
     @staticmethod
     def _divide(histograms: Histograms, low: Tensor, cell: Tensor, block: slice) -> Tensor:

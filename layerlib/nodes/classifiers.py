@@ -8,6 +8,7 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor
 
+from layerlib._asking import answered
 from layerlib._checks import checked, choice, whole_number
 from layerlib._tensors import floats, numbers
 from layerlib._threads import one_thread
@@ -53,9 +54,7 @@ class NodeClassifiers:
     (torch.Size([1000]), torch.Size([3, 1000, 10]))
     """
 
-    def __init__(
-        self, moments: Moments, histograms: Histograms, dtype: torch.dtype, densities: LogDensities | None = None
-    ) -> None:
+    def __init__(self, moments: Moments, histograms: Histograms, dtype: torch.dtype, densities: LogDensities) -> None:
         self._dtype = dtype
         self.nodes, self.classes = moments.nodes, moments.classes
         self.bandwidth = histograms.bandwidth
@@ -63,7 +62,7 @@ class NodeClassifiers:
         least = 0.5 / moments.count.clamp(min=1)
         share = torch.clamp(moments.on / moments.count.clamp(min=1), least, 1 - least)
         self.log_on, self.log_off = share.log(), (1 - share).log()
-        self._densities = densities or LogDensities(histograms, dtype)
+        self._densities = densities
 
     @classmethod
     @torch.no_grad()
@@ -138,7 +137,8 @@ class NodeClassifiers:
         ValueError
             as :meth:`fit`, and if the second pass does not bring the samples of the first
         """
-        return cls(*counted(check_batches(batches), classes, bandwidth, resolution, math.inf))
+        found = answered(counted(check_batches(batches), classes, bandwidth, resolution, math.inf))
+        return cls(*found, answered(LogDensities.of(*found[1:])))
 
     @checked(z=floats, system=choice(*SYSTEMS))
     def predict(self, z: Tensor, system: str = "combined") -> Tensor:

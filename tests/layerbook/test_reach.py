@@ -85,7 +85,8 @@ def test_a_density_that_is_moved_and_seven_times_as_large_changes_the_chapters_t
     [
         ("gradient_sizes", {"filter_evolution"}),
         ("fresh_scenes", {"layer_distributions"}),
-        ("wasserstein", {"four_lenses", "layer_distributions", "performance", "your_network"}),
+        ("wasserstein", {"layer_distributions", "performance"}),
+        ("uniform_distances", {"four_lenses", "your_network"}),
         ("guided_bp_image", {"forward_backward"}),
         ("error_rate", {"cooperating_classifiers", "filter_evolution", "forward_backward", "four_lenses"}),
         ("judged", set(CHAPTERS) - {*OVERVIEWS, "your_network"}),

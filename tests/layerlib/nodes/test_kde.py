@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import gaussian_kde
 
+from layerlib._asking import answered
 from layerlib.nodes._kde import BINS_PER_BANDWIDTH, Histograms, LogDensities
 from layerlib.nodes._moments import Moments
 
@@ -19,7 +20,8 @@ def moments_of(z, labels, classes, batch=10**9):
 
 def histograms_of(z, labels, classes, bandwidth="scott"):
     moments = moments_of(z, labels, classes)
-    histograms = Histograms(moments.low, moments.high, moments.bandwidth(bandwidth, z.dtype), z.dtype)
+    grids = moments.low, moments.high, moments.bandwidth(bandwidth, z.dtype)
+    histograms = Histograms(*grids, z.dtype, float(Histograms.widest(*grids)))
     histograms.update(z, labels)
     return histograms
 
@@ -87,7 +89,7 @@ def test_bins_follow_the_narrowest_bandwidth():
 
 def test_the_floor_is_one_per_node():
     z, labels = mixture(6)
-    densities = LogDensities(histograms_of(z, labels, 3), z.dtype)
+    densities = answered(LogDensities.of(histograms_of(z, labels, 3), z.dtype))
     far = densities.at(torch.tensor([[1e6, -1e6, 1e6, -1e6]], dtype=z.dtype))
     highest = densities.at(z).amax((0, 2))
     assert (far - far[..., :1]).abs().max() < 1e-12
@@ -97,7 +99,7 @@ def test_the_floor_is_one_per_node():
 def test_rows_stay_few_beside_an_outlier():
     z, labels = mixture(7, samples=6000)
     z[0, 0] = 1e4
-    densities = LogDensities(histograms_of(z, labels, 3), z.dtype)
+    densities = answered(LogDensities.of(histograms_of(z, labels, 3), z.dtype))
     assert len(densities.table) < 25_000
     value = torch.zeros(1, 4, dtype=z.dtype)
     for number in range(3):
