@@ -22,6 +22,38 @@ PENALTIES = torch.logspace(-6, 3, 37, dtype=torch.float64)
 
 
 @dataclass(frozen=True)
+class Decomposed:
+    """A Gram matrix in parts: what takes longest of a fit, and is the same for any labels of its samples.
+
+    Attributes
+    ----------
+    values, vectors : eigenvalues, float64, shape (N - 1,), and eigenvectors (N, N - 1), at right angles to (1, …, 1)
+    size : mean of the matrix's diagonal, shape ()
+    """
+
+    values: Tensor
+    vectors: Tensor
+    size: Tensor
+
+    @classmethod
+    def of(cls, gram: Tensor) -> "Decomposed":
+        """Decompose what ``grams`` gives first, float64, shape (N, N).
+
+        The constant vector is one of eigenvalue 0. Given the largest, it is kept apart from others of 0, and left out:
+        it belongs to b, which has no penalty.
+
+        Raises
+        ------
+        ValueError
+            if it is not such a matrix of finite numbers, or of fewer than two samples or more than ``SAMPLES``
+        """
+        gram = _gram_of(gram)
+        trace = gram.trace()
+        values, vectors = torch.linalg.eigh(gram + 2 * torch.where(trace > 0, trace, 1) / len(gram))
+        return cls(values[:-1].clamp_min(0), vectors[:, :-1], gram.diagonal().mean())
+
+
+@dataclass(frozen=True)
 class RidgeReadout:
     """Ridge regression of labels on a layer's features, the penalty chosen by leaving out one sample at a time.
 
@@ -50,12 +82,14 @@ class RidgeReadout:
     left_out: Tensor
 
     @classmethod
-    def fit(cls, gram: Tensor, targets: Tensor, classes: int, penalties: Tensor = PENALTIES) -> "RidgeReadout":
+    def fit(
+        cls, gram: Tensor | Decomposed, targets: Tensor, classes: int, penalties: Tensor = PENALTIES
+    ) -> "RidgeReadout":
         """Fit one read-out for all classes, with the penalty of the least squared error of samples left out.
 
         Parameters
         ----------
-        gram : float64, shape (N, N), of ``grams``
+        gram : float64, shape (N, N), of ``grams``; or ``Decomposed``, where several kinds of labels are fitted
         targets : class numbers, int64 (N,), or in [0, 1], shape (N, K)
         classes : K
         penalties : to choose from, in units of the mean of the Gram matrix's diagonal; of equal ones the largest
@@ -65,15 +99,14 @@ class RidgeReadout:
         ValueError
             if shapes or values are not as above, or there are fewer than two samples or more than ``SAMPLES``
         """
-        gram = _gram_of(gram)
+        gram = gram if isinstance(gram, Decomposed) else Decomposed.of(gram)
+        values, vectors, size = gram.values, gram.vectors, gram.size
         whole_number("classes", classes)
-        targets = targets_of("targets", targets, len(gram), classes).to(gram.device, torch.float64)
-        penalties = as_tensor("penalties", penalties, torch.float64).to(gram.device)
+        targets = targets_of("targets", targets, len(vectors), classes).to(vectors.device, torch.float64)
+        penalties = as_tensor("penalties", penalties, torch.float64).to(vectors.device)
         if penalties.ndim != 1 or not len(penalties) or not bool(((penalties > 0) & penalties.isfinite()).all()):
             raise ValueError(f"penalties: expected finite numbers above 0, shape (P,), got {penalties.tolist()}")
-        size = gram.diagonal().mean()
         penalties = penalties.sort(descending=True).values * torch.where(size > 0, size, 1)
-        values, vectors = _decomposed(gram)
         mean = targets.mean(0)
         turned = vectors.T @ (targets - mean)
         errors = [
@@ -170,17 +203,6 @@ def _gram_of(gram: Tensor) -> Tensor:
 def _check_number(name: str, samples: int) -> None:
     if samples > SAMPLES:
         raise ValueError(f"{name}: expected at most {SAMPLES:,} fitted samples, got {samples:,}; take a part of them")
-
-
-def _decomposed(gram: Tensor) -> tuple[Tensor, Tensor]:
-    """Eigenvalues (N - 1,) and eigenvectors (N, N - 1) of a centred Gram matrix, those at right angles to (1, …, 1).
-
-    The constant vector is one of eigenvalue 0. Given the largest, it is kept apart from others of 0, and left out:
-    it belongs to b, which has no penalty.
-    """
-    trace = gram.trace()
-    values, vectors = torch.linalg.eigh(gram + 2 * torch.where(trace > 0, trace, 1) / len(gram))
-    return values[:-1].clamp_min(0), vectors[:, :-1]
 
 
 def _off(penalties: Tensor, values: Tensor, vectors: Tensor, turned: Tensor) -> Tensor:

@@ -15,7 +15,7 @@ from layerlib._room import room
 from layerlib.distributions._features import Features, fill
 from layerlib.distributions.distances import label_distribution, uniform_distances
 from layerlib.distributions.linear import LinearProbes
-from layerlib.distributions.ridge import RidgeReadout
+from layerlib.distributions.ridge import Decomposed, RidgeReadout
 from layerlib.inspection._intervals import Resampling
 from layerlib.inspection._lenses import Numbers, named
 
@@ -61,7 +61,12 @@ def distribution(
 
 
 def ridge(
-    gram: Tensor, products: Tensor, labels: Tensor, truth: Tensor, classes: int, resampling: Resampling | None = None
+    gram: Decomposed,
+    products: Tensor,
+    labels: Tensor,
+    truth: Tensor,
+    classes: int,
+    resampling: Resampling | None = None,
 ) -> Asking[Numbers]:
     """The same of a ridge regression on one layer's entries, of which it takes the ``grams``."""
     probe = RidgeReadout.fit(gram, labels, classes)

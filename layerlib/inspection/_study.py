@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
+from functools import cache, partial
 
 from torch import Tensor, nn
 
 from layerlib._asking import answered
 from layerlib._checks import in_short
 from layerlib.data._samples import Samples
-from layerlib.distributions.ridge import SAMPLES, flat_blocks, grams
+from layerlib.distributions.ridge import SAMPLES, Decomposed, flat_blocks, grams
 from layerlib.inspection import _probing as probing
 from layerlib.inspection import _sizes as sizes
 from layerlib.inspection._about import about
@@ -168,10 +169,11 @@ class Study:
         both = self.labels, self.mixed[0]
         if flat:
             for layer, (fitted, judged) in outputs.items():
-                products = grams(flat_blocks(fitted[:SAMPLES], judged))
+                gram, products = grams(flat_blocks(fitted[:SAMPLES], judged))
+                parts = cache(partial(Decomposed.of, gram))  # once for the labels and their null
                 measures = (
-                    lambda labels=labels, products=products: probing.ridge(
-                        *products, labels[:SAMPLES], self.truth, self.classes, self.resampling
+                    lambda labels=labels, parts=parts, products=products: probing.ridge(
+                        parts(), products, labels[:SAMPLES], self.truth, self.classes, self.resampling
                     )
                     for labels in both
                 )

@@ -9,7 +9,7 @@ from sklearn.kernel_ridge import KernelRidge
 from sklearn.linear_model import Ridge, RidgeCV
 
 from layerlib.distributions import ridge
-from layerlib.distributions.ridge import PENALTIES, RidgeReadout, flat_blocks, grams
+from layerlib.distributions.ridge import PENALTIES, Decomposed, RidgeReadout, flat_blocks, grams
 
 CLASSES = 3
 
@@ -150,6 +150,16 @@ def test_many_classes_are_fitted_penalty_by_penalty(monkeypatch):
     whole = RidgeReadout.fit(gram, labels, CLASSES)
     monkeypatch.setattr(ridge, "NUMBERS_AT_ONCE", 1)
     assert RidgeReadout.fit(gram, labels, CLASSES).penalty == whole.penalty
+
+
+def test_a_matrix_decomposed_once_serves_any_labels():
+    x, labels, _ = problem()
+    gram, _ = grams(flat_blocks(x, x))
+    parts = Decomposed.of(gram)
+    for some in (labels, labels.flip(0)):
+        one, other = RidgeReadout.fit(parts, some, CLASSES), RidgeReadout.fit(gram, some, CLASSES)
+        assert one.penalty == other.penalty
+        assert torch.equal(one.weight, other.weight) and torch.equal(one.left_out, other.left_out)
 
 
 def test_arrays_count_as_tensors():

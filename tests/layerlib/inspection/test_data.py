@@ -318,6 +318,14 @@ def test_places_are_kept_where_they_are_asked_for(read):
     assert placed["feature_accuracy"][0] > 0.9
 
 
+def test_the_labels_and_their_null_share_one_decomposition_of_a_layer(monkeypatch):
+    decomposed, eigh = [], torch.linalg.eigh
+    monkeypatch.setattr(torch.linalg, "eigh", lambda gram: decomposed.append(len(gram)) or eigh(gram))
+    found = ll.inspect(perceptron(), table(), ["0", "2"], read="flat", instruments="distribution")
+    assert not found.nulls["probe_accuracy"].isnan().any()
+    assert decomposed == [SAMPLES // 2] * 2
+
+
 def test_flat_and_grid_are_what_one_would_flatten_and_pool():
     torch.manual_seed(0)
     model, split = Plain(), picture_split(40)
