@@ -10,7 +10,7 @@ from torch import Tensor
 from layerlib._asking import Asking
 from layerlib._checks import kind_of
 from layerlib._tensors import floats, numbers
-from layerlib.nodes._kde import Histograms
+from layerlib.nodes._histograms import Histograms
 from layerlib.nodes._moments import Moments
 
 

@@ -7,7 +7,8 @@ from torch import Tensor
 
 from layerlib._asking import Asking
 from layerlib.nodes._counting import counted
-from layerlib.nodes._kde import LogDensities, TooLarge
+from layerlib.nodes._densities import LogDensities
+from layerlib.nodes._histograms import TooLarge
 from layerlib.nodes.classifiers import SYSTEMS, NodeClassifiers
 
 

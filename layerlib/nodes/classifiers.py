@@ -13,7 +13,8 @@ from layerlib._checks import checked, choice, whole_number
 from layerlib._tensors import floats, numbers
 from layerlib._threads import one_thread
 from layerlib.nodes._counting import check, check_batches, check_values, counted
-from layerlib.nodes._kde import Histograms, LogDensities
+from layerlib.nodes._densities import LogDensities
+from layerlib.nodes._histograms import Histograms
 from layerlib.nodes._moments import Moments, is_on, row_blocks
 
 SYSTEMS = ("discrete", "continuous", "combined")

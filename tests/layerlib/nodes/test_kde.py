@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 from scipy.stats import gaussian_kde
 
 from layerlib._asking import answered
-from layerlib.nodes._kde import BINS_PER_BANDWIDTH, Histograms, LogDensities
+from layerlib.nodes._densities import LogDensities
+from layerlib.nodes._histograms import BINS_PER_BANDWIDTH, Histograms
 from layerlib.nodes._moments import Moments
 
 

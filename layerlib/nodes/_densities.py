@@ -1,9 +1,4 @@
-"""Gaussian kernel density estimates of every node and class of a layer, from histograms.
-
-Two steps after :class:`layerlib.nodes._moments.Moments`, each batched over nodes and classes: linear-binned histograms
-on a grid per node and class (:class:`Histograms`), fed batch by batch, and a table of log densities on one grid per
-node, convolved by FFT and read by linear interpolation (:class:`LogDensities`).
-"""
+"""Log densities of every node and class of a layer in one table, read by linear interpolation."""
 
 from __future__ import annotations
 
@@ -13,13 +8,10 @@ import torch
 from torch import Tensor
 
 from layerlib._asking import Asking
+from layerlib.nodes._histograms import Histograms, TooLarge
 from layerlib.nodes._moments import CACHED_VALUES, row_blocks
 
-BINS_PER_BANDWIDTH = 4
 ROWS_PER_BANDWIDTH = 6
-MIN_BINS = 512
-# The grid reaches this many bandwidths beyond the samples: there the kernel is at exp(-32), below the floor.
-MARGIN = 8.0
 # Rounding in the FFT is 36 nats below the highest density.
 FLOOR_NATS = 30.0
 CELLS = 128
@@ -28,118 +20,6 @@ CELLS = 128
 def pick(values: Tensor, index: Tensor) -> Tensor:
     """``values[index]`` for one axis of values, which indexing does several times slower."""
     return values.index_select(0, index.flatten()).view_as(index)
-
-
-class TooLarge(Exception):
-    """The nodes have to be taken in parts."""
-
-
-class Histograms:
-    """Linear-binned histograms on one grid per node and class, batch by batch.
-
-    Parameters
-    ----------
-    low, high : float64, shape (nodes, C), range of the values that will come; inf and -inf for none
-    bandwidth : float64, shape (nodes, C)
-    dtype : of the values; float32 counts up to 16 million samples a bin
-    widest : what `widest` finds, as a number
-    resolution : how many times as fine as by default, which also the tables made of them are
-    memory : bytes
-
-    Attributes
-    ----------
-    counts : float64, shape (nodes, C, bins)
-    origin, spacing : float64, shape (nodes, C), first grid point and distance between two
-
-    Raises
-    ------
-    TooLarge
-        if several nodes together need more than ``memory``
-    """
-
-    def __init__(
-        self,
-        low: Tensor,
-        high: Tensor,
-        bandwidth: Tensor,
-        dtype: torch.dtype,
-        widest: float,
-        resolution: int = 1,
-        memory: float = math.inf,
-    ) -> None:
-        self.bandwidth = bandwidth
-        self.origin, extent = self._reach(low, high, bandwidth)
-        needed = math.ceil(widest * BINS_PER_BANDWIDTH * resolution) + 1
-        # The FFT is fast for lengths with small factors.
-        bins = max(MIN_BINS * resolution, -(-needed // 64) * 64)
-        self.spacing = extent / (bins - 1)
-        self.bins, self.resolution = bins, resolution
-        if len(low) > 1 and low.numel() * bins * dtype.to_complex().itemsize > memory:
-            raise TooLarge
-        # One scattered addition for both neighbours of a sample: how many, and the shares of the right ones.
-        self._sums = torch.zeros(*low.shape, bins, dtype=dtype.to_complex(), device=low.device)
-        # Sharing a sample between its two neighbours adds spacing²/6 of variance, on average.
-        self.added_variance = self.spacing.square() / 6
-
-    @staticmethod
-    def _reach(low: Tensor, high: Tensor, bandwidth: Tensor) -> tuple[Tensor, Tensor]:
-        """First point of each grid, and from there to the last."""
-        empty = low > high
-        low = torch.where(empty, low.amin(1, keepdim=True), low)
-        high = torch.where(empty, low, high)
-        return low - MARGIN * bandwidth, high - low + 2 * MARGIN * bandwidth
-
-    @classmethod
-    def widest(cls, low: Tensor, high: Tensor, bandwidth: Tensor) -> Tensor:
-        """Extent of the widest grid in its bandwidths, float64, shape (); only the device knows it."""
-        return (cls._reach(low, high, bandwidth)[1] / bandwidth).max()
-
-    def update(self, z: Tensor, labels: Tensor) -> None:
-        """Add a batch: z float, shape (N, nodes); labels int64, shape (N,)."""
-        nodes = len(self.origin)
-        scale = self.spacing.reciprocal().T.to(z)
-        shift = -self.origin.T.to(z) * scale
-        first, one = self._first.T.contiguous(), z.new_ones(1)
-        for z_block, label_block in row_blocks(z, labels, width=nodes):
-            position = torch.addcmul(shift.index_select(0, label_block), z_block, scale.index_select(0, label_block))
-            position.clamp_(0, self.bins - 1.5)
-            left = position.to(first.dtype).add_(first.index_select(0, label_block)).long()
-            pairs = torch.complex(one, position.frac_())
-            self._sums.view(-1).scatter_add_(0, left.flatten(), pairs.flatten())
-
-    @property
-    def _first(self) -> Tensor:
-        narrow = torch.int32 if self._sums.numel() < 2**31 else torch.int64
-        return torch.arange(0, self._sums.numel(), self.bins, dtype=narrow, device=self._sums.device).view_as(
-            self.origin
-        )
-
-    @property
-    def counts(self) -> Tensor:
-        """Samples at each grid point, each shared between its two neighbours."""
-        return self._counts(slice(None))
-
-    def _counts(self, nodes: slice) -> Tensor:
-        all_of_them, right = torch.view_as_real(self._sums[nodes]).double().unbind(-1)
-        counts = all_of_them - right
-        counts[..., 1:] += right[..., :-1]
-        return counts
-
-    @property
-    def samples(self) -> Tensor:
-        """Samples so far of each class, float64, shape (C,)."""
-        return self._sums.real.sum((0, 2), dtype=torch.float64) / len(self.origin)
-
-    def density(self, nodes: slice = slice(None)) -> Tensor:
-        """Gaussian kernel density at the grid points, float64, shape (nodes, C, bins); 0 without samples."""
-        counts, bins = self._counts(nodes), self.bins
-        spacing = self.spacing[nodes]
-        variance = (self.bandwidth.square() - self.added_variance)[nodes] / spacing.square()
-        frequency = torch.fft.rfftfreq(bins, dtype=torch.float64, device=counts.device)
-        kernel = (variance[..., None] * (-0.5 * (2 * math.pi * frequency).square())).exp_()
-        mass = torch.fft.irfft(torch.fft.rfft(counts).mul_(kernel), n=bins)
-        total = counts.sum(2).clamp(min=1)
-        return mass.div_((total * spacing)[..., None]).clamp_(min=0)
 
 
 class LogDensities:
