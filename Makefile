@@ -84,7 +84,7 @@ bundle: $(HTML) $(EDITIONS)
 	@$(PY) -m layerbook.bundle --torch "$(TORCH)"
 
 clean:
-	rm -rf _build/editions _build/executed _build/running _build/used _build/reported _build/new _build/html _build/book.log
+	rm -rf _build/editions _build/executed _build/running _build/used _build/reported _build/new _build/site _build/html _build/book.log
 
 # Whatever is half done when a step stops must not count as done later. So the stamp comes last, and
 # chapters and book are made beside their place and moved there once they are complete.
@@ -152,10 +152,13 @@ $(EDITIONS): $(EXECUTED) $(PACKAGE) _config.yml book/references.bib $(wildcard b
 	@rm -rf _build/wheel
 	@touch $@
 
-# Always from nothing: it takes seconds, and Sphinx does not repeat the warnings of pages it has read before.
+# Sphinx keeps what it has read in _build/site, and goes on from there where only words and outputs are others. After
+# any other change, and after a build that failed or was stopped, it reads all: it warns of a page only when it reads it.
 $(HTML): $(EXECUTED) $(EDITIONS) $(PACKAGE) $(PAGES) $(READY)
 	@echo "Building the book ..."
-	@rm -rf _build/new && mkdir -p _build/new
+	@rm -rf _build/new && mkdir -p _build/site && mv _build/site _build/new
+	@test -z "$(filter-out $(EXECUTED) $(EDITIONS) $(filter %.md,$(PAGES)),$?)" || rm -rf _build/new/*
 	@.venv/bin/jupyter-book build . --path-output _build/new -W -n --keep-going --quiet > _build/book.log 2>&1 || \
 		{ cat _build/book.log >&2; exit 1; }
-	@rm -rf _build/html && mv _build/new/_build/html _build/html && rm -rf _build/new
+	@cp -r _build/new/_build/html _build/new/html
+	@rm -rf _build/html && mv _build/new/html _build/html && mv _build/new _build/site

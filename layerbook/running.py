@@ -41,7 +41,11 @@ class ThisInterpreter(AsyncKernelManager):
         return "auto" if zmq.has("curve") else "disabled"
 
     async def _async_launch_kernel(self, kernel_cmd: list[str], **kw: object) -> None:
-        await super()._async_launch_kernel(kernel_cmd, **kw | {"stderr": self.errors})
+        # It imports what this process does: from the book's folder another package of the same name could be nearer,
+        # and a record would name a commit that did not run.
+        paths = os.pathsep.join(map(os.path.abspath, sys.path))
+        env = {**(kw.get("env") or os.environ), "PYTHONPATH": paths}
+        await super()._async_launch_kernel(kernel_cmd, **kw | {"stderr": self.errors, "env": env})
 
 
 def execute(chapter: Chapter, values: Mapping[str, object], out: Path) -> nbformat.NotebookNode:

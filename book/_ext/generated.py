@@ -11,6 +11,7 @@ PARTS = {
     "times": lesson.times,
     "exercises": lesson.exercises,
 }
+READ = ("book/records/*.json", "book/drift/*.json", "book/teach/*.yaml", "_build/executed/*.ipynb")
 MARK = re.compile(r"(?m)^% generated: (\w+) *(.*)$")
 
 
@@ -18,8 +19,8 @@ def fill_in(app, docname, source):
     root, page = Path(app.srcdir), source[0]
     source[0] = MARK.sub(lambda found: PARTS[found[1]](root, page, *found[2].split()), page)
     if source[0] != page:
-        for record in sorted((root / "book" / "records").glob("*.json")):
-            app.env.note_dependency(str(record))
+        for path in (each for kind in READ for each in root.glob(kind)):
+            app.env.note_dependency(str(path))
 
 
 def write_metadata(app, exception):

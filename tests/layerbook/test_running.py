@@ -13,6 +13,7 @@ import nbformat
 import pytest
 from nbclient.exceptions import DeadKernelError
 from nbformat.v4 import new_code_cell, new_notebook
+from repository import copy
 
 from layerbook import running
 from layerbook.chapters import CellFailed, Interrupted, read_chapter
@@ -130,3 +131,13 @@ def test_values_reach_the_chapter_as_they_are(tmp_path):
     toy = chapter(tmp_path / "book", "import json; print(json.dumps(depth, sort_keys=True))")
     executed = execute(toy, values, tmp_path / "{out}.ipynb")
     assert json.loads(executed.cells[2].outputs[0].text) == values["depth"]
+
+
+def test_the_kernel_imports_the_package_that_runs_it(tmp_path):
+    """Also where the package was found in the folder of the call, which is not the book's."""
+    chapter(copy(tmp_path) / "book", "import layerlib; print(layerlib.__file__)")
+    env = os.environ | {"PYTHONPATH": "."}
+    command = [sys.executable, "-m", "layerlib", "run", "toy", "--out", str(tmp_path / "out.ipynb")]
+    subprocess.run(command, cwd=tmp_path, env=env, check=True, capture_output=True)
+    ran = nbformat.read(tmp_path / "out.ipynb", as_version=4)
+    assert ran.cells[-1].outputs[0].text.strip() == str(tmp_path / "layerlib" / "__init__.py")

@@ -37,7 +37,11 @@ with open("ran", "a") as file:
     file.write(name + "\\n")
 time.sleep(float(Path("slow").read_text()) if Path("slow").exists() else 0)
 """
-BUILD = "#!/bin/sh\nmkdir -p _build/new/_build/html && touch _build/new/_build/html/index.html\n"
+BUILD = """#!/bin/sh
+test -e _build/new/read && echo again >> built || echo whole >> built
+mkdir -p _build/new/_build/html && touch _build/new/read _build/new/_build/html/index.html
+test ! -e broken
+"""
 
 
 @pytest.fixture
@@ -124,6 +128,29 @@ def test_a_changed_sentence_is_taken_over_without_a_run(book):
     code = [cell for cell in now if cell["cell_type"] == "code"]
     assert all(cell["outputs"] and "papermill" in cell["metadata"] for cell in code)
     assert code[-1]["metadata"]["mystnb"] == {"figure": {"name": "f"}}
+
+
+def test_the_book_is_built_on_from_what_was_read_where_only_words_are_others(book):
+    def built():
+        log = book / "built"
+        log.write_text("")
+        make(book).communicate()
+        assert (book / "broken").exists() or (book / "_build" / "html" / "index.html").is_file()
+        return log.read_text().split()
+
+    page = book / "book" / "glossary.md"
+    page.write_text("# Words")
+    assert built() == ["again"]
+    edit(book / "book" / "forward_backward.ipynb", "markdown", lambda cell: cell.update(source=["Other words."]))
+    assert built() == ["again"]
+    (book / "broken").touch()
+    page.write_text("# Bad words")
+    assert built() == ["again"]
+    (book / "broken").unlink()
+    assert built() == ["whole"]
+    (book / "layerlib" / "unused.py").write_text("a = 1\n")
+    assert built() == ["whole"]
+    assert built() == []
 
 
 def test_code_record_and_parameters_count_and_the_scoreboard_follows_the_reports(book):
