@@ -19,6 +19,7 @@ PY := .venv/bin/python
 READY := .venv/.ready
 HTML := _build/html/index.html
 EDITIONS := _build/editions/.ready
+WHEEL := _build/wheel/.ready
 
 USED := $(PY) -m layerbook.used
 
@@ -84,7 +85,7 @@ bundle: $(HTML) $(EDITIONS)
 	@$(PY) -m layerbook.bundle --torch "$(TORCH)"
 
 clean:
-	rm -rf _build/editions _build/executed _build/running _build/used _build/reported _build/new _build/site _build/html _build/book.log
+	rm -rf _build/editions _build/wheel _build/executed _build/running _build/used _build/reported _build/new _build/site _build/html _build/book.log
 
 # Whatever is half done when a step stops must not count as done later. So the stamp comes last, and
 # chapters and book are made beside their place and moved there once they are complete.
@@ -142,14 +143,20 @@ $(OTHERS:%=_build/reported/%.looked): _build/reported/%.looked: _build/executed/
 $(OTHERS:%=_build/reported/%.digest): %.digest: %.looked
 	+@:
 
-# The portable copies have the package beside them, since no index has it. It is built from a copy: building leaves files.
-$(EDITIONS): $(EXECUTED) $(PACKAGE) _config.yml book/references.bib $(wildcard book/teach/*.yaml book/records/*.json) $(READY)
-	@rm -rf _build/editions _build/wheel && mkdir -p _build/wheel
-	@$(PY) -m layerbook.editions > /dev/null
-	@cp -r layerlib layerbook pyproject.toml README.md LICENSE _build/wheel
+# The package as a file, since no index has it. It is built from a copy: building leaves files.
+$(WHEEL): $(PACKAGE) pyproject.toml README.md LICENSE $(READY)
+	@rm -rf _build/wheel && mkdir -p _build/wheel/source
+	@cp -r layerlib layerbook pyproject.toml README.md LICENSE _build/wheel/source
 	@$(PY) -m pip wheel --quiet --disable-pip-version-check --no-deps --no-build-isolation \
-		--wheel-dir _build/editions/portable ./_build/wheel
-	@rm -rf _build/wheel
+		--wheel-dir _build/wheel ./_build/wheel/source
+	@rm -rf _build/wheel/source
+	@touch $@
+
+# The portable copies have the package beside them.
+$(EDITIONS): $(EXECUTED) $(WHEEL) _config.yml book/references.bib $(wildcard book/teach/*.yaml book/records/*.json) $(READY)
+	@rm -rf _build/editions
+	@$(PY) -m layerbook.editions > /dev/null
+	@cp _build/wheel/*.whl _build/editions/portable
 	@touch $@
 
 # Sphinx keeps what it has read in _build/site, and goes on from there where only words and outputs are others. After

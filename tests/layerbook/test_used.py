@@ -56,7 +56,7 @@ def book(tmp_path):
     shutil.copy(ROOT / "book" / "references.bib", tmp_path / "book")
     programs = tmp_path / ".venv" / "bin"
     programs.mkdir(parents=True)
-    others = "layerbook.editions) exec mkdir -p _build/editions;; pip) exit;;"
+    others = "layerbook.editions) exec mkdir -p _build/editions/portable;; pip) exec touch _build/wheel/layerlib.whl;;"
     python = f'#!/bin/sh\ncase $2 in {others} esac\nexec "{sys.executable}" "$@"\n'
     for name, text in (("python", python), ("layerlib", RUN), ("jupyter-book", BUILD)):
         (programs / name).write_text(text)
