@@ -39,7 +39,8 @@ def levels(app, doctree):
     """Put level and minutes below the title of each exercise, from what teachers are told about it."""
     page = Path(app.env.doc2path(app.env.docname))
     told = page.parent / "teach" / f"{page.stem}.yaml"
-    app.env.note_dependency(str(told))
+    if told.is_file():
+        app.env.note_dependency(str(told))
     notes = notes_of(told)
     for node in doctree.findall(lambda each: isinstance(each, (exercise_node, exercise_enumerable_node))):
         note = notes.get(node.get("label", ""), {})
