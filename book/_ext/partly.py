@@ -8,6 +8,7 @@ from hashlib import sha256
 
 from docutils import nodes
 from hover_cards import meanings
+from sphinx.util.index_entries import split_index_msg
 
 SHARED = ("titles", "longtitles", "toctree_includes", "toc_secnumbers", "toc_fignumbers", "sphinx_exercise_registry")
 
@@ -31,7 +32,19 @@ def told(env) -> str:
     return sha256(plain([known, domains, cited, meanings(env)]).encode()).hexdigest()
 
 
+def remember(env) -> None:
+    """What the search knows from indexes: Sphinx forgets that of pages which it does not write again."""
+    for page, entries in env.domaindata["index"]["entries"].items():
+        found = {
+            (part, target or "", main)
+            for kind, value, target, main, _ in entries
+            for part in split_index_msg(kind, value)[: 1 if kind in ("see", "seealso") else None]
+        }
+        env._search_index_index_entries[page] = sorted(found)
+
+
 def also(app, env):
+    remember(env)
     before, env.layer_book_told = getattr(env, "layer_book_told", None), told(env)
     return [env.config.root_doc] if before == env.layer_book_told else sorted(env.found_docs)
 

@@ -1,6 +1,7 @@
 """Pages that Sphinx writes again because another one has changed: `book/_ext/partly.py`, in a book of three pages."""
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -56,6 +57,7 @@ def test_what_other_pages_show_is_written_on_them_too(book, page, before, after,
     two = (book / "_build" / "two.html").read_text()
     assert page != "words.md" or "What is meant" in two
     assert before != "# One" or "The first" in two
+    assert re.search(r'"indexentries": ?\{"word"', (book / "_build" / "searchindex.js").read_text())
 
 
 def test_nothing_but_the_front_page_is_written_where_nothing_changed(book):

@@ -121,7 +121,7 @@ def test_a_dying_kernel_is_a_failing_cell(tmp_path):
 
 def test_a_kernel_that_does_not_start_says_why(tmp_path, monkeypatch):
     (tmp_path / "ipykernel_launcher.py").write_text("raise SystemExit('no room for a kernel')")
-    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.syspath_prepend(tmp_path)
     with pytest.raises(CellFailed, match="no kernel started: no room for a kernel"):
         execute(chapter(tmp_path / "book", "1"), {}, tmp_path / "out.ipynb")
 
