@@ -13,7 +13,7 @@ from layerbook.figures.filter_panels import WAYS, orders, over_steps, zeroing_co
 from layerbook.figures.sides import by_side, legend_below, pairs, panels
 from layerbook.report import Report
 
-CONTROLLED = {"VGG-16, batch norm": "vgg_bn", "ResNet-50, pre-activation": "resnet"}
+PACED = {"VGG-16": "vgg", "VGG-16, batch norm": "vgg_bn", "ResNet-50, pre-activation": "resnet"}
 READ = {"VGG-16": "vgg", "ResNet-50, pre-activation": "resnet"}
 QUANTITIES = {"rates": "move of a weight [learning rates]", "degrees": "turn of a filter [degrees]"}
 
@@ -39,7 +39,7 @@ def seed_orders(report: Report) -> HTML:
 
 @draws
 def paces(report: Report) -> HTML:
-    """Moves in learning rates and turns in degrees over training, of two networks with batch norm."""
+    """Moves in learning rates and turns in degrees over training, a panel a network."""
 
     def draw(curve: DataArray, ax: Axes, side: str, quantity: str) -> None:
         learned = report.sides("learned_at")[side].sel(run=curve.network.item()).values
@@ -51,7 +51,7 @@ def paces(report: Report) -> HTML:
         ax.yaxis.set_minor_locator(NullLocator())
 
     alt = "How far weights move, in learning rates, and how far filters turn, in degrees, for five layers over training"
-    return pairs(report, "pace", draw, alt, CONTROLLED, "quantity", QUANTITIES, below={}, sharey=True)
+    return pairs(report, "pace", draw, alt, PACED, "quantity", QUANTITIES, start=0, below={}, sharey=True)
 
 
 @draws
