@@ -24,7 +24,7 @@ def report(tmp_path, monkeypatch):
     }
     made.curve("order_again", np.concatenate([mean, mean - 0.2, mean + 0.3], -1), run=RUNS, **axes)
     made.curve("learned_at", [[30, 40], [30, np.nan], [np.nan, np.nan]], run=RUNS, seed=SEEDS)
-    for key in ("vgg_bn", "resnet"):
+    for key in ("vgg", "vgg_bn", "resnet"):
         values = random.uniform(0.1, 3, (2, 5, 3))
         made.curve(f"pace_{key}", values, quantity=["rates", "degrees"], step=range(10, 60, 10), layer=LAYERS)
     for key, layers in (("vgg", 13), ("resnet", 17)):
@@ -50,7 +50,7 @@ def drawn(report, monkeypatch):
     plt.close("all")
 
 
-PANELS = {"seed_orders": [2], "paces": [2, 2], "ranks": [2], "zeroing_again": [2]}  # of each picture
+PANELS = {"seed_orders": [2], "paces": [3, 3], "ranks": [2], "zeroing_again": [2]}  # of each picture
 
 
 @pytest.mark.parametrize("name, panels", PANELS.items())
@@ -80,9 +80,9 @@ def test_a_phase_that_no_training_has_got_to_is_not_drawn(report, drawn):
 
 def test_the_end_of_learning_is_marked_for_every_training_that_got_there(report, drawn):
     rates, degrees = drawn("paces")
-    marked = [line.get_xdata()[0] for line in rates.axes[0].lines if line.get_linestyle() == "--"]
-    assert marked == [30]
-    lines = [line for line in degrees.axes[0].lines if line.get_linestyle() == "-"]
+    marked = [[line.get_xdata()[0] for line in ax.lines if line.get_linestyle() == "--"] for ax in rates.axes]
+    assert marked == [[30, 40], [30], []]
+    lines = [line for line in degrees.axes[1].lines if line.get_linestyle() == "-"]
     expected = report.curves["pace_vgg_bn"].sel(quantity="degrees")
     np.testing.assert_allclose(np.stack([line.get_ydata() for line in lines], 1), expected.values)
 
