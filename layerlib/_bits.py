@@ -45,9 +45,10 @@ def pack(active: Tensor) -> Tensor:
     """Patterns (..., nodes) as int64 words (..., ceil(nodes / 64)): equal words, equal patterns."""
     nodes = active.shape[-1]
     padded = torch.nn.functional.pad(as_bytes(active), (0, -nodes % 64))
-    eights = padded.contiguous().view(torch.int64)
-    # eight bytes of 0 or 1 times this constant: their bits meet, in order, in the top byte
-    return ((eights * 0x0102040810204080) >> 56).to(torch.uint8).view(torch.int64)  # of which uint8 keeps 8 bits
+    eights = padded.flatten().view(torch.int64)  # flat, since a single pattern may have any stride
+    # eight bytes of 0 or 1 times this constant: their bits meet, in order, in the top byte, and uint8 keeps 8 bits
+    words = ((eights * 0x0102040810204080) >> 56).to(torch.uint8).view(torch.int64)
+    return words.view(*padded.shape[:-1], padded.shape[-1] // 64)
 
 
 def distinct(rows: Tensor, counts: Tensor) -> tuple[Tensor, Tensor]:

@@ -157,6 +157,13 @@ def test_more_nodes_never_lower_the_perplexity(layer):
     ).all()
 
 
+@pytest.mark.parametrize("nodes", [63, 64, 65, 128])
+def test_one_sample_of_some_of_the_nodes_has_the_perplexity_one(nodes):
+    wide = torch.rand(1, 2 * nodes - 1, generator=torch.Generator().manual_seed(0)) < 0.5
+    some, label = wide[:, :nodes], torch.tensor([0])  # its one row starts anew after another number of entries
+    assert layer_perplexity(some, label).tolist() == layer_perplexity(some.clone(), label).tolist() == [1]
+
+
 @pytest.mark.parametrize("n", [1, 2, 3, 1000])
 def test_identical_patterns_give_one_and_distinct_patterns_the_number_of_samples(n):
     labels = torch.zeros(n, dtype=torch.int64)
