@@ -8,6 +8,7 @@ import pytest
 from records import kept_claim, old_claim
 
 from layerbook.claims import Claim, agreement, item_order, judged, numbered, sentence, size_told
+from layerbook.recorded import VERIFIED
 from layerbook.verdicts import above, below, shown, undecided
 
 WORDS = ("3", "Late layers are ordered", "P <= 1.5")
@@ -150,7 +151,9 @@ def test_readers_count_claims_by_chapter_and_keep_the_letter(item, chapter, told
 
 def test_no_two_registered_claims_of_a_chapter_have_one_number():
     book = Path(__file__).parents[2] / "book"
-    for path in (book / "records").glob("*.json"):
+    records = [path for path in (book / "records").glob("*.json") if path.name != VERIFIED]
+    assert len(records) >= 5
+    for path in records:
         items = [claim["item"] for claim in json.loads(path.read_text(encoding="utf-8"))["claims"]]
         told = [numbered(item, path.stem) for item in items]
         assert len(set(told)) == len(items)
