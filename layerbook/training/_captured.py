@@ -188,10 +188,13 @@ class Captured:
         self.x, self.labels = x.clone(), labels.clone()
         self.run.update.zero_grad()
         graph = torch.cuda.CUDAGraph()
+        generator = torch.cuda.default_generators[self.device.index or 0]
+        before = generator.clone_state()
         try:
             with torch.cuda.graph(graph, stream=self.stream):
                 self.losses = (self.step if self.whole else self._derive)(self.x, self.labels)
         except RuntimeError as error:
+            generator.graphsafe_set_state(before)  # a capture that failed leaves it waiting for that graph
             # of two errors the first says what it was, the second that nothing was captured
             self.refused = in_short(error.__context__ if isinstance(error.__context__, Exception) else error)
             warnings.warn(f"training: steps run as written, none can be captured: {self.refused}", RuntimeWarning, 2)

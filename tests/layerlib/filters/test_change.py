@@ -124,7 +124,8 @@ def test_cuda_equals_cpu():
     before, after = pair(2, (64, 32, 3, 3), torch.float32)
     expected, found = filter_change(before, after, 0.1), filter_change(before.cuda(), after.cuda(), 0.1)
     assert found.per_filter.is_cuda
-    torch.testing.assert_close(found.per_filter.cpu(), expected.per_filter)
+    # single precision adds up in another order there
+    torch.testing.assert_close(found.per_filter.cpu().float(), expected.per_filter.float())
     assert (found.significant.cpu(), found.still.cpu()) == (expected.significant, expected.still)
 
 
