@@ -3,7 +3,9 @@
 One after the other, each with its share of the time: a look at the device (ten seconds), the tests that need CUDA, the
 benchmarks with their peers on the same machine, and then records. A chapter is run at the smallest rung of its ladder
 first. What its trainings took there says what each larger rung would take; the largest that fits is run. Networks are
-stored as they end: a visit of two commands goes on where the first one stopped.
+stored as they end: a visit of two commands goes on where the first one stopped. Where a ladder has shares, they are run
+side by side first: each trains a part of the rung's networks, and the record then reads them all. One small network
+does not fill a GPU, and so five trials took as long as two.
 
 What is worth taking home lies in the output folder, a few small files: visit.json (what was done, and how long it took,
 and what was left out, and why), log.txt, bench.json, and of each chapter its record and the executed notebook.
@@ -18,6 +20,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from math import prod
 from pathlib import Path
 
@@ -59,29 +62,34 @@ class Visit:
         with replacing(self.out / "visit.json") as beside:
             beside.write_text(json.dumps(self.done, indent=1) + "\n", encoding="utf-8")
 
-    def run(self, step: str, command: Sequence[str], limit: float) -> bool:
-        """Run a command for ``limit`` seconds at most; whether it came to its end and succeeded."""
+    def run(self, step: str, *commands: Sequence[str], limit: float) -> bool:
+        """Run commands side by side for ``limit`` seconds at most; whether all came to their end and succeeded."""
         began = time.monotonic()
         with (self.out / "log.txt").open("a", encoding="utf-8") as log:
-            print(f"\n== {step}: {' '.join(command)}", file=log, flush=True)
-            child = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
-            try:
-                code = child.wait(max(1.0, limit))
-            except subprocess.TimeoutExpired:
-                code = _stopped(child)
+            for command in commands:
+                print(f"\n== {step}: {' '.join(command)}", file=log, flush=True)
+            children = [subprocess.Popen(each, stdout=log, stderr=log, start_new_session=True) for each in commands]
+            for child in children:
+                with suppress(subprocess.TimeoutExpired):
+                    child.wait(max(0.0, began + max(1.0, limit) - time.monotonic()))
+            late = [child for child in children if child.poll() is None]
+            _stop(late)
+        code = "out of time" if late else next((child.returncode for child in children if child.returncode), 0)
         self.note(step, seconds=round(time.monotonic() - began, 1), code=code)
         return code == 0
 
 
-def _stopped(child: subprocess.Popen) -> str:
-    """End a command and all that it started."""
-    os.killpg(child.pid, signal.SIGINT)
-    try:
-        child.wait(SPARE - 2)
-    except subprocess.TimeoutExpired:
-        os.killpg(child.pid, signal.SIGKILL)
-        child.wait()
-    return "out of time"
+def _stop(children: Sequence[subprocess.Popen]) -> None:
+    """End commands and all that they started."""
+    end = time.monotonic() + SPARE - 2
+    for child in children:
+        os.killpg(child.pid, signal.SIGINT)
+    for child in children:
+        try:
+            child.wait(max(0.0, end - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            os.killpg(child.pid, signal.SIGKILL)
+            child.wait()
 
 
 def look() -> dict:
@@ -150,19 +158,33 @@ def largest(plan: Mapping, record: Mapping, seconds: float, left: float) -> tupl
 def record(visit: Visit, chapter: str, plan: Mapping, work: Path) -> None:
     """The record of a chapter, as large as the time allows."""
     path = work / "book" / "records" / f"{chapter}.json"
-    for rung in (0, None):
-        if rung is None:
-            rung, needs = largest(plan, read_record(path), visit.done[-1]["seconds"], visit.left())
-            visit.note(f"{chapter}: plan", rung=rung, needs=[round(need) for need in needs], left=round(visit.left()))
-            if not rung:
-                break
+    rung = 0
+    while True:
         values = plan["values"] | plan["rungs"][rung] | {"store": str(work / "trained")}
-        pairs = [f"-p{name}={value if isinstance(value, str) else json.dumps(value)}" for name, value in values.items()]
-        where = ["--book", str(work / "book"), "--out", str(visit.out / f"{chapter}.ipynb")]
-        command = [sys.executable, "-m", "layerlib", "record", chapter, *pairs, *where]
-        if not visit.run(f"{chapter}: rung {rung}", command, visit.left()):
+        where = ["--book", str(work / "book"), "--out"]
+        shares = plan.get("shares", []) if rung else []
+        trainings = [
+            command("run", chapter, values | share, "--size", "full", *where, str(work / f"{chapter}.{place}.ipynb"))
+            for place, share in enumerate(shares)
+        ]
+        if trainings and not visit.run(f"{chapter}: shares of rung {rung}", *trainings, limit=visit.left()):
+            return
+        whole = command("record", chapter, values, *where, str(visit.out / f"{chapter}.ipynb"))
+        if not visit.run(f"{chapter}: rung {rung}", whole, limit=visit.left()):
             return
         shutil.copy(path, visit.out)
+        if rung:
+            return
+        rung, needs = largest(plan, read_record(path), visit.done[-1]["seconds"], visit.left())
+        visit.note(f"{chapter}: plan", rung=rung, needs=[round(need) for need in needs], left=round(visit.left()))
+        if not rung:
+            return
+
+
+def command(what: str, chapter: str, values: Mapping[str, object], *more: str) -> list[str]:
+    """A command of the book's own, with parameters."""
+    pairs = [f"-p{name}={value if isinstance(value, str) else json.dumps(value)}" for name, value in values.items()]
+    return [sys.executable, "-m", "layerlib", what, chapter, *pairs, *more]
 
 
 def main() -> int:
@@ -181,10 +203,10 @@ def main() -> int:
         "tests": ["pytest", "-q", "--needing-cuda", "tests/layerlib", "tests/layerbook"],
         "bench": ["benchmarks", "--out", str(visit.out / "bench.json")],
     }
-    for step, command in commands.items():
+    for step, module in commands.items():
         limit = min(SHARES[step] * 60 * asked.minutes, visit.left())
         if step in asked.only and limit >= AT_LEAST[step]:
-            visit.run(step, [sys.executable, "-m", *command], limit)
+            visit.run(step, [sys.executable, "-m", *module], limit=limit)
         else:
             visit.note(step, left_out="not asked for" if step not in asked.only else f"{limit:.0f} s are too few")
     work = asked.work.resolve()
