@@ -62,8 +62,10 @@ def claim_cell(item: str, chapter: str, mark: str) -> _html.Html:
 
 def _details(here: Claim, full: Claim | None) -> _html.Html:
     """What a claim says in one line, and on opening what the paper has, the test, and what was measured."""
-    told = {"The paper": here.paper, "Test": here.test, "Record": full.here if full else "", "This run": here.here}
-    told["Undecided because"] = here.reason
+    told = {"The paper": here.paper, "Test": here.test}
+    for where, claim in (("Record", full), ("This run", here)):
+        if claim:
+            told |= {where: claim.here, f"{where} undecided because": claim.reason}
     rest = "".join(f"<dt>{name}</dt><dd>{_html.markup(text)}</dd>" for name, text in told.items() if text)
     agrees = _html.markup(agreement(here, full))
     summary = f"<summary>{_html.markup(here.says)}</summary>"

@@ -159,7 +159,7 @@ def agreement(here: Claim, recorded: Claim | None) -> str:
     if recorded is None:
         return NOT_RECORDED
     if here.outcome == recorded.outcome:
-        return "agrees with the record"
+        return "undecided, as in the record" if here.outcome == UNDECIDED else "agrees with the record"
     return f"the record says {recorded.told}"
 
 

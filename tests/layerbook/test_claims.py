@@ -109,6 +109,8 @@ def test_run_and_record_agree_or_the_record_says_something_else():
     assert agreement(here, None) == "not yet recorded"
     assert agreement(here, told(below("P", 1.3, 1.5), size="paper")) == "agrees with the record"
     assert agreement(here, told(below("P", 1.7, 1.5))) == "the record says fails"
+    unsure = told(above("P", 1, 2, (0, 3)))
+    assert agreement(unsure, unsure) == "undecided, as in the record"
     old = Claim.from_json(old_claim(holds="not at this size"), "smaller")
     assert agreement(here, old) == "the record says first round: not confirmed at this size"
 

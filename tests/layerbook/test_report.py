@@ -10,6 +10,7 @@ from IPython.core.interactiveshell import InteractiveShell
 from IPython.utils.capture import capture_output
 from records import kept_claim, old_claim, old_record, record
 
+from layerbook.claims import judged
 from layerbook.record import MIME, write_record
 from layerbook.report import Report, above, below, shown
 
@@ -116,6 +117,16 @@ def test_the_record_stands_beside_the_run(in_book):
     assert [report.side_number("error", side) for side in sides] == [0.5, 0.0123456]
 
 
+def test_a_line_says_why_the_record_is_undecided(in_book):
+    unsure = judged("3", "Late layers are ordered", "P <= 1.5", "", [above("Q", 1, 2, (0, 3))], "smaller")
+    write_record(record(claims=[unsure.to_json()]), in_book / "records" / "toy.json")
+    report = Report("toy")
+    report.claim(*WORDS, PASSED)
+    page = report._repr_mimebundle_()[0]["text/html"]
+    assert "<dt>Record undecided because</dt><dd>Q: the interval contains the threshold</dd>" in page
+    assert "This run undecided" not in page
+
+
 @pytest.mark.parametrize(
     ("kept", "side"),
     [
@@ -167,7 +178,7 @@ def test_the_display_carries_the_table_and_the_payload(report):
     assert '<table class="dataframe mathjax_ignore tex2jax_ignore layerlib-report layer-claims">' in page
     assert re.findall(r"<strong [^>]*>([^<]+)</strong>", page) == ["holds", "fails", "undecided"]
     assert "<dt>This run</dt><dd>Q: 1 [0, 3]</dd>" in page
-    assert "<dt>Undecided because</dt><dd>Q: the interval contains the threshold</dd>" in page
+    assert "<dt>This run undecided because</dt><dd>Q: the interval contains the threshold</dd>" in page
     assert page.count("<details><summary>") == 3
     assert "this run: holds, at a smaller size: P = 1.2 < 1.5" in data["text/plain"]
     assert max(map(len, data["text/plain"].splitlines()[:-1])) <= 100
