@@ -5,6 +5,7 @@ python -m benchmarks nodes distances    these alone
 python -m benchmarks growth             over a decade of samples, of classes and of nodes
 python -m benchmarks networks           networks at their own size; an hour
 python -m benchmarks watch sweeps       what a watch costs, and a sweep
+python -m benchmarks gpu                every instrument and its peer on a GPU; a minute or two
 
 ``--keep`` takes what was measured over into ``benchmarks/results.json`` (of ``watch`` and ``sweeps``, into a text).
 """
@@ -15,7 +16,7 @@ import io
 import json
 import os
 import platform
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from importlib import import_module
 from importlib.metadata import version
@@ -44,6 +45,7 @@ INSTRUMENTS = (
 )
 LONG = ("growth", "networks")
 PRINTED = ("watch", "sweeps")
+GPU = "gpu"
 
 
 def surroundings() -> dict:
@@ -74,10 +76,22 @@ def against_peers(modules: Iterable[str]) -> list[dict]:
             if task.other:
                 row["times_peer_busy"] = beside_others(task)
             if torch.cuda.is_available():
-                row["gpu_ms"] = on_gpu(task)
+                row["gpu_ms"] = on_gpu(task)["gpu_ms"]
             rows.append(row)
             print(line(row), flush=True)
     return rows
+
+
+def on_a_gpu(keep: Callable[[list[dict]], None]) -> None:
+    """A row for each task: milliseconds of it and of its peer on a GPU; printed, and all so far kept after each."""
+    print(f"{'on a GPU':70} {'ms':>9} {'peer ms':>9} on")
+    rows: list[dict] = []
+    for module in INSTRUMENTS:
+        for task in import_module(f"benchmarks.{module}").tasks():
+            rows.append(on_gpu(task) | {"module": module})
+            ours, peers = (rows[-1].get(key, {}).get("median", float("nan")) for key in ("gpu_ms", "peer_ms"))
+            print(f"  {task.name:68} {ours:9.2f} {peers:9.2f} {rows[-1].get('peer_on', '')}".rstrip(), flush=True)
+            keep(rows)
 
 
 def line(row: dict) -> str:
@@ -103,7 +117,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("name", nargs="*", choices=[*INSTRUMENTS, *LONG, *PRINTED, []], default=[], metavar="NAME")
+    parser.add_argument("name", nargs="*", choices=[*INSTRUMENTS, *LONG, *PRINTED, GPU, []], default=[], metavar="NAME")
     parser.add_argument("--keep", action="store_true", help="take over what was measured")
     parser.add_argument("--out", type=Path, help="write what was measured to this file, too")
     asked = parser.parse_args()
@@ -122,6 +136,17 @@ def main() -> None:
         print(text.getvalue().strip())
         if asked.keep:
             write(RESULTS.with_name(f"{name}.txt"), text.getvalue().strip())
+    if GPU in asked.name:
+        if not torch.cuda.is_available():
+            parser.error("gpu: there is no CUDA device")
+        around = surroundings()
+
+        def keep(rows: list[dict]) -> None:
+            new[GPU] = around | {"rows": rows}
+            if asked.out:  # a visit may end before all are measured
+                put(asked.out, json.dumps(new, indent=1, ensure_ascii=False))
+
+        on_a_gpu(keep)
     if asked.out:
         write(asked.out, json.dumps(new, indent=1, ensure_ascii=False))
     if asked.keep and new:
@@ -132,9 +157,13 @@ def main() -> None:
 
 
 def write(path: Path, text: str) -> None:
+    put(path, text)
+    print(f"written: {path.name}")
+
+
+def put(path: Path, text: str) -> None:
     with replacing(path) as beside:
         beside.write_text(text + "\n", encoding="utf-8")
-    print(f"written: {path.name}")
 
 
 if __name__ == "__main__":

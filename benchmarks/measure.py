@@ -91,10 +91,23 @@ def measured(task: Task) -> dict:
     return row
 
 
-def on_gpu(task: Task) -> dict[str, float]:
-    """Milliseconds of a task whose tensors, networks and splits lie on a GPU."""
+def on_gpu(task: Task) -> dict:
+    """Milliseconds of a task whose tensors, networks and splits lie on a GPU, and of its peer.
+
+    A peer that cannot compute there does so on the processor, with one thread.
+    """
     given = [copy.deepcopy(each).to("cuda") if hasattr(each, "to") else each for each in task.given]
-    return milliseconds(taken(task.turns, partial(task.run, *given))[0])
+    row = {"name": task.name, "gpu_ms": milliseconds(taken(task.turns, partial(task.run, *given))[0])}
+    if not task.other:
+        return row
+    where, turns = "gpu", min(3, task.turns)
+    try:
+        [spent] = taken(turns, partial(task.other, *given))
+    except (RuntimeError, TypeError, ValueError):  # of CUDA tensors NumPy and its friends say one of these
+        where = "cpu"
+        with threads(1):
+            [spent] = taken(turns, partial(task.other, *task.given))
+    return row | {"peer": task.peer, "peer_on": where, "peer_ms": milliseconds([each / task.share for each in spent])}
 
 
 def calls(task: Task) -> list[Callable[[], object]]:

@@ -201,7 +201,7 @@ def main() -> int:
     visit.note("look", **look())
     commands = {
         "tests": ["pytest", "-q", "--needing-cuda", "tests/layerlib", "tests/layerbook"],
-        "bench": ["benchmarks", "--out", str(visit.out / "bench.json")],
+        "bench": ["benchmarks", "gpu", "--out", str(visit.out / "bench.json")],
     }
     for step, module in commands.items():
         limit = min(SHARES[step] * 60 * asked.minutes, visit.left())

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from benchmarks import Task, measure, one
-from benchmarks.__main__ import INSTRUMENTS, RESULTS, line
-from benchmarks.measure import alone, beside_others, measured
+from benchmarks.__main__ import INSTRUMENTS, RESULTS, line, on_a_gpu
+from benchmarks.measure import alone, beside_others, measured, on_gpu
 from benchmarks.moved import moved
 
 
@@ -50,6 +50,46 @@ def test_bytes_and_operations_are_a_limit_of_this_machine(clock):
     assert row["limit_ms"]["median"] == pytest.approx(1e-3)
     row = measured(Task("computes", clock.passes(1e-3), nbytes=8 * measure.COPIED, operations=6 * measure.SIDE**3))
     assert row["limit_ms"]["median"] == pytest.approx(3e-3)
+
+
+class Lying:
+    """Something that goes to a device."""
+
+    place = "cpu"
+
+    def to(self, place):
+        self.place = place
+        return self
+
+
+def test_on_a_gpu_a_peer_that_knows_none_is_timed_on_the_processor(clock):
+    data, seen = Lying(), []
+
+    def knows_none(given):
+        if given.place == "cuda":
+            raise TypeError("can't convert cuda:0 device type tensor to numpy")
+        clock.now += 6
+
+    def instrument(given):
+        seen.append(given.place)
+        clock.now += 2
+
+    row = on_gpu(Task("two", instrument, (data,), "six", knows_none, share=0.5, turns=3))
+    assert set(seen) == {"cuda"} and data.place == "cpu"
+    assert row["gpu_ms"]["median"] == pytest.approx(2000, rel=1e-4)
+    assert row["peer_on"] == "cpu" and row["peer_ms"]["median"] == pytest.approx(12000, rel=1e-4)
+    row = on_gpu(Task("two", instrument, (data,), "three", clock.passes(3), turns=3))
+    assert row["peer_on"] == "gpu" and row["peer_ms"]["median"] == pytest.approx(3000, rel=1e-4)
+    assert set(on_gpu(Task("alone", instrument, (data,)))) == {"name", "gpu_ms"}
+
+
+def test_on_a_gpu_what_was_measured_is_kept_row_by_row(clock, monkeypatch):
+    tasks = [Task("one", clock.passes(1)), Task("two", clock.passes(2))]
+    monkeypatch.setattr("benchmarks.__main__.INSTRUMENTS", ("any",))
+    monkeypatch.setattr("benchmarks.__main__.import_module", lambda _: type("Any", (), {"tasks": lambda: tasks}))
+    kept = []
+    on_a_gpu(lambda rows: kept.append([(row["module"], row["name"]) for row in rows]))
+    assert kept == [[("any", "one")], [("any", "one"), ("any", "two")]]
 
 
 def test_other_programs_are_gone_after_a_busy_measurement(monkeypatch):
