@@ -22,6 +22,8 @@ from traitlets import default
 from layerbook.chapters import CellFailed, Chapter, Interrupted
 from layerlib._files import replacing
 
+TRIES = 3  # of starting a kernel: another program may take a port that was free when it was chosen
+TAKEN = "Address already in use"
 PATIENCE = 60  # seconds that a cell's last output may take, which on a busy machine is more than the usual 4
 
 
@@ -71,17 +73,23 @@ def execute(chapter: Chapter, values: Mapping[str, object], out: Path) -> nbform
     Interrupted
         if the run was stopped from outside
     """
-    failed = None
     _clear(out)
     with replacing(out) as beside, _held(beside), tempfile.TemporaryFile() as complaints:
-        try:
-            _papermill(chapter, values, beside, complaints)
-        except (PapermillExecutionError, DeadKernelError, RuntimeError, KeyboardInterrupt) as error:
-            if _stopped(error):
-                raise Interrupted(_keep_interrupted(beside, out)) from None
-            failed = error
-        if failed is not None and not _began(beside):
-            raise CellFailed(f"no kernel started: {_last_line(complaints) or failed}")
+        for _ in range(TRIES):
+            failed = None
+            try:
+                _papermill(chapter, values, beside, complaints)
+            except (PapermillExecutionError, DeadKernelError, RuntimeError, KeyboardInterrupt) as error:
+                if _stopped(error):
+                    raise Interrupted(_keep_interrupted(beside, out)) from None
+                failed = error
+            if failed is None or _began(beside):
+                break
+            complained = _last_line(complaints)
+            if TAKEN not in complained:
+                raise CellFailed(f"no kernel started: {complained or failed}")
+        else:
+            raise CellFailed(f"no kernel started: {complained}")
         notebook = nbformat.read(beside, as_version=4)
         notebook.metadata.papermill["output_path"] = str(out)
         if failed is not None:

@@ -17,7 +17,7 @@ from repository import copy
 
 from layerbook import running
 from layerbook.chapters import CellFailed, Interrupted, read_chapter
-from layerbook.running import execute
+from layerbook.running import TRIES, execute
 
 # A program started in the background ignores SIGINT, and its children with it.
 PROGRAM = (
@@ -124,6 +124,33 @@ def test_a_kernel_that_does_not_start_says_why(tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(tmp_path)
     with pytest.raises(CellFailed, match="no kernel started: no room for a kernel"):
         execute(chapter(tmp_path / "book", "1"), {}, tmp_path / "out.ipynb")
+
+
+UNLUCKY = """
+from pathlib import Path
+
+tried = Path(__file__).with_name("tried")
+tried.write_text(tried.read_text() + "x" if tried.exists() else "x")
+if len(tried.read_text()) <= {fails}:
+    raise SystemExit("zmq.error.ZMQError: Address already in use (addr='tcp://127.0.0.1:33233')")
+
+from ipykernel import kernelapp
+
+kernelapp.launch_new_instance()
+"""
+
+
+@pytest.mark.parametrize("fails", [1, 9])
+def test_a_kernel_whose_port_another_program_took_is_started_anew(tmp_path, monkeypatch, fails):
+    (tmp_path / "ipykernel_launcher.py").write_text(UNLUCKY.format(fails=fails))
+    monkeypatch.syspath_prepend(tmp_path)
+    toy = chapter(tmp_path / "book", "print('it ran')")
+    if fails == 1:
+        assert execute(toy, {}, tmp_path / "out.ipynb").cells[-1].outputs[0].text == "it ran\n"
+    else:
+        with pytest.raises(CellFailed, match="no kernel started: zmq.error.ZMQError: Address already in use"):
+            execute(toy, {}, tmp_path / "out.ipynb")
+    assert len((tmp_path / "tried").read_text()) == (2 if fails == 1 else TRIES)
 
 
 def test_values_reach_the_chapter_as_they_are(tmp_path):
