@@ -8,14 +8,13 @@ from pathlib import Path
 import numpy as np
 
 from layerbook.asked import chapter_of, fitting
-from layerbook.chapters import reported
+from layerbook.chapters import STORE, reported
 from layerbook.claims import FIRST_ROUND_OPEN
 from layerbook.curves import as_array
 from layerbook.needs import check_needs
 from layerbook.places import check_writable, out_path
 from layerbook.provenance import device_name, versions
 from layerbook.record import read_record, recorded_claims
-from layerbook.sweep import STORE
 
 # Relative tolerances. Where device and versions are the record's, what is left is the order of sums, which hangs on the
 # number of threads. Elsewhere rounding differs, and training makes much of little.
@@ -44,7 +43,7 @@ class Again:
     differences: list[str] = field(default_factory=list)
 
 
-def anew(record: Path, book: Path, *, from_store: bool = False) -> Again:
+def anew(record: Path, book: Path, *, from_store: Path | None = None) -> Again:
     """Run a chapter with its record's parameters, by today's code, and compare all that the record holds.
 
     What only today's run reports does not count. A value of a curve is compared relative to the largest of the curve.
@@ -53,7 +52,7 @@ def anew(record: Path, book: Path, *, from_store: bool = False) -> Again:
     ----------
     record : its file
     book : folder of the chapters
-    from_store : whether networks that the record's store keeps are taken from there; else all are trained anew
+    from_store : folder of stored trainings, from which networks are taken; without one all are trained anew
 
     Returns
     -------
@@ -62,7 +61,7 @@ def anew(record: Path, book: Path, *, from_store: bool = False) -> Again:
     Raises
     ------
     ValueError
-        if the record is damaged, or a parameter of it does not fit the chapter of today
+        if the record is damaged, a parameter of it does not fit the chapter of today, or ``from_store`` is no folder
     CellFailed, Interrupted
         as `layerbook.running.execute`
     """
@@ -74,8 +73,10 @@ def anew(record: Path, book: Path, *, from_store: bool = False) -> Again:
     gone = sorted(set(asked) - set(chapter.parameters))
     values = fitting({key: value for key, value in asked.items() if key not in gone}, chapter, f"{record}: ")
     check_needs(chapter, values)
-    if STORE in chapter.parameters and not from_store:
-        values[STORE] = ""
+    if from_store is not None and not from_store.is_dir():
+        raise ValueError(f"from_store: expected a folder of stored trainings, got {from_store}")
+    if STORE in chapter.parameters:
+        values[STORE] = "" if from_store is None else str(from_store.resolve())
     out = out_path(None, "again", book, chapter.path)
     check_writable(out, None)
     out.parent.mkdir(parents=True, exist_ok=True)

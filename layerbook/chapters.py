@@ -10,6 +10,8 @@ from pathlib import Path
 from layerbook.parameters import Parameter, read_parameters
 from layerbook.record import MIME
 
+STORE = "store"  # what chapters call the folder of their stored trainings
+
 
 class CellFailed(Exception):
     """A cell of a chapter raised; the message names the cell, and the executed notebook was kept."""

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from layerbook import sweep_cli
 from layerbook.asked import UsageError, chapter_of, given, unknown, wanted
-from layerbook.chapters import CellFailed, Interrupted, chapters, reported
+from layerbook.chapters import STORE, CellFailed, Interrupted, chapters, reported
 from layerbook.parameters import recordable
 from layerbook.places import check_writable, find_book, out_path
 from layerbook.stopping import stoppable
@@ -45,7 +45,7 @@ def _parser() -> argparse.ArgumentParser:
     verifying.add_argument("record", help="a chapter's name, or the path of its record")
     small = "small: run the chapter small by the record's code and by today's, instead of as the record was made"
     verifying.add_argument("--size", choices=("small", "full"), default="full", help=small)
-    verifying.add_argument("--from-store", action="store_true", help="take networks that are stored; else train anew")
+    verifying.add_argument("--from-store", type=Path, help="folder of stored trainings to take networks from; else train anew")
     commands.add_parser("check", parents=[shared], help="see whether all is there and the instruments say the same")
     recorded = "run one chapter at full size and write what it reported to records/CHAPTER.json"
     commands.add_parser("record", parents=[running], help=recorded).set_defaults(size="full")
@@ -133,7 +133,7 @@ def _verify(options: argparse.Namespace) -> int:
     return 1 if found.differences else 0
 
 
-def _again(path: Path, book: Path, from_store: bool) -> int:
+def _again(path: Path, book: Path, from_store: Path | None) -> int:
     from layerbook.anew import anew
 
     _say(f"running {path.stem} as its record was made, {'with stored networks' if from_store else 'training anew'}")
@@ -169,7 +169,9 @@ def _record(path: Path, notebook: object, parameters: dict, git: dict) -> None:
     origin = provenance(git, parameters, notebook.metadata.papermill["duration"])
     if trainings := report.pop("trainings", None):
         origin["trainings"] = trainings
-    write_record({"schema": SCHEMA, **report, "parameters": parameters, "provenance": origin}, path)
+    # Where this machine keeps its trainings says nothing to another.
+    asked = {name: value for name, value in parameters.items() if name != STORE}
+    write_record({"schema": SCHEMA, **report, "parameters": asked, "provenance": origin}, path)
     print(f"record: {path}")
 
 

@@ -16,7 +16,7 @@ from IPython import get_ipython
 from tqdm.auto import tqdm
 
 from layerbook.asked import UsageError, chapter_of, fitting, full_size
-from layerbook.chapters import Chapter, Interrupted
+from layerbook.chapters import STORE, Chapter, Interrupted
 from layerbook.locks import Busy, lives
 from layerbook.needs import check_needs
 from layerbook.parameters import recordable
@@ -26,7 +26,6 @@ from layerbook.remote import put
 from layerbook.swept import FAILED, Combination, in_a_process, stop_processes
 from layerbook.syntax import digest
 
-STORE = "store"  # what chapters call the folder of their stored trainings
 LOOK = 0.5  # seconds between looks at what others run
 
 

@@ -110,14 +110,24 @@ def test_another_setting_has_a_wider_tolerance_and_is_named(recorded, runs, keep
     assert not anew(keep(numbers={"found": 5 / 7 * (1 + SAME_SETTING / 2)}), book).differences
 
 
-@pytest.mark.parametrize(("options", "store"), [([], ""), (["--from-store"], "kept")])
-def test_networks_are_trained_anew_unless_the_store_is_asked_for(recorded, runs, keep, options, store):
-    book, _ = recorded
-    assert cli.main(["verify", "toy", "--book", str(book), *options]) == 0
-    assert runs == [{"depth": 5, "store": store}]
+def test_a_record_names_no_folder_of_stored_trainings(recorded):
+    assert recorded[1]["parameters"] == {"depth": 5}
+
+
+def test_networks_are_trained_anew_unless_a_store_is_given(recorded, runs, keep, tmp_path, monkeypatch):
+    command = ["verify", "toy", "--book", str(recorded[0])]
+    monkeypatch.chdir(tmp_path)
+    assert [cli.main(command), cli.main([*command, "--from-store", "."])] == [0, 0]
+    assert runs == [{"depth": 5, "store": ""}, {"depth": 5, "store": str(tmp_path.resolve())}]
+
+
+def test_a_store_that_is_not_there_is_no_reason_to_train_anew(recorded, runs, keep, tmp_path, capsys):
+    assert cli.main(["verify", "toy", "--book", str(recorded[0]), "--from-store", str(tmp_path / "lost")]) == 2
+    assert f"from_store: expected a folder of stored trainings, got {tmp_path / 'lost'}" in capsys.readouterr().err
+    assert runs == []
 
 
 def test_a_small_run_takes_nothing_from_a_store(recorded, keep, capsys):
     book, _ = recorded
-    assert cli.main(["verify", "toy", "--book", str(book), "--size", "small", "--from-store"]) == 2
+    assert cli.main(["verify", "toy", "--book", str(book), "--size", "small", "--from-store", "."]) == 2
     assert "--from-store: a small run trains anew" in capsys.readouterr().err
