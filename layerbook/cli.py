@@ -26,7 +26,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     commands = parser.add_subparsers(dest="command", required=True)
     shared = argparse.ArgumentParser(add_help=False)
-    shared.add_argument("--book", type=Path, help="folder of the chapters (default: ./book)")
+    shared.add_argument(
+        "--book", type=Path, help="folder of the chapters (default: ./book, else that of this installation)"
+    )
     commands.add_parser("list", parents=[shared], help="chapters and their parameters")
     running = argparse.ArgumentParser(add_help=False, parents=[shared])
     running.add_argument("chapter")
@@ -45,7 +47,9 @@ def _parser() -> argparse.ArgumentParser:
     verifying.add_argument("record", help="a chapter's name, or the path of its record")
     small = "small: run the chapter small by the record's code and by today's, instead of as the record was made"
     verifying.add_argument("--size", choices=("small", "full"), default="full", help=small)
-    verifying.add_argument("--from-store", type=Path, help="folder of stored trainings to take networks from; else train anew")
+    verifying.add_argument(
+        "--from-store", type=Path, help="folder of stored trainings to take networks from; else train anew"
+    )
     commands.add_parser("check", parents=[shared], help="see whether all is there and the instruments say the same")
     recorded = "run one chapter at full size and write what it reported to records/CHAPTER.json"
     commands.add_parser("record", parents=[running], help=recorded).set_defaults(size="full")

@@ -13,10 +13,10 @@ def _snapshots(images: int, batch_size: int, epochs: int, every: int) -> int:
     return -(-images // batch_size) * epochs // every
 
 
-def _at_least(side: int) -> Callable[[str], bool]:
-    """Whether the pictures of a file are as high and wide as that; sets with a name are, each."""
+def _of_a_file(fits: Callable[[object], bool]) -> Callable[[str], bool]:
+    """Whether what a file holds fits; sets with a name do, each."""
 
-    def fits(data: str) -> bool:
+    def read(data: str) -> bool:
         if not Path(data).is_file():
             return True  # a name, or a file that is not there
         from layerlib.data.load import load  # brings torch, which no other need takes
@@ -25,14 +25,27 @@ def _at_least(side: int) -> Callable[[str], bool]:
             found = load(data)
         except ValueError:
             return True  # a damaged file, which the chapter's ``load`` names
-        return min(getattr(found, "train", found).images.shape[-2:]) >= side
+        return fits(found)
 
-    return fits
+    return read
+
+
+def _whole(name: str) -> Need:
+    """A data set to train on and to test on, where a file may hold one split alone."""
+    expected = "a file with x_train, y_train, x_test and y_test, to train on and to test on"
+    return (name,), _of_a_file(lambda found: hasattr(found, "train")), expected
+
+
+def _at_least(side: int) -> Callable[[str], bool]:
+    """Whether the pictures of a file are as high and wide as that."""
+    return _of_a_file(lambda found: min(getattr(found, "train", found).images.shape[-2:]) >= side)
 
 
 # Names of parameters, whether their values go together, and what was expected of the first.
 NEEDS: dict[str, list[Need]] = {
     "cooperating_classifiers": [
+        _whole("easy"),
+        _whole("hard"),
         (("width", "widths"), lambda width, widths: width in widths, "one of widths"),
         (("seeds",), lambda seeds: len(seeds) >= 2, "at least two, whose spread says which differences count"),
         (
@@ -42,13 +55,17 @@ NEEDS: dict[str, list[Need]] = {
         ),
     ],
     "forward_backward": [
+        _whole("easy"),
+        _whole("hard"),
         (
             ("iterations",),
             lambda iterations: iterations > 10,
             "more than 10, after which the networks are first looked at",
-        )
+        ),
     ],
+    "layer_distributions": [_whole("data")],
     "filter_evolution": [
+        _whole("data"),
         (("data",), _at_least(32), "pictures of at least 32 x 32 pixels, which VGG-16 halves five times"),
         (
             ("images", "batch_size", "epochs", "every"),
@@ -67,11 +84,13 @@ NEEDS: dict[str, list[Need]] = {
         ),
     ],
     "four_lenses": [
+        _whole("data"),
+        _whole("second"),
         (
             ("looked_at",),
             lambda looked_at: len(looked_at) >= 2 and looked_at[0] == 0 and looked_at == sorted({*looked_at}),
             "steps in order, from 0 on, to compare with the network as it starts",
-        )
+        ),
     ],
 }
 

@@ -69,6 +69,21 @@ def test_what_is_just_enough_is_taken(name, values):
     check_needs(CHAPTERS[name], values)
 
 
+SETS = [
+    (name, each)
+    for name in CHAPTERS
+    for each in ("easy", "hard", "data", "second")
+    if each in CHAPTERS[name].parameters
+]
+
+
+@pytest.mark.parametrize(("name", "parameter"), [each for each in SETS if each[0] in NEEDS])
+def test_a_file_of_one_split_is_refused_where_a_chapter_trains_and_tests(tmp_path, name, parameter):
+    np.savez(tmp_path / "split.npz", x=np.zeros((4, 32, 32), dtype=np.uint8), y=np.arange(4) % 2)
+    with pytest.raises(ValueError, match=f"^{parameter}: expected a file with x_train, .*, got .*split.npz$"):
+        check_needs(CHAPTERS[name], {parameter: str(tmp_path / "split.npz")})
+
+
 @pytest.mark.parametrize("layout", [(8, 8), (1, 8, 8), (3, 40, 16), (16, 40, 3)])
 def test_pictures_too_small_for_five_halvings_are_refused(tmp_path, layout):
     path = tmp_path / "small.npz"
