@@ -109,13 +109,15 @@ def in_short(report: Report) -> HTML:
         for each, colour in zip(curve.sel(depth=depth), DATA_COLOURS, strict=True):
             spread(each.layer, each, left, label=SETS[each["data"].item()], color=colour)
         in_powers(left.yaxis)
-        left.set(ylim=(0.9, None), title="patterns a class uses", xlabel="layer", ylabel="perplexity P")
+        left.set(
+            ylim=(0.9, None), title=f"patterns a class uses, {depth:.0f} layers", xlabel="layer", ylabel="perplexity P"
+        )
         left.legend(fontsize="small")
         last = report.sides("systems_epochs")[side].isel(epoch=-1).sel(part="test", system="discrete")
         own = report.sides("network_epochs")[side].isel(epoch=-1).sel(part="test").item()
         spread(last.layer, 100 * last, right, label="its switches' vote", color=SYSTEM_COLOURS["discrete"])
         right.axhline(100 * own, color=INK, linestyle=":", label="the network")
-        right.set(title="right on Fashion-MNIST [%]", xlabel="layer")
+        right.set(title=f"right on Fashion-MNIST [%], {last.sizes['layer']} layers", xlabel="layer")
         right.legend(fontsize="small", loc="lower right")
         for ax in (left, right):
             ax.xaxis.get_major_locator().set_params(integer=True)

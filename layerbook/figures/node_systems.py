@@ -91,10 +91,10 @@ def systems_width(report: Report) -> HTML:
 
     def draw(_: DataArray, side: str, step: int) -> Figure:
         figure, axes = panels(2, 3, sharey=True)
-        for ax, label in zip(axes, ("easy", "hard"), strict=True):
-            curve = report.sides(f"systems_width_{label}")[side].sel(part="test")
+        curves = {label: report.sides(f"systems_width_{label}")[side].sel(part="test") for label in ("easy", "hard")}
+        for ax, (label, curve) in zip(axes, curves.items(), strict=True):
             systems(curve.sel(width=step).transpose("system", "seed", "layer"), None, ax)
-            ax.set(title=SETS[label], ylim=_span(curve))
+            ax.set(title=SETS[label], ylim=_span(*curves.values()))
         axes[0].set_ylabel("accuracy [%]")
         axes[0].legend()
         return figure

@@ -66,7 +66,7 @@ def numbers(
 
     Returns
     -------
-    Table, with a column for this run and, unless it is of the paper's size, one for the record where that has any
+    Table, with a column for this run; before it one for the record, if that has any and the run is not of the paper's size
 
     Raises
     ------
@@ -86,7 +86,7 @@ def numbers(
                 report.number(name, value, forms[row])
     wanted = [name for each in names.values() for name in each]
     recorded = beside and report.size != "paper" and any(report.recorded(name) is not None for name in wanted)
-    sides = [THIS_RUN, report.record_side] if recorded else [THIS_RUN]
+    sides = [report.record_side, THIS_RUN] if recorded else [THIS_RUN]
 
     def cell(name: str, side: str, row: str) -> str:
         value = report.numbers.get(name) if side == THIS_RUN else report.recorded(name)

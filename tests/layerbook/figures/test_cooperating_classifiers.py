@@ -154,6 +154,16 @@ def test_moments_show_the_system_at_its_moment_with_the_network_dotted(report, d
     assert drawn[-1][1].endswith("after batch 9)")
 
 
+def test_both_sets_are_in_view_in_networks_of_every_width(report, drawn):
+    easy, hard = (report.curves[f"systems_width_{label}"] for label in ("easy", "hard"))
+    easy.values += 2
+    systems.systems_width(report)
+    for figure, _ in drawn[-2:]:
+        for ax in figure.axes:
+            low, high = ax.get_ylim()
+            assert low < 100 * hard.sel(part="test").min() and 100 * easy.sel(part="test").max() < high
+
+
 def test_every_single_network_of_the_narrowest_width_has_a_line(report, drawn):
     systems.anomaly(report)
     narrow = report.curves["systems_width_easy"].sel(width=4, part="test", system="discrete")

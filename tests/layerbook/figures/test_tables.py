@@ -30,9 +30,9 @@ def cells(table):
 
 def test_numbers_of_this_run_and_of_the_record_stand_side_by_side(report):
     table = numbers(report, "Both", ROWS, COLUMNS, {"dot": ".1f"})
-    assert cells(table) == [["dot product", "0.1", "0.2", "4.0", "3.0"], ["cosine", "0.50", "–", "–", "0.90"]]
+    assert cells(table) == [["dot product", "0.2", "0.1", "3.0", "4.0"], ["cosine", "–", "0.50", "0.90", "–"]]
     assert table.groups == [("", 1), ("before", 2), ("after", 2)]
-    assert table.heads == ["", *["this run", report.record_side] * 2]
+    assert table.heads == ["", *[report.record_side, "this run"] * 2]
 
 
 def test_numbers_are_kept_under_the_names_of_row_and_column(report):
@@ -44,7 +44,7 @@ def test_numbers_are_kept_under_the_names_of_row_and_column(report):
 
 def test_without_columns_a_row_names_its_number(report):
     table = numbers(report, "One", {"dot_start": ("dot product", 0.5)}, form=".0%")
-    assert (table.heads, cells(table)) == (["", "this run", report.record_side], [["dot product", "50%", "20%"]])
+    assert (table.heads, cells(table)) == (["", report.record_side, "this run"], [["dot product", "20%", "50%"]])
 
 
 def test_without_a_record_or_at_the_papers_size_there_is_one_side(report):
@@ -66,7 +66,7 @@ def test_as_text_each_column_says_its_side(report):
     assert (
         lines[0] == "Both"
         and "before, this run" in lines[1]
-        and lines[2].split() == ["dot", "product", "0.12", "0.20", "4.00", "3.00"]
+        and lines[2].split() == ["dot", "product", "0.20", "0.12", "3.00", "4.00"]
     )
 
 
