@@ -339,3 +339,23 @@ def test_flat_and_grid_are_what_one_would_flatten_and_pool():
         assert found.values["feature_silhouette"].item() == pytest.approx(silhouette, abs=1e-5)
         assert found.values["feature_accuracy"].item() == pytest.approx(accuracy)
         assert found.values["effective_rank"].item() == pytest.approx(ll.effective_rank(rows), rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("most", "read", "asked"),
+    [(2000, "mean", ("targets", "rank")), (2000, "flat", "distribution"), (500, "mean", "cka")],
+)
+def test_samples_that_come_class_by_class_are_read_as_in_any_order(most, read, asked):
+    """The first class alone has as many as an instrument takes."""
+    random = torch.Generator().manual_seed(0)
+    y = torch.arange(5).repeat_interleave(torch.tensor([2 * most, *[most // 5] * 4]))
+    x = torch.randn(len(y), 8, generator=random) + 10 * torch.eye(5, 8)[y]
+    mixed = torch.randperm(len(y), generator=random)
+    options = {"read": read, "instruments": asked, "layers": ["0", "2"] if asked == "cka" else ["0"]}
+    classed, any_ = (ll.inspect(perceptron(5), each, **options) for each in ((x, y), (x[mixed], y[mixed])))
+    if asked == "cka":
+        torch.testing.assert_close(classed.between, any_.between, rtol=0.05, atol=0.02)
+        return
+    assert all(values.isfinite().all() for values in any_.values.values())
+    for quantity, values in any_.values.items():
+        torch.testing.assert_close(classed.values[quantity], values, rtol=0.1, atol=0.03)
