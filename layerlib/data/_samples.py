@@ -40,10 +40,17 @@ class Given:
             None if self.mask is None else self.mask.to(like.device),
         )
 
+    def copied(self) -> Given:
+        """The same samples in memory of their own."""
+        given = {key: value.clone() if per_sample(value) else value for key, value in self.given.items()}
+        return Given(given, None if self.mask is None else self.mask.clone())
+
     def run(self, model: nn.Module) -> object:
-        positions = sorted(key for key in self.given if isinstance(key, int))
-        named = {key: value for key, value in self.given.items() if isinstance(key, str)}
-        return model(*(self.given[key] for key in positions), **named)
+        # a network that works in place on its input must not change the caller's, nor what it is given next
+        given = {key: value.clone() if isinstance(value, Tensor) else value for key, value in self.given.items()}
+        positions = sorted(key for key in given if isinstance(key, int))
+        named = {key: value for key, value in given.items() if isinstance(key, str)}
+        return model(*(given[key] for key in positions), **named)
 
     def tensors(self) -> dict[int | str, Tensor]:
         return {key: value for key, value in self.given.items() if per_sample(value)}

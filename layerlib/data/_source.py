@@ -1,5 +1,6 @@
 """Data as people have it: tensors, arrays, datasets, loaders, batches of any form, gone through once and kept."""
 
+import copy
 import inspect
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
@@ -49,14 +50,18 @@ def gather(
     kept, labels, start = Kept(memory), [], 0
     names = _argument_names(model)
     with torch.random.fork_rng([]):  # loaders draw their order; a training around this goes on as it would have
-        for batch in _batches(data, input is not None):
+        source = _batches(data, input is not None)
+        # what yields batches may fill the same memory again for the next
+        passing = source is data and not isinstance(data, list | tuple)
+        for batch in source:
             inputs, told = split_labels(batch)
             given = _given(inputs, names) if input is None else _given_by(input(batch))
             call = Given(given)
             if len(told) != len(call):
                 raise ValueError(f"data: expected as many labels as samples, {len(call)}, got {len(told)}")
-            kept.add(Given(given, _mask(mask, batch, given, start, len(call))))
-            labels.append(told)
+            call = Given(given, _mask(mask, batch, given, start, len(call)))
+            kept.add(call.copied() if passing else call)
+            labels.append(copy.deepcopy(told) if passing else told)
             start += len(call)
     if not start:
         raise ValueError("data: expected labelled samples, got none")

@@ -180,6 +180,34 @@ def test_what_exceeds_the_memory_lies_in_files_and_is_the_same():
     assert torch.equal(got, X)
 
 
+@pytest.mark.parametrize("kind", ["tensors", "arrays"])
+def test_batches_that_come_in_the_same_memory_are_kept_as_they_were(kind):
+    def batches():
+        x, y, kept = torch.empty(5, 3), torch.empty(5, dtype=torch.int64), torch.empty(5, 3, dtype=torch.bool)
+        for i in (0, 5):
+            for buffer, values in ((x, X), (y, Y), (kept, X > 0)):
+                buffer.copy_(values[i : i + 5])
+            batch = {"x": x, "label": y, "kept": kept}
+            yield batch if kind == "tensors" else {key: value.numpy() for key, value in batch.items()}
+
+    samples = gather(batches(), Takes(), mask=lambda batch: batch["kept"])
+    (block,) = samples.blocks
+    assert torch.equal(block.given["x"], X) and torch.equal(block.mask, X > 0) and torch.equal(samples.labels, Y)
+
+
+def test_what_lies_in_memory_is_not_copied_and_no_network_can_change_it():
+    class InPlace(nn.Module):
+        def forward(self, x):
+            return x.sub_(1)
+
+    (block,) = gather((X, Y), InPlace()).blocks
+    before = X.clone()
+    assert block.given[0].data_ptr() == X.data_ptr()
+    for _ in range(2):
+        assert torch.equal(block[:2].ready(X).run(InPlace()), before[:2] - 1)
+    assert torch.equal(X, before)
+
+
 def test_a_forward_that_takes_any_name_gets_them_all():
     class Any(nn.Module):
         def forward(self, **given):
