@@ -72,7 +72,7 @@ def _batches(data: Any, called: bool) -> Iterable:
     """The source, batch by batch; what lies in memory is one batch, or many where ``input`` is called on them."""
     if isinstance(data, Split):
         data = (data.images, data.labels)
-    if isinstance(data, TensorDataset):
+    if type(data) is TensorDataset:  # others may have items of their own
         data = data.tensors
     if isinstance(data, Mapping) or _is_pair(data):
         return _cut(data) if called else (data,)
