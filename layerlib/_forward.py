@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from layerlib._checks import in_short, kind_of
+from layerlib._precision import as_asked
 from layerlib._tensors import first_parameter, place
 
 
@@ -152,8 +153,8 @@ def modes_kept(model: nn.Module) -> Iterator[None]:
 
 @contextmanager
 def evaluating(model: nn.Module) -> Iterator[None]:
-    """Evaluation mode, for one thread at a time; afterwards the modes are as before."""
-    with alone(model), modes_kept(model):
+    """Evaluation mode, for one thread at a time, in the precision asked for; afterwards the modes are as before."""
+    with alone(model), modes_kept(model), as_asked():
         model.eval()
         yield
 
