@@ -85,7 +85,7 @@ class Samples:
         for block in self.blocks:
             rows = wanted[start : start + len(block)].nonzero()[:, 0]
             start += len(block)
-            for some in rows.split(size):
+            for some in rows.split(size) if len(rows) else ():
                 yield block[some.to(next(iter(block.tensors().values())).device)].ready(like)
 
     def take(self, rows: list[int]) -> Given:

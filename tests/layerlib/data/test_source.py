@@ -171,6 +171,7 @@ def test_batches_of_several_lengths_stay_apart():
     assert [tuple(block.given[0].shape) for block in samples.blocks] == [(5, 5), (4, 7)]
     calls = list(samples.batches(torch.arange(9) != 4, 3, X))
     assert [tuple(call.given[0].shape) for call in calls] == [(3, 5), (1, 5), (3, 7), (1, 7)]
+    assert [len(call) for call in samples.batches(torch.arange(9) > 5, 3, X)] == [3]  # none of the first length
 
 
 def test_what_exceeds_the_memory_lies_in_files_and_is_the_same():
