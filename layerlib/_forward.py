@@ -1,7 +1,7 @@
 """What every pass through a network needs: the device, pixels as input, modes kept, batch by batch, wrong answers."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from weakref import WeakKeyDictionary
 
@@ -183,8 +183,30 @@ def differentiating(model: nn.Module) -> Iterator[None]:
         torch.inference_mode(False),
         torch.enable_grad(),
         as_written(model),
+        padded(model),
     ):
         yield
+
+
+@contextmanager
+def padded(model: nn.Module, names: Iterable[str] | None = None) -> Iterator[None]:
+    """Within the context encoders, or those around one of these layers, hand on padding from layer to layer.
+
+    Without gradients they would leave it out, and nested tensors have no shape to be read by.
+    """
+    encoders = [
+        module
+        for name, module in model.named_modules()
+        if getattr(module, "use_nested_tensor", False)
+        and (names is None or any(each != name and each.startswith(name and f"{name}.") for each in names))
+    ]
+    for module in encoders:
+        module.use_nested_tensor = False
+    try:
+        yield
+    finally:
+        for module in encoders:
+            module.use_nested_tensor = True
 
 
 def as_written(model: nn.Module) -> AbstractContextManager:

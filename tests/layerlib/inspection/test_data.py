@@ -213,6 +213,37 @@ def test_padding_changes_no_number():
     assert ll.inspect(model, short).images is None
 
 
+class Encoded(nn.Module):
+    """Tokens, of which 0 is padding, through an encoder that is told so."""
+
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(0)
+        layer = nn.TransformerEncoderLayer(16, 2, 32, batch_first=True)
+        self.embed, self.encoder, self.head = nn.Embedding(20, 16), nn.TransformerEncoder(layer, 2), nn.Linear(16, 3)
+
+    def forward(self, ids):
+        return self.head(self.encoder(self.embed(ids), src_key_padding_mask=ids == 0)[:, 0])
+
+
+@pytest.mark.parametrize("instruments", [None, "rank"])
+def test_an_encoder_that_leaves_padding_out_is_read_within_and_left_as_it_was(instruments):
+    model, ids = Encoded().eval(), torch.randint(1, 20, (60, 12), generator=torch.Generator().manual_seed(0))
+    ids[::2, 8:] = 0
+    found = ll.inspect(model, (ids, torch.arange(60) % 3), mask=ids > 0, instruments=instruments)
+    layer = "encoder.layers.1.linear2"
+    assert model.encoder.use_nested_tensor
+    seen = ll.outputs(model, [layer, "head"], ids)
+    with capture(model, [layer]) as expected:  # with gradients padding stays
+        logits = model(ids)
+    torch.testing.assert_close(seen[layer], expected[layer].detach())
+    torch.testing.assert_close(seen["head"], logits.detach())
+    assert model.encoder.use_nested_tensor
+    rows = torch.stack([z[kept].mean(0) for z, kept in zip(seen[layer], ids > 0, strict=True)])[JUDGED]
+    at = found.layers.index(layer)
+    assert found.values["effective_rank"][at].item() == pytest.approx(ll.effective_rank(rows), rel=1e-4)
+
+
 def test_samples_of_several_lengths_are_read_by_means_alone():
     with pytest.raises(ValueError, match="^data: expected as many places in every batch .* read their mean"):
         ll.inspect(Words(), list(sentences()), read="flat")
