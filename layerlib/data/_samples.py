@@ -85,7 +85,7 @@ class Samples:
         for block in self.blocks:
             rows = wanted[start : start + len(block)].nonzero()[:, 0]
             start += len(block)
-            for some in rows.split(size) if len(rows) else ():
+            for some in _parts(rows, size):
                 yield block[some.to(next(iter(block.tensors().values())).device)].ready(like)
 
     def take(self, rows: list[int]) -> Given:
@@ -97,6 +97,13 @@ class Samples:
                 return block[torch.tensor(here, device=next(iter(block.tensors().values())).device)]
             start += len(block)
         raise ValueError("data: expected samples of one shape, got batches of several")
+
+
+def _parts(rows: Tensor, size: int) -> tuple[Tensor, ...]:
+    """At most ``size`` at a time, and two where one would be left: networks that squeeze lose the samples with it."""
+    if 2 < size < len(rows) and len(rows) % size == 1:
+        return (*rows[:-2].split(size), rows[-2:])
+    return rows.split(size) if len(rows) else ()
 
 
 class Kept:

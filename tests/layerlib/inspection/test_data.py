@@ -88,13 +88,17 @@ class Binary(nn.Module):
 
     def forward(self, x):
         z = self.model(x)
-        return torch.cat([0 * z, z], 1) if self.columns == 2 else z.view(-1) if self.shape == "row" else z
+        if self.columns == 2:
+            return torch.cat([0 * z, z], 1)
+        return z.view(-1) if self.shape == "row" else z.squeeze() if self.shape == "squeezed" else z
 
 
-@pytest.mark.parametrize("shape", ["row", "column"])
-def test_one_binary_logit_is_two_classes(shape):
+@pytest.mark.parametrize("batch_size", [None, 29])  # of 30 judged
+@pytest.mark.parametrize("shape", ["row", "column", "squeezed"])
+def test_one_binary_logit_is_two_classes(shape, batch_size):
     model, (x, y) = perceptron(1), table(classes=2)
-    one, two = ll.inspect(Binary(model, 1, shape), (x, y.float())), ll.inspect(Binary(model, 2), (x, y))
+    one = ll.inspect(Binary(model, 1, shape), (x, y.float()), batch_size=batch_size)
+    two = ll.inspect(Binary(model, 2), (x, y))
     same(one, two)
     right = (model(x[JUDGED])[:, 0] > 0) == y[JUDGED].bool()
     assert one.accuracy == two.accuracy == pytest.approx(right.double().mean().item())
