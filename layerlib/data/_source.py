@@ -41,7 +41,8 @@ def gather(
     Raises
     ------
     ValueError
-        if it is no such source, has no samples, or labels are not one class or one row of zeros and ones a sample
+        if it is no such source, has no samples, or labels are not one class or one row of zeros and ones a sample; or
+        if no token of a sample counts
     """
     if isinstance(data, Samples):
         return data
@@ -195,4 +196,7 @@ def _mask(mask: Any, batch: object, given: Mapping, start: int, samples: int) ->
         if mask is None:
             return None  # of another kind, which the network alone knows
         raise ValueError(f"mask: expected shape ({samples}, tokens), got {tuple(found.shape)}")
-    return found.bool()
+    kept = found.bool()
+    if empty := int((~kept.any(1)).sum()):
+        raise ValueError(f"mask: expected a token that counts in every sample, got none in {empty} of {samples}")
+    return kept

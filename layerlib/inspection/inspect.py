@@ -103,7 +103,8 @@ def inspect(
     ------
     ValueError
         if the network is a TorchScript, has no weights or no such layer, normalises by the batch, or does not run on
-        the samples; if these are fewer than four or of one class; or if an argument is of another kind
+        the samples; if these are fewer than four or of one class, or no token of one counts; or if an argument is of
+        another kind
 
     Examples
     --------

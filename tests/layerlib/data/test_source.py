@@ -161,6 +161,10 @@ def test_masks_are_keys_functions_or_tensors_and_attention_masks_by_default():
     assert gather((ids, Y), Takes()).blocks[0].mask is None
     with pytest.raises(ValueError, match=r"mask: expected shape \(4, tokens\), got \(4, 2, 1\)"):
         gather(batches, Takes(), mask=lambda b: b["attention_mask"][..., None])
+    kept[6:9] = 0
+    for options in ({}, {"mask": kept.float().numpy()}):
+        with pytest.raises(ValueError, match="mask: expected a token that counts in every sample, got none in 2 of 4"):
+            gather(batches, Takes(), **options)
     with pytest.raises(ValueError, match="mask: expected a key of the batches, got 'masque'"):
         gather(batches, Takes(), mask="masque")
 
@@ -183,17 +187,19 @@ def test_what_exceeds_the_memory_lies_in_files_and_is_the_same():
 
 @pytest.mark.parametrize("kind", ["tensors", "arrays"])
 def test_batches_that_come_in_the_same_memory_are_kept_as_they_were(kind):
+    smaller = X.amax(1, keepdim=True) > X
+
     def batches():
         x, y, kept = torch.empty(5, 3), torch.empty(5, dtype=torch.int64), torch.empty(5, 3, dtype=torch.bool)
         for i in (0, 5):
-            for buffer, values in ((x, X), (y, Y), (kept, X > 0)):
+            for buffer, values in ((x, X), (y, Y), (kept, smaller)):
                 buffer.copy_(values[i : i + 5])
             batch = {"x": x, "label": y, "kept": kept}
             yield batch if kind == "tensors" else {key: value.numpy() for key, value in batch.items()}
 
     samples = gather(batches(), Takes(), mask=lambda batch: batch["kept"])
     (block,) = samples.blocks
-    assert torch.equal(block.given["x"], X) and torch.equal(block.mask, X > 0) and torch.equal(samples.labels, Y)
+    assert torch.equal(block.given["x"], X) and torch.equal(block.mask, smaller) and torch.equal(samples.labels, Y)
 
 
 def test_what_lies_in_memory_is_not_copied_and_no_network_can_change_it():
