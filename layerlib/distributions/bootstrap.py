@@ -82,7 +82,8 @@ def difference_draws(first: Tensor, second: Tensor, labels: Tensor, resamples: i
     at_once = max(1, ELEMENTS_AT_ONCE // labels.numel())
     for start in range(0, resamples, at_once):
         rows = torch.randint(len(labels), (min(at_once, resamples - start), len(labels)), generator=generator)
-        weights = torch.zeros(rows.shape).scatter_add_(1, rows, torch.ones(rows.shape)).to(first.device)
+        ones = torch.ones(rows.shape, dtype=torch.float32)
+        weights = torch.zeros_like(ones).scatter_add_(1, rows, ones).to(first.device)
         drawn.append(ours.scores(weights) - theirs.scores(weights))
     return torch.cat(drawn)
 

@@ -96,4 +96,5 @@ def apart(z: Tensor) -> Tensor:
 
 
 def _dealt(z: Tensor, random: torch.Generator) -> Tensor:
-    return z.gather(0, torch.rand(z.shape, generator=random).argsort(0).to(z.device, non_blocking=True))
+    order = torch.rand(z.shape, generator=random, dtype=torch.float32).argsort(0)
+    return z.gather(0, order.to(z.device, non_blocking=True))

@@ -36,7 +36,8 @@ class Inspection:
     reasons : (layer, instrument) -> why it could not be read; for guided pictures the layer is "input"
     baseline : the distance, and the accuracy, of a layer that always predicts the frequencies of the classes
     accuracy : of the network itself on the judged half, NaN where it does not put out a number for each class
-    images : up to eight of the judged half, one of each of the first classes, shape (n, C, H, W), or None
+    images : up to eight of the judged half, one of each of the first classes, shape (n, C, H, W), or None; bytes, or
+        floats of single precision at least
     pictures : what guided-bp-DNN draws for them and their labels, the same shape; None where it cannot
     about : what was read, of which samples, with what
     between : debiased CKA between any two layers, of at most 500 judged samples, float64, shape (layers, layers); it is
