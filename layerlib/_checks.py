@@ -124,8 +124,11 @@ def share(argument: str, value: object) -> float:
 
 
 def any_whole_number(argument: str, value: object) -> int:
-    """The value as an int, which may be negative: a seed, say."""
-    return whole_number(argument, value, None)
+    """The value as an int, which may be negative: a seed, say, of 64 bits as PyTorch's generators take."""
+    found = whole_number(argument, value, None)
+    if not -(2**63) <= found < 2**64:
+        raise ValueError(f"{argument}: expected a whole number of 64 bits, got {value!r}")
+    return found
 
 
 def from_zero(argument: str, value: object) -> float:

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.utils.data import DataLoader, Dataset, TensorDataset
+from torch.utils.data import DataLoader, Dataset, TensorDataset, default_collate
 
-from layerlib._checks import kind_of
+from layerlib._checks import in_short, kind_of
 from layerlib.data._labels import joined_labels, split_labels
 from layerlib.data._samples import Given, Kept, Samples, per_sample
 from layerlib.data.splits import Split
@@ -79,7 +79,7 @@ def _batches(data: Any, called: bool) -> Iterable:
         return _cut(data) if called else (data,)
     by_number = hasattr(data, "__getitem__") and hasattr(data, "__len__") and not _array(data)
     if isinstance(data, Dataset) or (by_number and not isinstance(data, list | tuple | str | bytes)):
-        return DataLoader(data, batch_size=AT_A_TIME)
+        return DataLoader(data, batch_size=AT_A_TIME, collate_fn=_collated)
     if isinstance(data, (str, bytes)) or _array(data) or not isinstance(data, Iterable):
         got = f"{type(data).__name__} {tuple(data.shape)}" if hasattr(data, "shape") else type(data).__name__
         raise ValueError(
@@ -112,16 +112,30 @@ def _plain(value: object) -> bool:
 
 
 def _cut(batch: Mapping | tuple | list) -> Iterator:
-    whole = list(batch.values()) if isinstance(batch, Mapping) else list(batch)
-    for start in range(0, len(whole[-1]), AT_A_TIME):
+    whole = batch.values() if isinstance(batch, Mapping) else batch
+    for start in range(0, max((len(each) for each in whole if _array(each)), default=1), AT_A_TIME):
         some = slice(start, start + AT_A_TIME)
         if isinstance(batch, Mapping):
-            yield {key: value[some] for key, value in batch.items()}
+            yield _rows(batch, some)
         else:
-            yield tuple(
-                {key: value[some] for key, value in each.items()} if isinstance(each, Mapping) else each[some]
-                for each in batch
-            )
+            yield tuple(_rows(each, some) for each in batch)
+
+
+def _rows(value: Any, some: slice) -> Any:
+    """Some samples of what has them, in a dict or not; what all of them share as it is."""
+    if isinstance(value, Mapping):
+        return {key: _rows(each, some) for key, each in value.items()}
+    return value[some] if _array(value) else value
+
+
+def _collated(items: list) -> Any:
+    try:
+        return default_collate(items)
+    except (RuntimeError, TypeError, KeyError) as error:
+        raise ValueError(
+            f"data: expected items of a Dataset that stack into a batch, got {in_short(error)}; give a DataLoader "
+            "whose collate_fn pads or converts them"
+        ) from error
 
 
 def _argument_names(model: nn.Module) -> tuple[set[str], bool]:

@@ -36,6 +36,11 @@ class Own(Dataset):
         return {"x": X[i], "label": int(Y[i])}
 
 
+class Ragged(Own):
+    def __getitem__(self, i):
+        return torch.zeros(3 + i % 2), 0
+
+
 class Stream(IterableDataset):
     def __iter__(self):
         return zip(X, Y, strict=True)
@@ -67,6 +72,8 @@ class Once:
 SOURCES = {
     "tensors": lambda: (X, Y),
     "arrays": lambda: (X.numpy(), Y.numpy().astype(np.uint8)),
+    **{f"labels of {kind}": lambda kind=kind: (X, Y.numpy().astype(kind)) for kind in ("u2", "u4", "u8", ">i4", ">u2")},
+    "tensors of uint16": lambda: (X, Y.to(torch.uint16)),
     "lists": lambda: [X.double().numpy(), Y.tolist()],
     "words": lambda: (X, [("a", "b", "c")[y] for y in Y]),
     "floats as labels": lambda: (X, Y.float()[:, None]),
@@ -136,6 +143,12 @@ def test_input_turns_a_batch_into_the_call(input, key):
     model = Takes()
     call.run(model)
     assert model.seen[0][1] == (2.0 if key == "x" else None)
+
+
+def test_what_all_samples_share_is_shared_by_the_batches_that_input_is_called_on():
+    x, y = X.repeat(30, 1), Y.repeat(30)
+    (call,) = gather({"x": x, "scale": 2.0, "y": y}, Takes(), input=lambda batch: batch["scale"] * batch["x"]).blocks
+    torch.testing.assert_close(call.given[0], 2 * x)
 
 
 @pytest.mark.parametrize("source", ["tensors", "one dict", "keywords and labels"])
@@ -244,6 +257,9 @@ def test_a_forward_that_takes_any_name_gets_them_all():
         ),
         ((X, 7 * torch.ones(SAMPLES, 8).long()), r"got shape \(10, 8\) with 7, one for each of its tokens"),
         ((X, Y + 0.25), "expected class numbers, or zeros and ones, as labels, got 0.25"),
+        ((X, 1 / Y), "expected class numbers, or zeros and ones, as labels, got inf"),
+        ((X[:3], [[0], [1, 0], [1]]), "expected as many labels for each sample, got lists of different lengths"),
+        (Ragged(), "expected items of a Dataset that stack into a batch, got .*equal size.*; give a DataLoader whose"),
         ((X, Y - 1), "expected class numbers from 0 up as labels, got -1"),
         ((X, np.array([object()] * SAMPLES)), "expected labels as numbers or words, got an array of object"),
         ((np.array([object()] * SAMPLES), Y), "expected numbers, got an array of object"),

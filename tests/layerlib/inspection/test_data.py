@@ -277,6 +277,7 @@ def test_only_what_is_asked_for_is_read(instruments):
         ({"memory": 0}, "memory: expected bytes above 0, got 0"),
         ({"batch_size": 2.5}, "batch_size: expected a whole"),
         ({"seed": "a"}, "seed: expected a whole number"),
+        ({"seed": 2**70}, f"seed: expected a whole number of 64 bits, got {2**70}"),
         ({"memory": 1e4, "read": "flat"}, "memory: expected at least"),
         ({"mask": torch.ones(3, 2)}, r"mask: expected shape \(60, tokens\)"),
     ],
