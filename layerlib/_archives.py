@@ -2,6 +2,7 @@
 
 import math
 import os
+import tokenize
 import zipfile
 from collections.abc import Iterable
 from contextlib import suppress
@@ -38,7 +39,10 @@ def _declared(archive: zipfile.ZipFile, key: str) -> int:
     with archive.open(info) as file:
         version = np.lib.format.read_magic(file)
         read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-        shape, _, dtype = read(file)
+        try:
+            shape, _, dtype = read(file)
+        except (tokenize.TokenError, SyntaxError) as error:  # NumPy reads it as Python
+            raise ValueError(f"{key}: its header is damaged") from error
         declared, there = math.prod(shape) * dtype.itemsize, info.file_size - file.tell()
     if not dtype.hasobject and declared != there:
         raise ValueError(f"{key}: declares {declared} bytes, and has {there}")

@@ -6,7 +6,7 @@ import inspect
 import math
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from numbers import Integral, Real
 from pathlib import Path
 from typing import ParamSpec, TypeVar
@@ -33,7 +33,8 @@ def checked(**checks: Check) -> Callable[[Callable[P, R]], Callable[P, R]]:
     """Decorator: arguments go through ``check(name, value)`` first, and what it gives is what the function gets.
 
     An argument that is left out, or is the default itself, is as it must be. Of a class it is ``__init__``: the text of
-    some is part of the names of stored trainings, which a check must not change.
+    some is part of the names of stored trainings, which a check must not change. A function of layerlib runs in its
+    ``own_precision``; those of the book train networks, in the one that is asked for.
 
     Examples
     --------
@@ -49,6 +50,8 @@ def checked(**checks: Check) -> Callable[[Callable[P, R]], Callable[P, R]]:
         if unknown := checks.keys() - signature.parameters.keys():
             raise TypeError(f"checks: {function.__qualname__} has no arguments {sorted(unknown)}")
 
+        within = _precision_of(function)
+
         @functools.wraps(function)
         def call(*args: P.args, **kwargs: P.kwargs) -> R:
             try:
@@ -58,11 +61,20 @@ def checked(**checks: Check) -> Callable[[Callable[P, R]], Callable[P, R]]:
             for name, check in checks.items():
                 if name in given.arguments and given.arguments[name] is not signature.parameters[name].default:
                     given.arguments[name] = check(name, given.arguments[name])
-            return function(*given.args, **given.kwargs)
+            with within():
+                return function(*given.args, **given.kwargs)
 
         return call
 
     return with_checks
+
+
+def _precision_of(function: Callable) -> Callable[[], AbstractContextManager]:
+    if function.__module__.partition(".")[0] != __name__.partition(".")[0]:
+        return nullcontext
+    from layerlib._precision import own_precision  # the book's command needs checks, and no torch
+
+    return own_precision
 
 
 @contextmanager
@@ -112,8 +124,11 @@ def share(argument: str, value: object) -> float:
 
 
 def any_whole_number(argument: str, value: object) -> int:
-    """The value as an int, which may be negative: a seed, say."""
-    return whole_number(argument, value, None)
+    """The value as an int, which may be negative: a seed, say, of 64 bits as PyTorch's generators take."""
+    found = whole_number(argument, value, None)
+    if not -(2**63) <= found < 2**64:
+        raise ValueError(f"{argument}: expected a whole number of 64 bits, got {value!r}")
+    return found
 
 
 def from_zero(argument: str, value: object) -> float:

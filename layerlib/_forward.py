@@ -1,7 +1,7 @@
 """What every pass through a network needs: the device, pixels as input, modes kept, batch by batch, wrong answers."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from weakref import WeakKeyDictionary
 
@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from layerlib._checks import in_short, kind_of
+from layerlib._precision import as_asked
 from layerlib._tensors import first_parameter, place
 
 
@@ -152,8 +153,8 @@ def modes_kept(model: nn.Module) -> Iterator[None]:
 
 @contextmanager
 def evaluating(model: nn.Module) -> Iterator[None]:
-    """Evaluation mode, for one thread at a time; afterwards the modes are as before."""
-    with alone(model), modes_kept(model):
+    """Evaluation mode, for one thread at a time, in the precision asked for; afterwards the modes are as before."""
+    with alone(model), modes_kept(model), as_asked():
         model.eval()
         yield
 
@@ -182,8 +183,30 @@ def differentiating(model: nn.Module) -> Iterator[None]:
         torch.inference_mode(False),
         torch.enable_grad(),
         as_written(model),
+        padded(model),
     ):
         yield
+
+
+@contextmanager
+def padded(model: nn.Module, names: Iterable[str] | None = None) -> Iterator[None]:
+    """Within the context encoders, or those around one of these layers, hand on padding from layer to layer.
+
+    Without gradients they would leave it out, and nested tensors have no shape to be read by.
+    """
+    encoders = [
+        module
+        for name, module in model.named_modules()
+        if getattr(module, "use_nested_tensor", False)
+        and (names is None or any(each != name and each.startswith(name and f"{name}.") for each in names))
+    ]
+    for module in encoders:
+        module.use_nested_tensor = False
+    try:
+        yield
+    finally:
+        for module in encoders:
+            module.use_nested_tensor = True
 
 
 def as_written(model: nn.Module) -> AbstractContextManager:

@@ -1,6 +1,7 @@
 """How many directions a layer uses, and how alike two layers are: effective rank, and CKA without its bias."""
 
 from collections.abc import Iterable, Iterator
+from itertools import zip_longest
 
 import numpy as np
 import torch
@@ -89,7 +90,9 @@ def cka(a: Batches, b: Batches) -> float:
         if x.shape[1] * y.shape[1] > len(x) ** 2 > 9:
             return ratio_of(*(products.sum().item() for products in aligned(x, y)))
     sums = None
-    for x, y in zip(_batches(a, "a"), _batches(b, "b"), strict=True):
+    for x, y in zip_longest(_batches(a, "a"), _batches(b, "b")):
+        if x is None or y is None:
+            raise ValueError(f"b: expected as many batches as in a, got {'more' if x is None else 'fewer'}")
         y = y.to(x.device)
         if len(x) != len(y):
             raise ValueError(f"b: expected batches of as many samples as in a, {len(x)}, got {len(y)}")

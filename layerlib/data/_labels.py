@@ -28,7 +28,7 @@ def split_labels(batch: object) -> tuple[tuple | Mapping, Tensor | np.ndarray]:
         rest, labels = tuple(batch[:-1]), batch[-1]
     else:
         raise ValueError(f"data: expected batches (x, y) or dicts with labels, got {_said(batch)}")
-    labels = labels.detach() if isinstance(labels, Tensor) else np.asarray(labels)
+    labels = labels.detach() if isinstance(labels, Tensor) else _as_array(labels)
     if labels.ndim == 0:
         raise ValueError("data: expected batches of samples, got one sample at a time; wrap it in a DataLoader")
     if not isinstance(labels, Tensor) and labels.dtype.kind not in "biufSU":
@@ -48,7 +48,7 @@ def joined_labels(parts: Sequence[Tensor | np.ndarray]) -> Tensor:
     """
     if any(isinstance(part, np.ndarray) and part.dtype.kind in "SU" for part in parts):
         return torch.from_numpy(np.unique(np.concatenate(parts), return_inverse=True)[1].astype(np.int64))
-    labels = [part if isinstance(part, Tensor) else torch.from_numpy(np.ascontiguousarray(part)) for part in parts]
+    labels = [_as_tensor(part) for part in parts]
     if len({part.shape[1:] for part in labels}) > 1 or labels[0].ndim > 2:
         raise ValueError(
             f"data: expected one label a sample, got shape {tuple(labels[0].shape)}, one for each of its "
@@ -56,8 +56,9 @@ def joined_labels(parts: Sequence[Tensor | np.ndarray]) -> Tensor:
         )
     whole = torch.cat(labels)
     whole = whole[:, 0] if whole.ndim == 2 and whole.shape[1] == 1 else whole
-    if whole.is_floating_point() and not torch.equal(whole, whole.round()):
-        raise ValueError(f"data: expected class numbers, or zeros and ones, as labels, got {_odd(whole):.4g}")
+    odd = whole[(whole != whole.round()) | whole.isinf()] if whole.is_floating_point() else whole[:0]
+    if len(odd):
+        raise ValueError(f"data: expected class numbers, or zeros and ones, as labels, got {odd[0].item():.4g}")
     if whole.ndim == 1:
         if (smallest := whole.min()) < 0:
             raise ValueError(f"data: expected class numbers from 0 up as labels, got {int(smallest)}")
@@ -70,8 +71,18 @@ def joined_labels(parts: Sequence[Tensor | np.ndarray]) -> Tensor:
     return whole.float()
 
 
-def _odd(values: Tensor) -> float:
-    return values[values != values.round()][0].item()
+def _as_array(labels: object) -> np.ndarray:
+    try:
+        return np.asarray(labels)
+    except (ValueError, TypeError) as error:
+        raise ValueError("data: expected as many labels for each sample, got lists of different lengths") from error
+
+
+def _as_tensor(labels: Tensor | np.ndarray) -> Tensor:
+    if isinstance(labels, np.ndarray):
+        labels = torch.from_numpy(np.ascontiguousarray(labels, labels.dtype.newbyteorder("=")))
+    # of these PyTorch knows no least
+    return labels.long() if labels.dtype in (torch.uint16, torch.uint32, torch.uint64) else labels
 
 
 def _said(batch: object) -> str:

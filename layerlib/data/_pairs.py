@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from layerlib._tensors import first_parameter
 from layerlib.data._source import gather
+from layerlib.data.splits import Split
 
 
 @dataclass(frozen=True)
@@ -23,14 +24,16 @@ class Pairs:
 
 
 def pairs(argument: str, data: Any, model: nn.Module) -> Any:
-    """A ``Split``, or what has ``images`` and ``labels``, as it is; of all else that ``gather`` takes, ``Pairs``.
+    """A ``Split``, or other images with labels and no items, as it is; of all else that ``gather`` takes, ``Pairs``.
 
     Raises
     ------
     ValueError
         naming the argument, if it is none of these, or the network is called with more than one tensor
     """
-    if all(hasattr(data, name) for name in ("images", "labels")):
+    labelled = all(hasattr(data, name) for name in ("images", "labels"))
+    itemless = not any(hasattr(data, name) for name in ("__getitem__", "__iter__"))
+    if isinstance(data, Split) or (labelled and itemless):  # items may be other than the images
         return data
     try:
         samples = gather(data, model)

@@ -40,10 +40,17 @@ class Given:
             None if self.mask is None else self.mask.to(like.device),
         )
 
+    def copied(self) -> Given:
+        """The same samples in memory of their own."""
+        given = {key: value.clone() if per_sample(value) else value for key, value in self.given.items()}
+        return Given(given, None if self.mask is None else self.mask.clone())
+
     def run(self, model: nn.Module) -> object:
-        positions = sorted(key for key in self.given if isinstance(key, int))
-        named = {key: value for key, value in self.given.items() if isinstance(key, str)}
-        return model(*(self.given[key] for key in positions), **named)
+        # a network that works in place on its input must not change the caller's, nor what it is given next
+        given = {key: value.clone() if isinstance(value, Tensor) else value for key, value in self.given.items()}
+        positions = sorted(key for key in given if isinstance(key, int))
+        named = {key: value for key, value in given.items() if isinstance(key, str)}
+        return model(*(given[key] for key in positions), **named)
 
     def tensors(self) -> dict[int | str, Tensor]:
         return {key: value for key, value in self.given.items() if per_sample(value)}
@@ -78,7 +85,7 @@ class Samples:
         for block in self.blocks:
             rows = wanted[start : start + len(block)].nonzero()[:, 0]
             start += len(block)
-            for some in rows.split(size):
+            for some in _parts(rows, size):
                 yield block[some.to(next(iter(block.tensors().values())).device)].ready(like)
 
     def take(self, rows: list[int]) -> Given:
@@ -90,6 +97,13 @@ class Samples:
                 return block[torch.tensor(here, device=next(iter(block.tensors().values())).device)]
             start += len(block)
         raise ValueError("data: expected samples of one shape, got batches of several")
+
+
+def _parts(rows: Tensor, size: int) -> tuple[Tensor, ...]:
+    """At most ``size`` at a time, and two where one would be left: networks that squeeze lose the samples with it."""
+    if 2 < size < len(rows) and len(rows) % size == 1:
+        return (*rows[:-2].split(size), rows[-2:])
+    return rows.split(size) if len(rows) else ()
 
 
 class Kept:

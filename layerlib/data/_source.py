@@ -1,5 +1,6 @@
 """Data as people have it: tensors, arrays, datasets, loaders, batches of any form, gone through once and kept."""
 
+import copy
 import inspect
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
@@ -7,9 +8,9 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.utils.data import DataLoader, Dataset, TensorDataset
+from torch.utils.data import DataLoader, Dataset, TensorDataset, default_collate
 
-from layerlib._checks import kind_of
+from layerlib._checks import in_short, kind_of
 from layerlib.data._labels import joined_labels, split_labels
 from layerlib.data._samples import Given, Kept, Samples, per_sample
 from layerlib.data.splits import Split
@@ -40,7 +41,8 @@ def gather(
     Raises
     ------
     ValueError
-        if it is no such source, has no samples, or labels are not one class or one row of zeros and ones a sample
+        if it is no such source, has no samples, or labels are not one class or one row of zeros and ones a sample; or
+        if no token of a sample counts
     """
     if isinstance(data, Samples):
         return data
@@ -49,14 +51,18 @@ def gather(
     kept, labels, start = Kept(memory), [], 0
     names = _argument_names(model)
     with torch.random.fork_rng([]):  # loaders draw their order; a training around this goes on as it would have
-        for batch in _batches(data, input is not None):
+        source = _batches(data, input is not None)
+        # what yields batches may fill the same memory again for the next
+        passing = source is data and not isinstance(data, list | tuple)
+        for batch in source:
             inputs, told = split_labels(batch)
             given = _given(inputs, names) if input is None else _given_by(input(batch))
             call = Given(given)
             if len(told) != len(call):
                 raise ValueError(f"data: expected as many labels as samples, {len(call)}, got {len(told)}")
-            kept.add(Given(given, _mask(mask, batch, given, start, len(call))))
-            labels.append(told)
+            call = Given(given, _mask(mask, batch, given, start, len(call)))
+            kept.add(call.copied() if passing else call)
+            labels.append(copy.deepcopy(told) if passing else told)
             start += len(call)
     if not start:
         raise ValueError("data: expected labelled samples, got none")
@@ -67,13 +73,13 @@ def _batches(data: Any, called: bool) -> Iterable:
     """The source, batch by batch; what lies in memory is one batch, or many where ``input`` is called on them."""
     if isinstance(data, Split):
         data = (data.images, data.labels)
-    if isinstance(data, TensorDataset):
+    if type(data) is TensorDataset:  # others may have items of their own
         data = data.tensors
     if isinstance(data, Mapping) or _is_pair(data):
         return _cut(data) if called else (data,)
     by_number = hasattr(data, "__getitem__") and hasattr(data, "__len__") and not _array(data)
     if isinstance(data, Dataset) or (by_number and not isinstance(data, list | tuple | str | bytes)):
-        return DataLoader(data, batch_size=AT_A_TIME)
+        return DataLoader(data, batch_size=AT_A_TIME, collate_fn=_collated)
     if isinstance(data, (str, bytes)) or _array(data) or not isinstance(data, Iterable):
         got = f"{type(data).__name__} {tuple(data.shape)}" if hasattr(data, "shape") else type(data).__name__
         raise ValueError(
@@ -106,16 +112,30 @@ def _plain(value: object) -> bool:
 
 
 def _cut(batch: Mapping | tuple | list) -> Iterator:
-    whole = list(batch.values()) if isinstance(batch, Mapping) else list(batch)
-    for start in range(0, len(whole[-1]), AT_A_TIME):
+    whole = batch.values() if isinstance(batch, Mapping) else batch
+    for start in range(0, max((len(each) for each in whole if _array(each)), default=1), AT_A_TIME):
         some = slice(start, start + AT_A_TIME)
         if isinstance(batch, Mapping):
-            yield {key: value[some] for key, value in batch.items()}
+            yield _rows(batch, some)
         else:
-            yield tuple(
-                {key: value[some] for key, value in each.items()} if isinstance(each, Mapping) else each[some]
-                for each in batch
-            )
+            yield tuple(_rows(each, some) for each in batch)
+
+
+def _rows(value: Any, some: slice) -> Any:
+    """Some samples of what has them, in a dict or not; what all of them share as it is."""
+    if isinstance(value, Mapping):
+        return {key: _rows(each, some) for key, each in value.items()}
+    return value[some] if _array(value) else value
+
+
+def _collated(items: list) -> Any:
+    try:
+        return default_collate(items)
+    except (RuntimeError, TypeError, KeyError) as error:
+        raise ValueError(
+            f"data: expected items of a Dataset that stack into a batch, got {in_short(error)}; give a DataLoader "
+            "whose collate_fn pads or converts them"
+        ) from error
 
 
 def _argument_names(model: nn.Module) -> tuple[set[str], bool]:
@@ -190,4 +210,7 @@ def _mask(mask: Any, batch: object, given: Mapping, start: int, samples: int) ->
         if mask is None:
             return None  # of another kind, which the network alone knows
         raise ValueError(f"mask: expected shape ({samples}, tokens), got {tuple(found.shape)}")
-    return found.bool()
+    kept = found.bool()
+    if empty := int((~kept.any(1)).sum()):
+        raise ValueError(f"mask: expected a token that counts in every sample, got none in {empty} of {samples}")
+    return kept

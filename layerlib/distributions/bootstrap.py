@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from layerlib._checks import any_whole_number, checked, whole_number
+from layerlib._precision import own_precision
 from layerlib.distributions._labels import hot
 from layerlib.distributions.scores import SCORES, exact_match, pair, scores, top_labels
 
@@ -53,6 +54,7 @@ def paired_bootstrap(
     return {name: Difference(one[name] - other[name], *ends[i]) for i, name in enumerate(SCORES)}
 
 
+@own_precision()
 def difference_draws(first: Tensor, second: Tensor, labels: Tensor, resamples: int = 1000, seed: int = 0) -> Tensor:
     """How much better ``first`` scores than ``second`` on resampled test sets, draw by draw.
 
@@ -80,7 +82,8 @@ def difference_draws(first: Tensor, second: Tensor, labels: Tensor, resamples: i
     at_once = max(1, ELEMENTS_AT_ONCE // labels.numel())
     for start in range(0, resamples, at_once):
         rows = torch.randint(len(labels), (min(at_once, resamples - start), len(labels)), generator=generator)
-        weights = torch.zeros(rows.shape).scatter_add_(1, rows, torch.ones(rows.shape)).to(first.device)
+        ones = torch.ones(rows.shape, dtype=torch.float32)
+        weights = torch.zeros_like(ones).scatter_add_(1, rows, ones).to(first.device)
         drawn.append(ours.scores(weights) - theirs.scores(weights))
     return torch.cat(drawn)
 

@@ -115,8 +115,8 @@ def mean_at_exit(scores: Tensor, thresholds: Tensor, values: Tensor) -> Tensor:
 
     Parameters
     ----------
-    scores : float, shape (..., L, N); NaN never reaches a threshold
-    thresholds : float, shape (R,)
+    scores : float, shape (..., L, N); NaN reaches no threshold above -∞
+    thresholds : float, shape (R,); under ∞ nobody leaves before the last layer, under -∞ all leave at the first
     values : shape (L, N), such as ``exact_match(probabilities, labels)``; or (L, 1), the same for all samples
 
     Returns
@@ -143,7 +143,7 @@ def mean_at_exit(scores: Tensor, thresholds: Tensor, values: Tensor) -> Tensor:
     if values.is_floating_point() and not values.isfinite().all():
         raise ValueError(f"values: {int((~values.isfinite()).sum())} of {values.numel()} are not finite")
     values = values.to(scores.device, torch.float64).expand(layers, samples)
-    rising, order = least(thresholds).to(scores).sort()
+    rising, order = least(thresholds).where(thresholds.isfinite(), thresholds).to(scores).sort()
     best = scores.nan_to_num(-torch.inf).cummax(-2).values[..., :-1, :]
     # a sample goes on past layer l under the thresholds from this number on: there the value changes to the next
     passed = torch.searchsorted(rising, best.contiguous(), right=True).reshape(scores.shape[:-2].numel(), -1)

@@ -8,6 +8,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from layerlib._checks import above_zero, any_whole_number, checked, from_zero, function, functions, whole_number
+from layerlib._precision import own_precision
 from layerlib._tensors import as_tensor
 from layerlib._threads import one_thread
 from layerlib.distributions._descent import alike, check_finite, logits_of, one_epoch
@@ -179,6 +180,7 @@ class LinearProbes:
                 callback(epoch, self)
         return check_finite(losses, 1, rate)
 
+    @own_precision()
     def logits(self, features: Tensor | Features) -> Tensor:
         """Logits of every layer's probe.
 
@@ -212,6 +214,7 @@ class LinearProbes:
             raise ValueError("features: expected finite numbers, got NaN or infinity, or what the probes make of them")
         return logits[0] if alone else logits
 
+    @own_precision()
     def predict(self, features: Tensor | Features) -> Tensor:
         """Probability of each class.
 

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from layerlib._checks import checked, functions, kind_of, number, several_names, text, whole_number
+from layerlib._precision import own_precision
 from layerlib._room import room
 from layerlib._tensors import beside, finite, first_parameter, network, samples
 from layerlib.data._pairs import pairs
@@ -108,6 +109,7 @@ class LayerProbes:
         own = torch.cat(answers, 1) if answers else None
         return Features(pooled, own, split.labels.to(pooled.device), sizes, parameter.device)  # type: ignore[arg-type]
 
+    @own_precision()
     def fit(
         self,
         split: object,
@@ -168,6 +170,7 @@ class LayerProbes:
         told = [lambda epoch, _, callback=callback: callback(epoch, self) for callback in callbacks]
         return self.linear.train(*self._given(split, targets, progress), callbacks=told, progress=progress, **schedule)
 
+    @own_precision()
     def logits(self, features: Features) -> Tensor:
         """Logits of every tap, the network's own output last if it is one.
 

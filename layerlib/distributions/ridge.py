@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from layerlib._checks import whole_number
+from layerlib._precision import own_precision
 from layerlib._tensors import as_tensor
 from layerlib.distributions._labels import targets_of
 
@@ -136,6 +137,7 @@ class RidgeReadout:
         return torch.where(scores.any(1, keepdim=True), scores, self.mean)
 
 
+@own_precision()
 def grams(blocks: Iterable[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
     """Products between fitted samples, and of judged with fitted ones, summed over blocks of features.
 

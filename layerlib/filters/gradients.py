@@ -10,6 +10,7 @@ from torch.nn.utils import parametrize
 
 from layerlib._checks import any_whole_number, checked, several_names
 from layerlib._forward import batches, ordinary, running
+from layerlib._precision import as_asked
 from layerlib._tensors import first_parameter, labelled, network
 from layerlib.data.splits import Split
 from layerlib.layers._calls import calls_of
@@ -72,7 +73,7 @@ def gradient_sizes(model: nn.Module, names: str | Sequence[str], batch: Split, s
     for name, layer in layers.items():
         weight_of(layer, name)  # refuses one without
     # a parametrised weight is made once, so that it is the one which the gradient is taken in
-    with torch.random.fork_rng(), parametrize.cached():
+    with torch.random.fork_rng(), parametrize.cached(), as_asked():
         torch.manual_seed(seed)
         x = next(batches(batch.images, len(batch), parameter))
         with running("batch", x):

@@ -59,11 +59,11 @@ def alike(z: Tensor, earlier: Tensor, resampling: Resampling) -> Asking[Estimate
 
 
 def likeness(z: Tensor) -> Tensor:
-    """Centred products of the first samples, one for each pair, of length 1: of two layers, their product is the CKA.
+    """Centred products of samples, one for each pair, of length 1: of two layers, their product is the CKA.
 
     NaN where all samples are alike, or too few.
     """
-    rows = z[:BETWEEN].double()
+    rows = z.double()
     if len(rows) < 4:
         return rows.new_full((1,), torch.nan)
     rows = rows - rows[0]
@@ -96,4 +96,5 @@ def apart(z: Tensor) -> Tensor:
 
 
 def _dealt(z: Tensor, random: torch.Generator) -> Tensor:
-    return z.gather(0, torch.rand(z.shape, generator=random).argsort(0).to(z.device, non_blocking=True))
+    order = torch.rand(z.shape, generator=random, dtype=torch.float32).argsort(0)
+    return z.gather(0, order.to(z.device, non_blocking=True))

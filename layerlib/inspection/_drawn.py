@@ -11,6 +11,7 @@ from layerlib._checks import in_short
 from layerlib.backward.guided import guided_as_far
 from layerlib.data._samples import Samples
 from layerlib.inspection._outputs import putting_out_logits
+from layerlib.layers._channels import precise
 
 PICTURES = 8
 
@@ -42,7 +43,7 @@ def drawn(
         images = given.given.get(0)
         if len(given.given) > 1 or not isinstance(images, Tensor) or images.ndim != 4 or images.shape[1] > 4:
             return None, None, f"its samples are no pictures, but {given.shape()}", []
-        images = images.cpu()
+        images = (precise(images) if images.is_floating_point() else images).cpu()
     except ValueError as error:
         return None, None, in_short(error), []
     if untold is not None:

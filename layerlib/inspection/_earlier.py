@@ -17,7 +17,7 @@ from layerlib.inspection import _lenses as lenses
 from layerlib.inspection._alike import alike
 from layerlib.inspection._arguments import runnable
 from layerlib.inspection._intervals import Resampling
-from layerlib.inspection._lenses import SEPARATED, shuffled
+from layerlib.inspection._lenses import shuffled
 from layerlib.inspection._reading import Reader, read
 from layerlib.inspection._sheet import Sheet, only
 
@@ -77,16 +77,15 @@ def _there(reader: Reader, weights: Weights) -> Weights:
     return {name: value.detach().to(reader.like.device) for name, value in weights.items()}
 
 
-def cka(sheet: Sheet, layer: str, z: Tensor, then: Tensor | str, resampling: Resampling) -> Asking[None]:
-    """CKA of what a layer puts out with what it put out ``then``, or why there is none."""
-    if isinstance(then, str):
-        sheet.refuse(layer, ("cka",), then)
+def cka(sheet: Sheet, layer: str, z: Tensor, old: Tensor | str, resampling: Resampling) -> Asking[None]:
+    """CKA of what a layer puts out with what it put out of ``old``, or why there is none."""
+    if isinstance(old, str):
+        sheet.refuse(layer, ("cka",), old)
         return
-    old = then[:SEPARATED]
     yield from sheet.measure(
         layer,
         "cka",
-        *(lambda each=each: only("cka", alike(z[:SEPARATED], each, resampling)) for each in (old, shuffled(old))),
+        *(lambda each=each: only("cka", alike(z, each, resampling)) for each in (old, shuffled(old))),
     )
 
 

@@ -36,7 +36,7 @@ class Resampling:
     def __init__(self, samples: int, seed: int, device: torch.device | str = "cpu"):
         random = torch.Generator().manual_seed(seed)
         # on the CPU, so that every device draws the same
-        counts = torch.poisson(torch.ones(samples, DRAWS), generator=random).to(torch.uint8)
+        counts = torch.poisson(torch.ones(samples, DRAWS, dtype=torch.float32), generator=random).to(torch.uint8)
         self.counts = counts.to(device, non_blocking=True)
 
     def sums(self, each: Tensor, rows: Tensor | None = None) -> Tensor:

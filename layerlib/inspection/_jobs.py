@@ -12,7 +12,6 @@ from layerlib._asking import Asking, in_step
 from layerlib._threads import one_thread
 from layerlib.inspection import _lenses as lenses
 from layerlib.inspection._alike import rank
-from layerlib.inspection._errors import Errors
 from layerlib.inspection._lenses import SEPARATED
 from layerlib.inspection._narrow import narrowed
 from layerlib.inspection._reading import Readings
@@ -85,22 +84,21 @@ def by_class(study: Study, sheet: Sheet, layer: str, first: Readings | None, sec
 
 
 def by_sample(
-    study: Study, sheet: Sheet, layer: str, z: Tensor, dealt: Tensor | None, second: Readings, errors: Errors | None
+    study: Study, sheet: Sheet, layer: str, z: Tensor, dealt: Tensor | None, second: Readings, carried: Tensor | None
 ) -> Iterator[Job]:
-    """Targets; and the rank, where the same readings are given ``dealt`` anew."""
+    """Targets, with the labels of the errors ``carried`` back; and the rank, where readings are ``dealt`` anew."""
     if "targets" in study.asked and study.by_class:
-        yield Job(z, _targets(study, sheet, layer, z, second, errors), numbers=z.numel())
+        yield Job(z, _targets(study, sheet, layer, z, second, carried), numbers=z.numel())
     if dealt is not None:
-        both = (lambda rows=rows: only("effective_rank", rank(rows, study.few)) for rows in (z[:SEPARATED], dealt))
+        both = (lambda rows=rows: only("effective_rank", rank(rows, study.few)) for rows in (study.some(z), dealt))
         yield Job(z, sheet.measure(layer, "rank", *both))
 
 
 def _targets(
-    study: Study, sheet: Sheet, layer: str, z: Tensor, second: Readings, errors: Errors | None
+    study: Study, sheet: Sheet, layer: str, z: Tensor, second: Readings, carried: Tensor | None
 ) -> Asking[None]:
     features = (
-        lambda truth=truth: lenses.separated(z, truth, "feature", study.resampling)
-        for truth in (study.truth, study.mixed[1])
+        lambda truth=truth: lenses.separated(study.some(z), truth, "feature", study.few) for truth in study.told
     )
     yield from sheet.measure(layer, "targets", *features)
     if second.untold is not None or layer not in second.targets:
@@ -108,8 +106,8 @@ def _targets(
         return
     told, others = second.targets[layer], second.others.get(layer)
     targets = (
-        lambda z=z, labels=labels: lenses.separated(short(study, z), labels, "target", study.resampling)
-        for z, labels in ((told, study.truth), (others, errors and errors.labels))
+        lambda z=z, labels=labels: lenses.separated(study.some(short(study, z)), labels, "target", study.few)
+        for z, labels in ((told, study.told[0]), (others, carried))
         if z is not None
     )
     yield from sheet.measure(layer, "targets", *targets)

@@ -54,8 +54,8 @@ def _sizes(labels: Tensor, classes: int) -> tuple[Tensor, Tensor]:
 
 @lru_cache(maxsize=4)
 def _numbered(labels: Tensor) -> tuple[Tensor, int]:
-    """The classes that occur among those separated, numbered from 0, for each label, and how many these are."""
-    classes, own = labels[:SEPARATED].unique(return_inverse=True)
+    """The classes that occur, numbered from 0, for each label, and how many these are."""
+    classes, own = labels.unique(return_inverse=True)
     return own, len(classes)
 
 
@@ -123,14 +123,14 @@ def nodes(
 
 
 def separated(values: Tensor, labels: Tensor, what: str, resampling: Resampling | None = None) -> Asking[Numbers]:
-    """Silhouette and k-NN accuracy of ``values``, shape (N, channels), of the first 2,000 samples.
+    """Silhouette and k-NN accuracy of ``values``, shape (N, channels).
 
     Raises
     ------
     ValueError
         if samples whose values are not all 0 are too few, or not at least two of one class and one of another
     """
-    cloud = yield from Cloud.of(values[:SEPARATED], labels[:SEPARATED], _numbered(labels.to(values.device)))
+    cloud = yield from Cloud.of(values, labels, _numbered(labels.to(values.device)))
     known = len(cloud.rows)
     if known <= NEIGHBOURS:
         raise ValueError(

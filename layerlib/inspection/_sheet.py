@@ -55,7 +55,8 @@ class Sheet:
 
     def draws(self, null: bool = False) -> dict[str, Tensor]:
         """Draws of each quantity, float32, shape (layers, DRAWS), on the CPU; NaN where there are none."""
-        found = {quantity: torch.full((len(self.layers), DRAWS), torch.nan) for quantity in self.values}
+        unknown = torch.full((len(self.layers), DRAWS), torch.nan, dtype=torch.float32)
+        found = {quantity: unknown.clone() for quantity in self.values}
         drawn = self._drawn[null]
         for device in {each.device for each in drawn.values()}:
             there = [key for key, each in drawn.items() if each.device == device]

@@ -15,7 +15,7 @@ from layerlib.distributions.ridge import SAMPLES, Decomposed, flat_blocks, grams
 from layerlib.inspection import _probing as probing
 from layerlib.inspection import _sizes as sizes
 from layerlib.inspection._about import about
-from layerlib.inspection._alike import apart, between, likeness
+from layerlib.inspection._alike import BETWEEN, apart, between, likeness
 from layerlib.inspection._arguments import halves, numbered
 from layerlib.inspection._drawn import drawn
 from layerlib.inspection._earlier import cka, earlier_outputs, filters, twin_of
@@ -27,6 +27,7 @@ from layerlib.inspection._narrow import narrowed
 from layerlib.inspection._outputs import accuracy
 from layerlib.inspection._pooling import Pooling
 from layerlib.inspection._reading import Reader, Readings, bounded, read
+from layerlib.inspection._sampled import Sampled
 from layerlib.inspection._sheet import Sheet
 from layerlib.inspection.result import Inspection
 from layerlib.layers._survey import survey
@@ -60,7 +61,10 @@ class Study:
         self.mixed = shuffled(self.labels), shuffled(self.truth)  # for the nulls: one tensor for all layers
         self.by_class = self.truth.ndim == 1
         self.resampling = Resampling(len(self.truth), seed, like.device)
-        self.few = Resampling(min(len(self.truth), SEPARATED), seed, like.device)
+        self.learnt = Sampled(len(self.labels), SAMPLES, seed, like.device)
+        self.some, self.fewer = (Sampled(len(self.truth), most, seed, like.device) for most in (SEPARATED, BETWEEN))
+        self.few = Resampling(len(self.some), seed, like.device)
+        self.told = self.some(self.truth), self.some(self.mixed[1])
         if pooling.read == "flat" and (needed := 24 * len(samples) ** 2) > memory:
             raise ValueError(
                 f"memory: expected at least {needed:.2g} bytes for the inner products of {len(samples)} "
@@ -127,6 +131,7 @@ class Study:
         first = read(reader, self.samples, self.fitted) if TO_FIT & {*self.asked} else None
         back = self.by_class and "targets" in self.asked
         errors = errors_of(first.logits, self.own[0], self.labels, len(self.truth), self.seed) if back else None
+        carried = None if errors is None else self.some(errors.labels)
         known = replace(reader, logits=first.logits) if back and first.logits.numel() else reader
         second = read(known, self.samples, self.judged, self.own[1] if back else None, errors)
         fits = bounded([part for part in (first, second) if part is not None], self.like.device)
@@ -134,23 +139,26 @@ class Study:
         self._run(self._by_class(sheet, fits, first, second))
         flat = self.pooling.read == "flat"
         outputs = {layer: (None if first is None else first.outputs[layer], second.outputs[layer]) for layer in good}
-        dealt = {layer: apart(z[:SEPARATED]) for layer, (_, z) in outputs.items()} if "rank" in self.asked else {}
+        dealt = {layer: apart(self.some(z)) for layer, (_, z) in outputs.items()} if "rank" in self.asked else {}
         self._distribution(sheet, outputs, flat)
         if flat:
             outputs = {layer: (None, narrowed(z)) for layer, (_, z) in outputs.items()}
         self._run(
             job
             for layer, (_, z) in outputs.items()
-            for job in by_sample(self, sheet, layer, z, dealt.get(layer), second, errors)
+            for job in by_sample(self, sheet, layer, z, dealt.get(layer), second, carried)
         )
         if "cka" in self.asked:
-            sheet.likeness |= {layer: likeness(z) for layer, (_, z) in outputs.items()}
+            sheet.likeness |= {layer: likeness(self.fewer(z)) for layer, (_, z) in outputs.items()}
             then = earlier_outputs(reader, self.samples, self.judged, earlier)
             self._run(
-                Job(z, cka(sheet, layer, z, then if isinstance(then, str) else short(self, then[layer]), self.few))
+                Job(z, cka(sheet, layer, self.some(z), self._then(then, layer), self.few))
                 for layer, (_, z) in outputs.items()
             )
         return second.logits, second.untold
+
+    def _then(self, then: Mapping[str, Tensor] | str, layer: str) -> Tensor | str:
+        return then if isinstance(then, str) else self.some(short(self, then[layer]))
 
     def _run(self, jobs: Iterable[Job]) -> None:
         """In step on a device, a quarter of the memory at a time; on a CPU, which waits for nothing, one by one."""
@@ -169,11 +177,11 @@ class Study:
         both = self.labels, self.mixed[0]
         if flat:
             for layer, (fitted, judged) in outputs.items():
-                gram, products = grams(flat_blocks(fitted[:SAMPLES], judged))
+                gram, products = grams(flat_blocks(self.learnt(fitted), judged))
                 parts = cache(partial(Decomposed.of, gram))  # once for the labels and their null
                 measures = (
                     lambda labels=labels, parts=parts, products=products: probing.ridge(
-                        parts(), products, labels[:SAMPLES], self.truth, self.classes, self.resampling
+                        parts(), products, self.learnt(labels), self.truth, self.classes, self.resampling
                     )
                     for labels in both
                 )

@@ -49,9 +49,9 @@ def inspect(
     - *nodes*: accuracy of the ``discrete``, ``continuous`` and ``combined`` systems (Davel et al. 2020);
     - *targets*: silhouette and k-NN accuracy, by the cosine, of the back-propagated targets and of what the layer puts
       out, "feature", on at most 2,000 samples (Xie & Lai 2018);
-    - *rank*: ``effective_rank`` of what the layer puts out, on at most 2,000 samples;
-    - *cka*: the debiased CKA between any two layers, ``between``, and, with ``before``, the ``cka`` of what the layer
-      puts out with what it put out then, likewise;
+    - *rank*: ``effective_rank`` of what the layer puts out, on the same samples;
+    - *cka*: the debiased CKA between any two layers, ``between``, on at most 500 samples, and, with ``before``, the
+      ``cka`` of what the layer puts out with what it put out then, on at most 2,000;
     - *filters*: with ``before``, the ``change`` of one weight, D_t by the number of weights of a filter, and
       ``relative_change``, ‖W' - W‖ / ‖W‖ (Hu et al. 2018);
     - *twin*: with ``before``, all of this of the network as it was then, beside each number: what an untrained one can
@@ -59,8 +59,9 @@ def inspect(
     - *pictures*: guided-bp-DNN's, of a sample of each of the first classes (Xie & Lai 2018). Through attention and
       gates, which cannot be guided, the plain derivative passes; ``about["unguided"]`` names them.
 
-    One half of the samples, picked by ``seed``, trains probes and node systems; all numbers are of the other half. The
-    network is read in evaluation mode and not changed. What an instrument cannot read it lists with the reason.
+    One half of the samples, picked by ``seed``, trains probes and node systems; all numbers are of the other half, or
+    of a sample of it where an instrument takes fewer. The network is read in evaluation mode and not changed. What an
+    instrument cannot read it lists with the reason.
 
     Beside each number stand an interval, from drawing the judged samples (or, of a change, the filters) again, and a
     null: what the same instrument says where there is nothing to be found. For probes, nodes, patterns and outputs the
@@ -81,7 +82,8 @@ def inspect(
         every module with weights of another kind. A layer that runs again is listed again, as ``"name#2"``.
     before : the network, or its ``state_dict()``, at an earlier moment, as a copy
     read : "mean"; "grid", of 4 x 4 places (of a row, 16) in place of all; or "flat", every entry a number of its own
-        Flat, the probe is a ridge regression, and the inner products of all samples must fit the memory.
+        Flat, the probe is a ridge regression on at most 2,000 of the fitted samples, and the inner products of those
+        judged must fit the memory.
     instruments : names of those wanted, by default all
     input : a batch -> what the network is called with: a tensor, several by position, or a dict by name
     output : what the network puts out -> its logits. Tuples and objects with ``logits`` are tried by themselves; one
@@ -91,7 +93,7 @@ def inspect(
     position : of tokens, the "mean", or the "first" or "last" alone
     memory : bytes, beyond the network, that the readings and a batch may take; readings beyond it lie in a file
     batch_size : samples at a time, by default as many as fit the memory, 200 at most
-    seed : of the halves, and of drawing samples again
+    seed : of the halves, of samples of them, and of drawing samples again
 
     Returns
     -------
@@ -101,7 +103,8 @@ def inspect(
     ------
     ValueError
         if the network is a TorchScript, has no weights or no such layer, normalises by the batch, or does not run on
-        the samples; if these are fewer than four or of one class; or if an argument is of another kind
+        the samples; if these are fewer than four or of one class, or no token of one counts; or if an argument is of
+        another kind
 
     Examples
     --------

@@ -36,11 +36,12 @@ class Inspection:
     reasons : (layer, instrument) -> why it could not be read; for guided pictures the layer is "input"
     baseline : the distance, and the accuracy, of a layer that always predicts the frequencies of the classes
     accuracy : of the network itself on the judged half, NaN where it does not put out a number for each class
-    images : up to eight of the judged half, one of each of the first classes, shape (n, C, H, W), or None
+    images : up to eight of the judged half, one of each of the first classes, shape (n, C, H, W), or None; bytes, or
+        floats of single precision at least
     pictures : what guided-bp-DNN draws for them and their labels, the same shape; None where it cannot
     about : what was read, of which samples, with what
-    between : debiased CKA between any two layers, of the first 500 samples judged, float64, shape (layers, layers); it
-        is 0 on average where two have nothing in common. None where it was not asked for
+    between : debiased CKA between any two layers, of at most 500 judged samples, float64, shape (layers, layers); it is
+        0 on average where two have nothing in common. None where it was not asked for
     twin : the same of the network as it was ``before``, without pictures: what it can do as well, nobody had to learn
     """
 

@@ -8,6 +8,14 @@ from torch.nn.modules.conv import _ConvNd
 from torch.nn.utils.parametrize import type_before_parametrizations
 
 NORMS = (_BatchNorm, nn.GroupNorm, nn.LayerNorm)
+OF_TOKENS = (
+    nn.Linear,
+    nn.Embedding,
+    nn.RNNBase,
+    nn.MultiheadAttention,
+    nn.TransformerEncoderLayer,
+    nn.TransformerDecoderLayer,
+)
 Widths = tuple[Counter[int], Counter[int]]
 
 
@@ -68,8 +76,8 @@ def _channels_last(z: Tensor, module: nn.Module, widths: Widths) -> bool:
             return len(module.normalized_shape) == 1
         # some bring the channels to the end for the norm, and back
         return z.shape[1] != module.normalized_shape[-1]
-    if isinstance(module, (nn.Linear, _ConvNd, *NORMS)):
-        return isinstance(module, nn.Linear)
+    if isinstance(module, (*OF_TOKENS, _ConvNd, *NORMS)):
+        return isinstance(module, OF_TOKENS)
     token, map_ = widths[0][z.shape[-1]], widths[1][z.shape[1]]
     if bool(token) != bool(map_):
         return bool(token)

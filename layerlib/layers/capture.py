@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from layerlib._checks import checked, several_names, whole_number
-from layerlib._forward import alone, as_written, batches, evaluating, running
+from layerlib._forward import alone, as_written, batches, evaluating, padded, running
 from layerlib._tensors import first_parameter, network, samples
 from layerlib.data._pairs import pairs
 from layerlib.layers._calls import Call, recording
@@ -102,6 +102,7 @@ def capture(model: nn.Module, names: str | Iterable[str]) -> Iterator[Seen]:
     with ExitStack() as hooks:
         hooks.enter_context(alone(inner))
         hooks.enter_context(as_written(model))
+        hooks.enter_context(padded(inner, layers))
         hooks.callback(inner.register_forward_pre_hook(forget).remove)
         hooks.enter_context(recording(layers, keep))
         hooks.callback(inner.register_forward_hook(give_back).remove)

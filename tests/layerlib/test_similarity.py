@@ -108,7 +108,8 @@ def test_parts_of_samples_add_up():
             lambda: cka([torch.rand(5, 3)], [torch.rand(4, 3)]),
             "b: expected batches of as many samples as in a, 5, got 4",
         ),
-        (lambda: cka([torch.rand(5, 3)] * 2, [torch.rand(5, 3)]), "shorter"),
+        (lambda: cka([torch.rand(5, 3)] * 2, [torch.rand(5, 3)]), "b: expected as many batches as in a, got fewer"),
+        (lambda: cka([torch.rand(5, 3)], [torch.rand(5, 3)] * 2), "b: expected as many batches as in a, got more"),
         (lambda: cka([], []), "a: expected at least 4 samples, got none"),
     ],
 )

@@ -463,6 +463,18 @@ def test_a_header_that_declares_more_than_there_is_is_refused(tmp_path):
         load(path)
 
 
+def test_a_header_that_ends_within_a_bracket_is_refused(tmp_path):
+    header = b"{'descr': '|u1', 'fortran_order': False, 'shape': (3,".ljust(117) + b"\n"
+    array = np.lib.format.magic(1, 0) + len(header).to_bytes(2, "little") + header + bytes(3)
+    for keys, read in ((("x", "y"), load), (("said",), Inspection.load)):
+        path = tmp_path / "own.npz"
+        with zipfile.ZipFile(path, "w") as archive:
+            for key in keys:
+                archive.writestr(f"{key}.npy", array)
+        with pytest.raises(ValueError, match=rf"own.npz: .*{keys[0]}: its header is damaged"):
+            read(path)
+
+
 @given(
     st.sampled_from([np.savez, np.savez_compressed]),
     st.sampled_from([(), (1,), (3,)]),

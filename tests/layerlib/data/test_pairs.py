@@ -1,13 +1,16 @@
 """Probes and outputs take data as people have them."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
 from torch import nn
-from torch.utils.data import DataLoader, TensorDataset
+from torch.utils.data import DataLoader, Dataset, TensorDataset
 
 import layerlib as ll
 from layerlib.data._pairs import pairs
+from layerlib.data._source import gather
 
 
 @pytest.fixture
@@ -46,6 +49,40 @@ def test_probes_are_those_of_the_samples(given):
     assert losses["pair"][0] == pytest.approx(alone.fit(z, y).item(), rel=1e-6)
     assert torch.allclose(probes.predict(x)[0], alone.predict(z), atol=1e-5)
     assert torch.equal(probes.predict(x.numpy()), probes.predict(x))
+
+
+class Pictures(Dataset):
+    """Its samples are not the images that it holds."""
+
+    def __init__(self, images, labels):
+        self.images, self.labels = images, labels
+
+    def __len__(self):
+        return len(self.images)
+
+    def __getitem__(self, i):
+        return self.images[i] / 255, self.labels[i]
+
+
+class Scaled(TensorDataset):
+    def __getitem__(self, i):
+        return self.tensors[0][i] / 255, self.tensors[1][i]
+
+
+@pytest.mark.parametrize("kind", [Pictures, Scaled])
+def test_samples_of_a_data_set_are_its_items_whatever_it_holds(given, kind):
+    model, x, y = given
+    data = kind(255 * x, y)
+    probes = ll.LayerProbes(model, ["0"], 3)
+    assert torch.allclose(ll.outputs(model, "0", data)["0"], model[0](x), atol=1e-6)
+    assert torch.allclose(probes.features(data).pooled[0], model[0](x), atol=1e-6)
+    assert torch.equal(gather(data, model).blocks[0].given[0], 255 * x / 255)
+
+
+def test_images_with_labels_and_no_items_are_taken_as_they_are(given):
+    model, x, y = given
+    data = SimpleNamespace(images=x, labels=y)
+    assert pairs("split", data, model) is data
 
 
 class Two(nn.Module):

@@ -36,6 +36,11 @@ class Own(Dataset):
         return {"x": X[i], "label": int(Y[i])}
 
 
+class Ragged(Own):
+    def __getitem__(self, i):
+        return torch.zeros(3 + i % 2), 0
+
+
 class Stream(IterableDataset):
     def __iter__(self):
         return zip(X, Y, strict=True)
@@ -67,6 +72,8 @@ class Once:
 SOURCES = {
     "tensors": lambda: (X, Y),
     "arrays": lambda: (X.numpy(), Y.numpy().astype(np.uint8)),
+    **{f"labels of {kind}": lambda kind=kind: (X, Y.numpy().astype(kind)) for kind in ("u2", "u4", "u8", ">i4", ">u2")},
+    "tensors of uint16": lambda: (X, Y.to(torch.uint16)),
     "lists": lambda: [X.double().numpy(), Y.tolist()],
     "words": lambda: (X, [("a", "b", "c")[y] for y in Y]),
     "floats as labels": lambda: (X, Y.float()[:, None]),
@@ -92,7 +99,7 @@ def test_every_form_of_the_same_samples_is_the_same_call(name):
     samples = gather(SOURCES[name](), model)
     assert len(samples) == SAMPLES and torch.equal(samples.labels, Y) and samples.labels.dtype == torch.int64
     seen = [call.run(model) for call in samples.batches(torch.ones(SAMPLES, dtype=torch.bool), 3, model.linear.weight)]
-    assert [len(each) for each in seen] == [3, 3, 3, 1]
+    assert [len(each) for each in seen] == [3, 3, 2, 2]
     torch.testing.assert_close(torch.cat([x for x, *_ in model.seen]), X)
     assert all(rest == [None, None] for _, *rest in model.seen)
 
@@ -138,6 +145,12 @@ def test_input_turns_a_batch_into_the_call(input, key):
     assert model.seen[0][1] == (2.0 if key == "x" else None)
 
 
+def test_what_all_samples_share_is_shared_by_the_batches_that_input_is_called_on():
+    x, y = X.repeat(30, 1), Y.repeat(30)
+    (call,) = gather({"x": x, "scale": 2.0, "y": y}, Takes(), input=lambda batch: batch["scale"] * batch["x"]).blocks
+    torch.testing.assert_close(call.given[0], 2 * x)
+
+
 @pytest.mark.parametrize("source", ["tensors", "one dict", "keywords and labels"])
 def test_input_is_called_on_what_lies_in_memory_too(source):
     def doubled(batch):
@@ -161,6 +174,10 @@ def test_masks_are_keys_functions_or_tensors_and_attention_masks_by_default():
     assert gather((ids, Y), Takes()).blocks[0].mask is None
     with pytest.raises(ValueError, match=r"mask: expected shape \(4, tokens\), got \(4, 2, 1\)"):
         gather(batches, Takes(), mask=lambda b: b["attention_mask"][..., None])
+    kept[6:9] = 0
+    for options in ({}, {"mask": kept.float().numpy()}):
+        with pytest.raises(ValueError, match="mask: expected a token that counts in every sample, got none in 2 of 4"):
+            gather(batches, Takes(), **options)
     with pytest.raises(ValueError, match="mask: expected a key of the batches, got 'masque'"):
         gather(batches, Takes(), mask="masque")
 
@@ -170,7 +187,8 @@ def test_batches_of_several_lengths_stay_apart():
     samples = gather(batches, Takes())
     assert [tuple(block.given[0].shape) for block in samples.blocks] == [(5, 5), (4, 7)]
     calls = list(samples.batches(torch.arange(9) != 4, 3, X))
-    assert [tuple(call.given[0].shape) for call in calls] == [(3, 5), (1, 5), (3, 7), (1, 7)]
+    assert [tuple(call.given[0].shape) for call in calls] == [(2, 5), (2, 5), (2, 7), (2, 7)]
+    assert [len(call) for call in samples.batches(torch.arange(9) > 5, 3, X)] == [3]  # none of the first length
 
 
 def test_what_exceeds_the_memory_lies_in_files_and_is_the_same():
@@ -178,6 +196,36 @@ def test_what_exceeds_the_memory_lies_in_files_and_is_the_same():
     assert len(samples.blocks) > 1 and torch.equal(samples.labels, Y)
     got = torch.cat([call.given[0] for call in samples.batches(torch.ones(SAMPLES, dtype=torch.bool), 2, X)])
     assert torch.equal(got, X)
+
+
+@pytest.mark.parametrize("kind", ["tensors", "arrays"])
+def test_batches_that_come_in_the_same_memory_are_kept_as_they_were(kind):
+    smaller = X.amax(1, keepdim=True) > X
+
+    def batches():
+        x, y, kept = torch.empty(5, 3), torch.empty(5, dtype=torch.int64), torch.empty(5, 3, dtype=torch.bool)
+        for i in (0, 5):
+            for buffer, values in ((x, X), (y, Y), (kept, smaller)):
+                buffer.copy_(values[i : i + 5])
+            batch = {"x": x, "label": y, "kept": kept}
+            yield batch if kind == "tensors" else {key: value.numpy() for key, value in batch.items()}
+
+    samples = gather(batches(), Takes(), mask=lambda batch: batch["kept"])
+    (block,) = samples.blocks
+    assert torch.equal(block.given["x"], X) and torch.equal(block.mask, smaller) and torch.equal(samples.labels, Y)
+
+
+def test_what_lies_in_memory_is_not_copied_and_no_network_can_change_it():
+    class InPlace(nn.Module):
+        def forward(self, x):
+            return x.sub_(1)
+
+    (block,) = gather((X, Y), InPlace()).blocks
+    before = X.clone()
+    assert block.given[0].data_ptr() == X.data_ptr()
+    for _ in range(2):
+        assert torch.equal(block[:2].ready(X).run(InPlace()), before[:2] - 1)
+    assert torch.equal(X, before)
 
 
 def test_a_forward_that_takes_any_name_gets_them_all():
@@ -209,6 +257,9 @@ def test_a_forward_that_takes_any_name_gets_them_all():
         ),
         ((X, 7 * torch.ones(SAMPLES, 8).long()), r"got shape \(10, 8\) with 7, one for each of its tokens"),
         ((X, Y + 0.25), "expected class numbers, or zeros and ones, as labels, got 0.25"),
+        ((X, 1 / Y), "expected class numbers, or zeros and ones, as labels, got inf"),
+        ((X[:3], [[0], [1, 0], [1]]), "expected as many labels for each sample, got lists of different lengths"),
+        (Ragged(), "expected items of a Dataset that stack into a batch, got .*equal size.*; give a DataLoader whose"),
         ((X, Y - 1), "expected class numbers from 0 up as labels, got -1"),
         ((X, np.array([object()] * SAMPLES)), "expected labels as numbers or words, got an array of object"),
         ((np.array([object()] * SAMPLES), Y), "expected numbers, got an array of object"),

@@ -136,6 +136,13 @@ def test_a_score_of_nought_reaches_a_threshold_of_nought():
     assert mean_at_exit(scores, torch.tensor([0.5, 0.0]), values).tolist() == [8, 6]
 
 
+def test_an_infinite_threshold_lets_nobody_leave_early_or_all_at_once_and_changes_no_other():
+    scores = torch.tensor([[0.9, 0.2, torch.nan, torch.inf], [0.5, 0.5, 0.5, 0.5]])
+    values = torch.tensor([[0.0], [1.0]])
+    for thresholds, means in (([torch.inf], [1]), ([-torch.inf], [0]), ([0.5, torch.inf, -torch.inf], [0.5, 1, 0])):
+        assert mean_at_exit(scores, torch.tensor(thresholds), values).tolist() == means
+
+
 def test_where_no_label_is_predicted_nobody_leaves_before_the_last_layer():
     probabilities = torch.full((3, 5, 4), 0.5)
     assert (exit_layers(probabilities, 0.5, 0.1) == 2).all()

@@ -88,13 +88,17 @@ class Binary(nn.Module):
 
     def forward(self, x):
         z = self.model(x)
-        return torch.cat([0 * z, z], 1) if self.columns == 2 else z.view(-1) if self.shape == "row" else z
+        if self.columns == 2:
+            return torch.cat([0 * z, z], 1)
+        return z.view(-1) if self.shape == "row" else z.squeeze() if self.shape == "squeezed" else z
 
 
-@pytest.mark.parametrize("shape", ["row", "column"])
-def test_one_binary_logit_is_two_classes(shape):
+@pytest.mark.parametrize("batch_size", [None, 29])  # of 30 judged
+@pytest.mark.parametrize("shape", ["row", "column", "squeezed"])
+def test_one_binary_logit_is_two_classes(shape, batch_size):
     model, (x, y) = perceptron(1), table(classes=2)
-    one, two = ll.inspect(Binary(model, 1, shape), (x, y.float())), ll.inspect(Binary(model, 2), (x, y))
+    one = ll.inspect(Binary(model, 1, shape), (x, y.float()), batch_size=batch_size)
+    two = ll.inspect(Binary(model, 2), (x, y))
     same(one, two)
     right = (model(x[JUDGED])[:, 0] > 0) == y[JUDGED].bool()
     assert one.accuracy == two.accuracy == pytest.approx(right.double().mean().item())
@@ -213,6 +217,37 @@ def test_padding_changes_no_number():
     assert ll.inspect(model, short).images is None
 
 
+class Encoded(nn.Module):
+    """Tokens, of which 0 is padding, through an encoder that is told so."""
+
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(0)
+        layer = nn.TransformerEncoderLayer(16, 2, 32, batch_first=True)
+        self.embed, self.encoder, self.head = nn.Embedding(20, 16), nn.TransformerEncoder(layer, 2), nn.Linear(16, 3)
+
+    def forward(self, ids):
+        return self.head(self.encoder(self.embed(ids), src_key_padding_mask=ids == 0)[:, 0])
+
+
+@pytest.mark.parametrize("instruments", [None, "rank"])
+def test_an_encoder_that_leaves_padding_out_is_read_within_and_left_as_it_was(instruments):
+    model, ids = Encoded().eval(), torch.randint(1, 20, (60, 12), generator=torch.Generator().manual_seed(0))
+    ids[::2, 8:] = 0
+    found = ll.inspect(model, (ids, torch.arange(60) % 3), mask=ids > 0, instruments=instruments)
+    layer = "encoder.layers.1.linear2"
+    assert model.encoder.use_nested_tensor
+    seen = ll.outputs(model, [layer, "head"], ids)
+    with capture(model, [layer]) as expected:  # with gradients padding stays
+        logits = model(ids)
+    torch.testing.assert_close(seen[layer], expected[layer].detach())
+    torch.testing.assert_close(seen["head"], logits.detach())
+    assert model.encoder.use_nested_tensor
+    rows = torch.stack([z[kept].mean(0) for z, kept in zip(seen[layer], ids > 0, strict=True)])[JUDGED]
+    at = found.layers.index(layer)
+    assert found.values["effective_rank"][at].item() == pytest.approx(ll.effective_rank(rows), rel=1e-4)
+
+
 def test_samples_of_several_lengths_are_read_by_means_alone():
     with pytest.raises(ValueError, match="^data: expected as many places in every batch .* read their mean"):
         ll.inspect(Words(), list(sentences()), read="flat")
@@ -242,6 +277,7 @@ def test_only_what_is_asked_for_is_read(instruments):
         ({"memory": 0}, "memory: expected bytes above 0, got 0"),
         ({"batch_size": 2.5}, "batch_size: expected a whole"),
         ({"seed": "a"}, "seed: expected a whole number"),
+        ({"seed": 2**70}, f"seed: expected a whole number of 64 bits, got {2**70}"),
         ({"memory": 1e4, "read": "flat"}, "memory: expected at least"),
         ({"mask": torch.ones(3, 2)}, r"mask: expected shape \(60, tokens\)"),
     ],
@@ -339,3 +375,23 @@ def test_flat_and_grid_are_what_one_would_flatten_and_pool():
         assert found.values["feature_silhouette"].item() == pytest.approx(silhouette, abs=1e-5)
         assert found.values["feature_accuracy"].item() == pytest.approx(accuracy)
         assert found.values["effective_rank"].item() == pytest.approx(ll.effective_rank(rows), rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("most", "read", "asked"),
+    [(2000, "mean", ("targets", "rank")), (2000, "flat", "distribution"), (500, "mean", "cka")],
+)
+def test_samples_that_come_class_by_class_are_read_as_in_any_order(most, read, asked):
+    """The first class alone has as many as an instrument takes."""
+    random = torch.Generator().manual_seed(0)
+    y = torch.arange(5).repeat_interleave(torch.tensor([2 * most, *[most // 5] * 4]))
+    x = torch.randn(len(y), 8, generator=random) + 10 * torch.eye(5, 8)[y]
+    mixed = torch.randperm(len(y), generator=random)
+    options = {"read": read, "instruments": asked, "layers": ["0", "2"] if asked == "cka" else ["0"]}
+    classed, any_ = (ll.inspect(perceptron(5), each, **options) for each in ((x, y), (x[mixed], y[mixed])))
+    if asked == "cka":
+        torch.testing.assert_close(classed.between, any_.between, rtol=0.05, atol=0.02)
+        return
+    assert all(values.isfinite().all() for values in any_.values.values())
+    for quantity, values in any_.values.items():
+        torch.testing.assert_close(classed.values[quantity], values, rtol=0.1, atol=0.03)

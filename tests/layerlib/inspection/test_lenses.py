@@ -12,6 +12,7 @@ from layerlib._asking import answered
 from layerlib.inspection import _lenses as lenses
 from layerlib.inspection import _probing as probing
 from layerlib.inspection._lenses import QUANTITIES
+from layerlib.inspection._sampled import Sampled
 
 
 def clouds(samples=120, classes=3, widths=(4, 20, 7), seed=0, distance=2.0):
@@ -105,14 +106,21 @@ def test_patterns_that_tell_nothing_are_refused():
         answered(lenses.patterns(torch.randn(10, 3), torch.arange(10), 10))
 
 
-def test_separation_is_of_the_first_two_thousand():
+def test_separation_is_the_silhouette_of_scikit_learn():
     (x,), labels = clouds(2100, widths=(5,))
-    x[2000:] = -x[2000:]
     found = answered(lenses.separated(x, labels, "feature"))
     assert list(found) == ["feature_silhouette", "feature_accuracy"]
-    assert found["feature_silhouette"] == pytest.approx(
-        silhouette_score(x[:2000], labels[:2000], metric="cosine"), rel=1e-5
-    )
+    assert found["feature_silhouette"] == pytest.approx(silhouette_score(x, labels, metric="cosine"), rel=1e-5)
+
+
+def test_a_sample_of_rows_is_of_all_of_them_the_same_again_and_all_where_they_are_few():
+    x = torch.arange(3000)
+    some = Sampled(3000, 2000, seed=3)
+    assert len(some) == 2000 == len(some(x).unique()) and 900 < (some(x) < 1500).sum() < 1100
+    assert torch.equal(some(x), Sampled(3000, 2000, seed=3)(x)) and torch.equal(some(2 * x), 2 * some(x))
+    assert not torch.equal(some(x), Sampled(3000, 2000, seed=4)(x))
+    every = Sampled(2000, 2000, seed=3)
+    assert len(every) == 2000 and every(x[:2000]).data_ptr() == x.data_ptr()
 
 
 @pytest.mark.parametrize(

@@ -58,6 +58,27 @@ def test_tables_are_kept_without_images(tmp_path):
     assert "no pictures, but float32 of shape (3,)" in inspection.reasons["input", "pictures"]
 
 
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_pictures_of_low_precision_are_kept_in_single(tmp_path, dtype):
+    split = picture_split(24)
+    inspection = ll.inspect(Plain().to(dtype), ((split.images / 255).to(dtype), split.labels), instruments="pictures")
+    inspection.save(tmp_path / "low.npz")
+    assert Inspection.load(tmp_path / "low.npz") == inspection
+    assert inspection.images.dtype == inspection.pictures.dtype == torch.float32
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16])
+def test_numbers_and_draws_do_not_depend_on_the_precision_that_is_the_default(dtype):
+    model, split = Plain(), picture_split(24)
+    expected = ll.inspect(model, split)
+    torch.set_default_dtype(dtype)
+    try:
+        found = ll.inspect(model, split)
+    finally:
+        torch.set_default_dtype(torch.float32)
+    assert found == expected and all(each.dtype == torch.float32 for each in found.draws.values())
+
+
 def test_equal_is_what_reads_equal(inspections):
     before, after = inspections
     assert before == copy.deepcopy(before) != after and before != 5
