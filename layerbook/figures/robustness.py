@@ -35,10 +35,10 @@ _STYLE = """<style>
 .layerlib-map th:first-child { left: 0; z-index: 3 }
 .layerlib-map td:last-child { min-width: 12rem }
 .layerlib-map td > span { position: relative; display: block; text-align: center; color: #000; padding: 0.2em }
-.layerlib-map td > span > span { display: none; position: absolute; z-index: 4; right: 0; top: 100%; width: 15em;
+.layerlib-map td > span > span { position: absolute; z-index: 4; right: 0; top: 100%; width: 15em;
   padding: 0.4em 0.6em; background: #fff; color: #000; border: 1px solid #666; text-align: left; font-size: 0.9em }
 .layerlib-map td:nth-child(-n + 4) > span > span { left: 0; right: auto }
-.layerlib-map td > span:hover > span, .layerlib-map td > span:focus > span { display: block }
+.layerlib-map td > span:hover > span, .layerlib-map td > span:focus > span { display: block !important }
 @media (max-width: 600px) { .layerlib-map td:first-child { min-width: 0; max-width: 8rem } }
 @media print { .layerlib-scroll:has(> .layerlib-map) { max-height: none } }
 </style>"""
@@ -74,7 +74,8 @@ def _cell(row: object) -> _html.Html:
     runs = f"{row.runs} run{'s' if row.runs > 1 else ''}"
     more = _html.markup(f"Claim {row.claim}, {row.condition}: holds in {row.share:.0%} of {runs}. {told}")
     style = f'style="background: {to_hex(SHARES(row.share))}"'
-    return _html.Html(f'<span tabindex="0" {style}>{row.holds}/{row.runs}<span>{more}</span></span>')
+    more = f'<span style="display: none">{more}</span>'  # also where there is no style sheet, as on paper
+    return _html.Html(f'<span tabindex="0" {style}>{row.holds}/{row.runs}{more}</span>')
 
 
 @draws

@@ -35,7 +35,8 @@ def test_a_cell_has_the_colour_of_its_share_and_its_counts_at_a_touch():
     ]
     names = ["claim", "text", "smallest", "largest", "relation", "threshold", "move"]
     html = verdict_map(table, pd.DataFrame(moves, columns=names)).data
-    cells = re.findall(r'<span tabindex="0" style="background: (#\w{6})">(\d+/\d+)<span>(.*?)</span>', html)
+    span = r'<span tabindex="0" style="background: (#\w{6})">(\d+/\d+)<span style="display: none">(.*?)</span>'
+    cells = re.findall(span, html)
     assert [(colour, short) for colour, short, _ in cells] == [
         (to_hex(SHARES(0.75)), "3/4"),
         (COLOURS["fails"], "0/1"),
