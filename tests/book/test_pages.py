@@ -109,6 +109,17 @@ def test_the_scoreboard_sorts_by_a_column_with_keys_alone(page):
         assert after["keys"] == sorted(before["keys"], reverse=reverse)
 
 
+@pytest.mark.parametrize("name", sorted(path.name for path in (HTML / "slides").glob("*.print.html")))
+def test_no_slide_is_higher_than_its_page(page, name):
+    page.visit(address(f"slides/{name.replace('.print', '')}"), 1200, "light")
+    high = """(() => [...document.querySelectorAll(".slides section")].filter((slide) => {
+        slide.hidden = false;
+        slide.style.display = "block";
+        return slide.scrollHeight > 700;
+    }).map((slide) => slide.textContent.slice(0, 60)))()"""
+    assert page.evaluate(high) == []
+
+
 def test_search_finds_a_word_from_disk(page):
     page.visit(address("search.html") + "?q=perplexity")
     links = '[...document.querySelectorAll("#search-results li a")].map((link) => link.href)'
