@@ -3,7 +3,7 @@
 import html
 from collections.abc import Sequence
 
-from layerbook.claims import COLOURS, NOT_RECORDED, Claim
+from layerbook.claims import COLOURS, FIRST_ROUND_OPEN, NOT_RECORDED, Claim, size_told
 
 _CELL = ' style="text-align: left; vertical-align: top; white-space: normal; padding: 0.3em 0.6em"'
 # as wide as a phone, where the table is wider
@@ -39,11 +39,13 @@ def link(address: str, text: str) -> Html:
 
 
 def verdict(claim: Claim | None, *notes: str) -> Html:
-    """A claim's verdict, marked in its colour, what was measured, and notes in small print; or that there is none."""
+    """A claim's verdict, marked in its colour; on opening what was measured, why it is undecided, and notes."""
     if claim is None:
         return markup(NOT_RECORDED)
-    rest = claim.verdict.removeprefix(claim.told)
-    return joined(Html(f"{badge(claim)}{markup(rest)}"), claim.here, *map(small, notes))
+    size = "" if claim.outcome == FIRST_ROUND_OPEN else markup(f", {size_told(claim.size, '')}")
+    why = claim.reason and f"Undecided because: {claim.reason}"
+    folded = joined(claim.here, why, *map(small, notes))
+    return Html(f"<details><summary>{badge(claim)}{size}</summary>{folded}</details>")
 
 
 def badge(claim: Claim) -> Html:

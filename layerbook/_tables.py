@@ -60,6 +60,16 @@ def claim_cell(item: str, chapter: str, mark: str) -> _html.Html:
     return _html.joined(told, _html.small("; ".join(filter(None, (item if told != item else "", mark)))))
 
 
+def board_cell(claim: Claim, chapter: str, mark: str) -> _html.Html:
+    """Number and words of a claim, under them how it is registered; on opening what the paper has, and the test."""
+    number, _, registered = claim_cell(claim.item, chapter, mark).partition("<br>")
+    words = _html.Html(f"<strong>{number}</strong> {_html.markup(claim.says)}")
+    told = {"The paper": claim.paper, "Test": claim.test}
+    rest = _html.joined(*(f"{name}: {text}" for name, text in told.items() if text))
+    fold = f"<details><summary>paper and test</summary>{rest}</details>"
+    return _html.Html(_html.joined(words, _html.Html(registered)) + fold)
+
+
 def _details(here: Claim, full: Claim | None) -> _html.Html:
     """What a claim says in one line, and on opening what the paper has, the test, and what was measured."""
     told = {"The paper": here.paper, "Test": here.test}

@@ -14,7 +14,7 @@ from layerbook.provenance import short
 from layerbook.record import read_record, recorded_claims
 from layerbook.recorded import record_size_told
 from layerbook.stored_verdicts import compact, read_stored
-from layerbook.verdicts import HOLDS, OUTCOMES
+from layerbook.verdicts import FAILS, HOLDS, OUTCOMES
 from layerlib._checks import checked, choice, path
 
 BUILT, RECORD = "this book's run", "the record"
@@ -61,8 +61,8 @@ class Robustness:
 
         Columns: ``run``, its number, `BUILT` or `RECORD`; ``claim``, as the book counts, ``says``, ``outcome``; of one
         of its parts with a number, the first that does not hold in the largest run, ``text``, ``value``, ``relation``,
-        ``threshold``; and ``at``, how large the run was, by the first of `VARIED`. What the first round left open is
-        undecided.
+        ``threshold`` and, as ``part``, what came of that part; and ``at``, how large the run was, by the first of
+        `VARIED`. What the first round left open is undecided.
         """
         runs = [(number, run["parameters"], run["claims"]) for number, run in enumerate(self.stored)]
         for run, kept in ((BUILT, self.built), (RECORD, self.record)):
@@ -74,7 +74,7 @@ class Robustness:
                 parts = claim["parts"]  # of the largest run, the first that does not hold, or else the first
                 decisive |= {claim["item"]: next((p[0] for p in parts if p[-1] != HOLDS), parts[0][0])} if parts else {}
         rows = [[run, *_row(claim, decisive), self._grown(given)] for run, given, claims in runs for claim in claims]
-        columns = ["run", "claim", "says", "outcome", "text", "value", "relation", "threshold", "at"]
+        columns = ["run", "claim", "says", "outcome", "text", "value", "relation", "threshold", "part", "at"]
         table = pd.DataFrame(rows, columns=columns)
         table = table.sort_values("claim", key=lambda items: items.map(item_order), kind="stable", ignore_index=True)
         return table.assign(claim=[numbered(item, self.chapter) for item in table.claim])
@@ -82,14 +82,17 @@ class Robustness:
     def conditions(self) -> dict[str, list]:
         """Return what stored runs have in common, in words -> their numbers; this book's run and the record are apart.
 
-        "stored runs" comes first. Then, for each parameter of `VARIED` that differs among them, those with each value.
+        "stored runs" comes first. Then, for each parameter of `VARIED` that differs among them, those with each value
+        but one that more than half of them have: those are nearly the same runs, and no condition of their own.
         """
         found: dict[str, list] = {"stored runs": list(range(len(self.stored)))} if self.stored else {}
         for name in VARIED[self.chapter]:
             values = [run["parameters"][name] for run in self.stored]
             several = [value for place, value in enumerate(values) if value not in values[:place]]
             for value in sorted(several) if len(several) > 1 else ():
-                found[f"{name} {_told(value)}"] = [number for number, each in enumerate(values) if each == value]
+                members = [number for number, each in enumerate(values) if each == value]
+                if 2 * len(members) <= len(values):
+                    found[f"{name.replace('_', ' ')} {_told(value)}"] = members
         return found | {run: [run] for run, kept in ((BUILT, self.built), (RECORD, self.record)) if kept}
 
     def shares(self) -> pd.DataFrame:
@@ -112,10 +115,12 @@ class Robustness:
     def moves(self) -> pd.DataFrame:
         """Return how the number of each claim in `verdicts` moves from the smallest runs to the largest.
 
-        A row per claim with a number at two sizes: ``claim``, ``text``,
-        ``smallest`` and ``largest``, the means there, ``relation``, ``threshold``, and ``move``: "passes throughout",
-        "comes to pass", "no longer passes"; or, where neither passes, "towards the threshold", "away from it" or, if
-        the distance changes by less than a fiftieth, "stays".
+        A row per claim with a number at two sizes: ``claim``, ``text``, ``smallest`` and ``largest``, the means there,
+        ``relation``, ``threshold``, and ``move``. A size passes if that part of the claim holds in each of its runs.
+        Where the smallest or the largest passes: "passes throughout", "passes at both ends", "comes to pass", "no
+        longer passes". Where neither does, but the largest number lies where the test passes: "on its side, undecided"
+        or "on its side, not in every run". Else "leaves its side", "towards the threshold", "away from it" or, if the
+        distance changes by less than a fiftieth, "stays".
         """
         table, rows = self.verdicts().dropna(subset=["value"]), []
         for item, own in table.groupby("claim", sort=False):
@@ -123,7 +128,8 @@ class Robustness:
             beyond = [_beyond(*each) for each in zip(own.value, own.relation, own.threshold, strict=True)]
             means = own.assign(beyond=beyond).groupby("at")[["value", "beyond"]].mean()
             if len(means) > 1:
-                move = _move(means.beyond.iloc[0], means.beyond.iloc[-1])
+                by_size = [list(parts) for _, parts in own.groupby("at").part]
+                move = _passing(by_size) or _short_of(*means.beyond.iloc[[0, -1]], largest.relation, by_size[-1])
                 ends = means.value.iloc[0], means.value.iloc[-1]
                 rows.append([item, largest.text, *ends, largest.relation, largest.threshold, move])
         columns = ["claim", "text", "smallest", "largest", "relation", "threshold", "move"]
@@ -142,9 +148,10 @@ class Robustness:
         sizes = sorted({self._grown(run["parameters"]) for run in self.stored})
         commits = sorted({short(run["commit"]) if run["commit"] else "no commit" for run in self.stored})
         grows = "steps" if VARIED[self.chapter][0] == "looked_at" else VARIED[self.chapter][0]
-        told = [f"stored runs: {len(self.stored)}"]
+        told = ["no stored runs"]
         if self.stored:
-            told[0] += f" of {', '.join(f'{size:,}' for size in sizes)} {grows}, by the code of {', '.join(commits)}"
+            large = " or ".join(f"{size:,}" for size in sizes)
+            told = [f"{len(self.stored)} stored runs, of {large} {grows}, by the code of {', '.join(commits)}"]
         for run, kept in ((BUILT, self.built), (RECORD, self.record)):
             if kept:
                 told.append(f"{run}: {self._grown(kept['parameters']):,} {grows}, {record_size_told(kept)}")
@@ -164,12 +171,23 @@ def _beyond(value: float, relation: str, threshold: float | Sequence[float]) -> 
     return value - threshold if relation in "≥>" else threshold - value
 
 
-def _move(smallest: float, largest: float) -> str:
-    """What becomes of a distance beyond the threshold, in words."""
-    if smallest >= 0 or largest >= 0:
-        return {(1, 1): "passes throughout", (0, 1): "comes to pass"}.get(
-            (smallest >= 0, largest >= 0), "no longer passes"
-        )
+def _passing(by_size: Sequence[Sequence[str]]) -> str:
+    """What becomes of a part of a claim, by its outcomes at each size; empty where it passes at neither end."""
+    passed = [set(parts) == {HOLDS} for parts in by_size]
+    if all(passed):
+        return "passes throughout"
+    if passed[0] and passed[-1]:
+        return "passes at both ends"
+    return "comes to pass" if passed[-1] else "no longer passes" if passed[0] else ""
+
+
+def _short_of(smallest: float, largest: float, relation: str, parts: Sequence[str]) -> str:
+    """What becomes of a distance beyond the threshold that passes at neither end; with the largest runs' outcomes."""
+    before, now = (end > 0 or (end == 0 and relation not in "<>") for end in (smallest, largest))
+    if now:
+        return "on its side, not in every run" if FAILS in parts else "on its side, undecided"
+    if before:
+        return "leaves its side"
     if abs(largest - smallest) <= 0.02 * max(-smallest, -largest):
         return "stays"
     return "towards the threshold" if largest > smallest else "away from it"
@@ -195,5 +213,5 @@ def _told(value: object) -> str:
 def _row(kept: Mapping, decisive: Mapping[str, str]) -> list:
     """A claim with its decisive number, where it has that."""
     parts = [part for part in kept["parts"] if part[0] == decisive.get(kept["item"])]
-    text, value, relation, threshold, _ = parts[0] if parts else ["", None, "", None, ""]
-    return [kept["item"], kept["says"], kept["outcome"], text, value, relation, threshold]
+    number = parts[0] if parts else ["", None, "", None, ""]
+    return [kept["item"], kept["says"], kept["outcome"], *number]

@@ -8,14 +8,14 @@ import pandas as pd
 from IPython.display import HTML
 
 from layerbook import _html
-from layerbook._tables import claim_cell, second, successor, under_successors
+from layerbook._tables import board_cell, second, successor, under_successors
 from layerbook.built import PAPERS, Built, read_built
 from layerbook.claims import FIRST_ROUND_OPEN, FIRST_ROUND_TOLD, NOT_RECORDED, Claim, agreement, item_order, numbered
 from layerbook.record import recorded_claims
 from layerbook.recorded import record_size_told, recorded_by
 from layerbook.registration import marks, registered_in
 from layerbook.verdicts import OUTCOMES, SIZES
-from layerlib._checks import checked, path
+from layerlib._checks import checked, choice, path
 
 SIDES = RECORD, THIS_RUN = ("record", "this run")
 VERDICTS = (*OUTCOMES, FIRST_ROUND_OPEN)
@@ -26,7 +26,7 @@ _ITEM = re.compile(r"[a-z]+-([a-z])(\d+)")  # davel-f9, xie-e6: figure 9 and equ
 class Scoreboard:
     """Every claim of the four papers: the paper's value, the record, this run, the test and the verdicts.
 
-    In a notebook it shows itself as a table, which ``sortable.js`` makes sortable.
+    In a notebook it shows itself as a table a paper, which ``sortable.js`` makes sortable.
 
     Parameters
     ----------
@@ -178,30 +178,42 @@ class Scoreboard:
         # Without a registration, whole numbers are what a paper's claims have.
         return rows[[counts.get(item, item.isdigit() and not self.registered) for item in rows["claim"]]]
 
-    def _repr_html_(self) -> str:
-        heads = ["paper", "claim", "says", "paper's value", "test", *SIDES, "shown in"]
+    @checked(chapter=choice(*PAPERS))
+    def table(self, chapter: str) -> HTML:
+        """Return the claims of one paper as a sortable table; verdicts open to what was measured.
+
+        Parameters
+        ----------
+        chapter : one of `layerbook.built.PAPERS`
+
+        Raises
+        ------
+        ValueError
+            if there is no such chapter
+        """
+        place = list(PAPERS).index(chapter)
+        built, origin = self.chapters[place], self.origins()[place]
+        found = {item: (self._mark(item), *sides) for item, *sides in self._claims(built)}
         lines = []
-        for built in self.chapters:
-            found = {item: (self._mark(item), *sides) for item, *sides in self._claims(built)}
-            for item in under_successors(list(found), {item: mark for item, (mark, *_) in found.items()}):
-                mark, full, run = found[item]
-                claim = run or full
-                anchor = getattr(claim, "figure", "")
-                cell = claim_cell(item, built.chapter, mark) if item else _html.Html("")
-                shown = _link(built, anchor, _item(anchor) or anchor.rpartition("-")[2] or "chapter") if item else ""
-                lines.append(
-                    [
-                        built.paper,
-                        (second(cell) if item and successor(mark) in found else cell, len(lines)),
-                        *(getattr(claim, name, "") for name in ("says", "paper", "test")),
-                        _verdict(full, NOT_RECORDED),
-                        _verdict(run, built.state, full),
-                        (shown, anchor),
-                    ]
-                )
-        notes = _html.joined(*(_html.Html(f"<li>{_html.markup(origin)}</li>") for origin in self.origins()), by="")
-        table = _html.table(heads, lines, "layerlib-report sortable")
-        return _html.joined(table, _html.Html(f"<ul class='layerlib-origins'>{notes}</ul>"), by="")
+        for item in under_successors(list(found), {item: mark for item, (mark, *_) in found.items()}):
+            mark, full, run = found[item]
+            claim = run or full
+            anchor = getattr(claim, "figure", "")
+            cell = board_cell(claim, built.chapter, mark) if claim else _html.Html("")
+            shown = _link(built, anchor, _item(anchor) or anchor.rpartition("-")[2] or "chapter") if item else ""
+            lines.append(
+                [
+                    (second(cell) if successor(mark) in found else cell, len(lines)),
+                    _verdict(full, NOT_RECORDED),
+                    _verdict(run, built.state, full),
+                    (shown, anchor),
+                ]
+            )
+        heads = ["claim", *SIDES, "shown in"]
+        return HTML(_html.table(heads, lines, "layerlib-report layer-board sortable", caption=origin))
+
+    def _repr_html_(self) -> str:
+        return "".join(self.table(chapter).data for chapter in PAPERS)
 
     def __repr__(self) -> str:
         lines = []
@@ -243,7 +255,7 @@ def _link(built: Built, anchor: str, text: str) -> str:
 
 
 def _verdict(claim: Claim | None, missing: str, recorded: Claim | None = None) -> tuple[str, int]:
-    """A cell with a verdict, and its place among the verdicts to sort by."""
+    """A cell with a verdict that opens, and its place among the verdicts to sort by."""
     if claim is None:
         return missing, len(VERDICTS)
     notes = [agreement(claim, recorded)] if recorded else []

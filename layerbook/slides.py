@@ -3,7 +3,7 @@
 import html
 import re
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -11,6 +11,7 @@ import nbformat
 from markdown_it import MarkdownIt
 from mdit_py_plugins.dollarmath import dollarmath_plugin
 from nbformat import NotebookNode
+from nbformat.v4 import new_markdown_cell
 
 from layerbook.editions import all_words
 from layerbook.pieces import Piece, pieces
@@ -19,6 +20,14 @@ from layerbook.still import Still, still
 
 _HEADING = re.compile(r"(?m)^(#{1,3}) +(.+)$")
 _BOX = re.compile(r"(?ms)^\*\*(?P<title>[^*\n]+)\.\*\*\n\n(?P<body>.+)\Z")
+_DIRECTIVE = re.compile(r"(?ms)^(`{3,}|:{3,})\{([\w:-]+)\}[^\n]*\n.*?^\1[ \t]*$\n?")
+_BOXES = ("opening", "admonition", "dropdown", "prediction")
+_GLUE = re.compile(r"(?ms)^```\{glue\} *(\S+)\n.*?^```[ \t]*$")
+_GLUED = re.compile(r"!\[\]\(glued:(\S+)\)")
+_LEAD = re.compile(r"\*\*[^*]+\.\*\*")
+_MOST, _PICTURE, _FORMULA = 690, 300, 500  # characters of a box on one slide, and as how many others count
+_PAGE_OF_BOOK = re.compile(r'href="(?!\w+:)([^"#]+)\.(?:ipynb|md)(#[^"]*)?"')
+_LINK_TO_BOOK = re.compile(r'(?s)<a href="\.\./book/[^"]*">(.*?)</a>')
 _EXERCISE = re.compile(r"(?ms)^### Exercise: (?P<title>.+?)\n\n(?P<body>.+)\Z")
 _SENTENCE = re.compile(r"(?s)(?:\*\*.+?\*\*|.+?[.?!]\**)(?=\s|$)")
 _MATHS = MarkdownIt("commonmark").use(
@@ -37,8 +46,9 @@ body {{ background: white }}
 .reveal h1 {{ font-size: 1.9em }} .reveal h2 {{ font-size: 1.4em }} .reveal h3 {{ font-size: 1em; color: #666 }}
 .reveal section {{ text-align: left }} .reveal p, .reveal ul, .reveal ol {{ margin: 0 0 0.6em }}
 .reveal ul, .reveal ol {{ padding-left: 1.2em }} .reveal li {{ margin: 0 0 0.4em }} .reveal ul {{ list-style: disc }}
-.reveal img {{ display: block; margin: 0 auto; max-width: 100%; max-height: 480px }}
+.reveal img {{ display: block; margin: 0 auto; max-width: 100%; max-height: 435px }}
 .reveal .beside {{ display: flex; gap: 1em; align-items: center }}
+.reveal .under img {{ max-height: 300px }}
 .reveal .beside img {{ max-height: 570px; margin: 0 }}
 @page {{ size: 1200px 700px; margin: 0 }}
 .print section {{ break-after: page; width: 1120px; height: 680px; padding: 20px 40px 0; overflow: hidden }}
@@ -67,8 +77,8 @@ _PRINTED = '<div class="reveal print">\n{slides}\n</div>'  # a page a slide, whi
 def slides(notebook: NotebookNode, words: Words) -> list[str]:
     """The slides of an executed chapter, each as HTML.
 
-    One for the title with the chapter's first words, one for each section with its first sentences, one for each box,
-    figure and exercise. Solutions are left out.
+    One for the title with the chapter's first words, one for each section with its first sentences, figure and
+    exercise; for each box one, or as many as it fills. Solutions are left out.
 
     Parameters
     ----------
@@ -80,10 +90,44 @@ def slides(notebook: NotebookNode, words: Words) -> list[str]:
     ValueError
         as `pieces`
     """
-    return [f"<section>\n{each}</section>" for each in _bodies(list(pieces(notebook, words)))]
+    pictures = _glued(notebook)
+    all_of = list(pieces(_apart(notebook), words))
+    return [f"<section>\n{each}</section>" for each in _bodies(all_of, pictures)]
 
 
-def _bodies(all_of: Sequence[Piece]) -> Iterator[str]:
+def _apart(notebook: NotebookNode) -> NotebookNode:
+    """A copy in which each box is a cell by itself, and what is glued as a picture an image of that name."""
+    cells = []
+    for cell in notebook.cells:
+        prose = cell.cell_type == "markdown"
+        parts = [part for part in _parts(cell.source) if part.strip()] if prose else []
+        cells += [new_markdown_cell(_GLUE.sub(r"![](glued:\1)", part)) for part in parts] if prose else [cell]
+    return nbformat.from_dict({**notebook, "cells": cells})
+
+
+def _parts(source: str) -> Iterator[str]:
+    start = 0
+    for found in _DIRECTIVE.finditer(source):
+        if found[2] in _BOXES or found[2].startswith("prf:"):
+            yield source[start : found.start()]
+            yield found[0]
+            start = found.end()
+    yield source[start:]
+
+
+def _glued(notebook: NotebookNode) -> dict[str, Still]:
+    """The pictures that a chapter has glued, by name."""
+    found = {}
+    for cell in notebook.cells:
+        for output in cell.get("outputs", ()):
+            if told := output.get("metadata", {}).get("scrapbook"):
+                data = {kind.removeprefix(told["mime_prefix"]): each for kind, each in output.data.items()}
+                if picture := still(data):
+                    found[told["name"]] = picture
+    return found
+
+
+def _bodies(all_of: Sequence[Piece], pictures: Mapping[str, Still]) -> Iterator[str]:
     section, picture = "", None
     for piece in all_of:
         if piece.solves:
@@ -98,15 +142,43 @@ def _bodies(all_of: Sequence[Piece]) -> Iterator[str]:
             body = _image(picture) + f'<div class="caption">{_html(_first(_said(source), 2))}</div>\n'
             yield _titled("", section, f'<div class="beside">{body}</div>' if picture.is_tall else body)
         else:
-            yield from _texts(source)
+            yield from _texts(source, pictures)
             section = ([section] + [title for _, title in _HEADING.findall(source)])[-1]
         picture = None
 
 
-def _texts(source: str) -> Iterator[str]:
+def _boxed(title: str, body: str, pictures: Mapping[str, Still]) -> Iterator[str]:
+    """The slides of a box: what begins in bold begins a slide, and so does what there is no more room for."""
+    slide: list[str] = []
+    for block in body.split("\n\n"):
+        full = sum(map(_room, [*slide, block])) > _MOST
+        if slide and (full or _LEAD.match(block)):
+            yield _box(title, slide, pictures)
+            slide = []
+        slide.append(block)
+    yield _box(title, slide, pictures)
+
+
+def _room(block: str) -> int:
+    """About as many characters as a block takes room for."""
+    return _PICTURE if _GLUED.match(block) else len(block) + _FORMULA * (block.count("$$") // 2)
+
+
+def _box(title: str, blocks: Sequence[str], pictures: Mapping[str, Still]) -> str:
+    """A slide of a box; where it has a picture, what stands below that is its caption."""
+    above, name, below = ([*_GLUED.split("\n\n".join(blocks), maxsplit=1), "", ""])[:3]
+    if name not in pictures:
+        return _titled("", title, f'<div class="box">{_html(above + below)}</div>\n')
+    text = f'<div class="box">{_html(above)}</div>\n' if above.strip() else ""
+    caption = f'<div class="caption">{_html(below)}</div>\n' if below.strip() else ""
+    shown = _image(pictures[name])
+    return _titled("", title, f'<div class="under">{text}{shown}{caption}</div>\n' if text else shown + caption)
+
+
+def _texts(source: str, pictures: Mapping[str, Still]) -> Iterator[str]:
     """The slides that a cell of prose makes: for headings of chapter and sections, and for a box."""
     if found := _BOX.search(source):
-        yield _titled("", found["title"], f'<div class="box">{_html(found["body"])}</div>\n')
+        yield from _boxed(found["title"], found["body"], pictures)
         source = source[: found.start()]
     parts = _HEADING.split(source)[1:]
     for level, title, text in zip(parts[::3], parts[1::3], parts[2::3], strict=True):
@@ -171,8 +243,9 @@ def write(book: Path, executed: Path, out: Path) -> list[Path]:
     for path, words in all_words(book, executed):
         notebook = nbformat.read(path, 4)
         title = html.escape(_HEADING.search(notebook.cells[0].source)[2])
-        all_slides = "\n".join(slides(notebook, words))
-        for kind, body in (("", _SHOWN), (".print", _PRINTED)):
+        shown = _PAGE_OF_BOOK.sub(r'href="../book/\1.html\2"', "\n".join(slides(notebook, words)))
+        on_paper = _LINK_TO_BOOK.sub(r"\1", shown)
+        for kind, body, all_slides in (("", _SHOWN, shown), (".print", _PRINTED, on_paper)):
             page = _PAGE.format(title=title, body=body.format(slides=all_slides))
             written.append(out / f"{path.stem}{kind}.html")
             written[-1].write_text(page, encoding="utf-8")

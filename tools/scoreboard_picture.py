@@ -17,7 +17,7 @@ def main(out: str) -> None:
     figure, ax = plt.subplots(figsize=(9, 3.2), layout="constrained")
     draw(board, [RECORD], [ax])
     ax.set_title("")
-    figure.legend(handles=legend_entries(), ncols=3, loc="outside lower center", frameon=False)
+    figure.legend(handles=legend_entries(board, [RECORD]), ncols=3, loc="outside lower center", frameon=False)
     with replacing(Path(out)) as beside:
         # The counts travel along, so that a test can tell an old picture; matplotlib's version does not.
         told = {"Software": None, "Description": board.counts(RECORD).to_csv()}

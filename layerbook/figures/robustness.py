@@ -1,6 +1,7 @@
 """The map of verdicts: a table whose cells are coloured by the share of runs; and how numbers move as runs grow."""
 
 import math
+import textwrap
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -19,14 +20,27 @@ from layerbook.verdicts import FAILS, HOLDS, OUTCOMES
 
 # From no run to every run, by way of a grey that says neither.
 SHARES = LinearSegmentedColormap.from_list("shares", [COLOURS[FAILS], "#e8e8e8", COLOURS[HOLDS]])
-ACROSS = 4  # panels in a row
+ACROSS = 3  # panels in a row
+MOVES = "one number, as the run grows"  # head of the last column
+WIDE = 38  # characters in a line of a panel's title
 
-# Touch, the pointer and the tab key open a cell; nothing here needs a kernel or a script.
+# Touch, the pointer and the tab key open a cell; nothing here needs a kernel or a script. Head and claims stay in view.
 _STYLE = """<style>
+.layerlib-scroll:has(> .layerlib-map) { max-height: 90vh; overflow: auto }
+.layerlib-map :is(td, th) { padding: 0.3em 0.4em !important; font-size: 0.8rem; line-height: 1.35 }
+.layerlib-map small { font-size: 0.75rem }
+.layerlib-map th, .layerlib-map td:first-child { position: sticky; background: var(--pst-color-background, #fff) }
+.layerlib-map th { top: 0; z-index: 2; vertical-align: bottom !important }
+.layerlib-map td:first-child { left: 0; z-index: 1; min-width: 11rem }
+.layerlib-map th:first-child { left: 0; z-index: 3 }
+.layerlib-map td:last-child { min-width: 12rem }
 .layerlib-map td > span { position: relative; display: block; text-align: center; color: #000; padding: 0.2em }
-.layerlib-map td > span > span { display: none; position: absolute; z-index: 2; right: 0; top: 100%; width: 15em;
+.layerlib-map td > span > span { position: absolute; z-index: 4; right: 0; top: 100%; width: 15em;
   padding: 0.4em 0.6em; background: #fff; color: #000; border: 1px solid #666; text-align: left; font-size: 0.9em }
-.layerlib-map td > span:hover > span, .layerlib-map td > span:focus > span { display: block }
+.layerlib-map td:nth-child(-n + 4) > span > span { left: 0; right: auto }
+.layerlib-map td > span:hover > span, .layerlib-map td > span:focus > span { display: block !important }
+@media (max-width: 600px) { .layerlib-map td:first-child { min-width: 0; max-width: 8rem } }
+@media print { .layerlib-scroll:has(> .layerlib-map) { max-height: none } }
 </style>"""
 
 
@@ -45,12 +59,12 @@ def verdict_map(shares: pd.DataFrame, moves: pd.DataFrame) -> HTML:
         cells = {row.condition: _cell(row) for row in told.itertuples()}
         claim = _html.joined(item, _html.small(told.says.iloc[0]))
         rows.append([claim, *(cells.get(name, "") for name in columns), moved.get(item, "")])
-    return HTML(_STYLE + _html.table(["claim", *columns, "as the run grows"], rows, "layerlib-map"))
+    return HTML(_STYLE + _html.table(["claim", *columns, MOVES], rows, "layerlib-map"))
 
 
 def _moved(row: object) -> _html.Html:
     ends = " to ".join(f"{end:.3g}" for end in np.atleast_1d(row.threshold))
-    threshold = f"{'from' if ' to ' in ends else row.relation} {ends}"
+    threshold = f"{'from' if ' to ' in ends else row.relation}\N{NO-BREAK SPACE}{ends}"
     return _html.joined(row.move, _html.small(f"{row.text}: {row.smallest:.3g}, then {row.largest:.3g} ({threshold})"))
 
 
@@ -60,7 +74,8 @@ def _cell(row: object) -> _html.Html:
     runs = f"{row.runs} run{'s' if row.runs > 1 else ''}"
     more = _html.markup(f"Claim {row.claim}, {row.condition}: holds in {row.share:.0%} of {runs}. {told}")
     style = f'style="background: {to_hex(SHARES(row.share))}"'
-    return _html.Html(f'<span tabindex="0" {style}>{row.holds}/{row.runs}<span>{more}</span></span>')
+    more = f'<span style="display: none">{more}</span>'  # also where there is no style sheet, as on paper
+    return _html.Html(f'<span tabindex="0" {style}>{row.holds}/{row.runs}{more}</span>')
 
 
 @draws
@@ -87,8 +102,8 @@ def trends(verdicts: pd.DataFrame, grows: str) -> Figure:
     if not claims:
         raise ValueError("verdicts: expected claims with a number, got none")
     down = math.ceil(len(claims) / ACROSS)
-    space = {"hspace": 0.45, "wspace": 0.35}
-    figure, axes = plt.subplots(down, ACROSS, figsize=(11, 2 * down), sharex=True, squeeze=False, gridspec_kw=space)
+    space = {"hspace": 0.7, "wspace": 0.35}
+    figure, axes = plt.subplots(down, ACROSS, figsize=(9, 2.2 * down), sharex=True, squeeze=False, gridspec_kw=space)
     for ax, item in zip(axes.flat, claims, strict=False):
         _trend(ax, rows[rows.claim == item])
     for ax in axes.flat[len(claims) :]:
@@ -112,7 +127,7 @@ def _trend(ax: plt.Axes, rows: pd.DataFrame) -> None:
         own = rows[rows.run == name]
         ax.plot(own["at"], own.value, mark, color=COLOURS[HOLDS], markeredgecolor=INK)
     _shade(ax, rows)
-    ax.set_title(f"{rows.claim.iloc[0]}: {_short(rows.text.iloc[-1])}", fontsize="small")
+    ax.set_title(_wrapped(f"{rows.claim.iloc[0]}: {rows.text.iloc[-1]}"), fontsize="small", loc="left")
     ax.tick_params(labelsize="small")
 
 
@@ -130,5 +145,6 @@ def _shade(ax: plt.Axes, rows: pd.DataFrame) -> None:
     ax.set_ylim(low, high)
 
 
-def _short(text: str, most: int = 30) -> str:
-    return text.replace("$", r"\$") if len(text) <= most else f"{text[: most - 1].replace('$', chr(92) + '$')}…"
+def _wrapped(text: str) -> str:
+    """The whole text, in lines broken between words."""
+    return textwrap.fill(text, WIDE, break_long_words=False, break_on_hyphens=False).replace("$", r"\$")

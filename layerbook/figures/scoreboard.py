@@ -58,10 +58,12 @@ def draw(board: Scoreboard, sides: Sequence[str], axes: Sequence[Axes]) -> None:
         ax.spines[["top", "right"]].set_visible(False)
 
 
-def legend_entries() -> list[Patch]:
-    """What the colours, the marks and the hatching of `draw` mean, for a legend."""
+def legend_entries(board: Scoreboard, sides: Sequence[str]) -> list[Patch]:
+    """What the hatching of `draw` means, and the colours and marks of the outcomes that occur there, for a legend."""
     words = dict(zip(COLOURS, (*OUTCOMES, FIRST_ROUND_TOLD), strict=True))
-    named = [Patch(facecolor=colour, label=f"{MARKS[outcome]} {words[outcome]}") for outcome, colour in COLOURS.items()]
+    counts = [board.counts(side) for side in sides]
+    occur = [outcome for outcome in COLOURS if any(each[outcome].to_numpy().any() for each in counts)]
+    named = [Patch(facecolor=COLOURS[each], label=f"{MARKS[each]} {words[each]}") for each in occur]
     return [*named, Patch(facecolor="0.6", edgecolor="white", hatch=SMALLER, label="smaller than the paper's size")]
 
 
@@ -72,7 +74,7 @@ def picture(board: Scoreboard) -> HTML:
         figure, ax = plt.subplots(figsize=(7.2, 3.1))
         draw(board, [RECORD], [ax])
         ax.set_title("")
-        figure.legend(handles=legend_entries(), ncols=2, loc="outside lower center", fontsize="small")
+        figure.legend(handles=legend_entries(board, [RECORD]), ncols=2, loc="outside lower center", fontsize="small")
     counts = board.counts(RECORD).T.groupby(level=0).sum().T
     told = (
         f"{paper}: " + ", ".join(f"{number} {outcome}" for outcome, number in row.items() if number)

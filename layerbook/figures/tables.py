@@ -66,7 +66,7 @@ def numbers(
 
     Returns
     -------
-    Table, with a column for this run; before it one for the record, if that has any and the run is not of the paper's size
+    Table, with a column for this run; before it the record's, where it has any and the run is not of the paper's size
 
     Raises
     ------

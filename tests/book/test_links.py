@@ -32,6 +32,13 @@ def test_every_link_within_the_book_leads_to_a_file():
     assert {page: links for page in PAGES if (links := dead(page))} == {}
 
 
+def test_every_link_of_the_slides_leads_to_a_file():
+    if not PAGES:
+        cannot("the book is not built")
+    decks = [path.relative_to(HTML) for path in sorted((HTML / "slides").glob("*.html"))]
+    assert decks and {deck.name: links for deck in decks if (links := dead(deck))} == {}
+
+
 @pytest.mark.parametrize("name", ["student.zip", "instructor.zip"])
 def test_teachers_can_take_copies_from_the_plan(name):
     if not PAGES:
@@ -47,5 +54,6 @@ def test_slides_show_every_figure_of_a_chapter(name):
         cannot("the book is not built")
     cells = nbformat.read(ROOT / "_build" / "executed" / f"{name}.ipynb", 4).cells
     figures = sum("caption" in cell.metadata.get("mystnb", {}).get("figure", {}) for cell in cells)
+    figures += sum(cell.source.count("```{glue} ") for cell in cells if cell.cell_type == "markdown")
     for kind in ("", ".print"):
         assert (HTML / "slides" / f"{name}{kind}.html").read_text(encoding="utf-8").count("<img ") == figures

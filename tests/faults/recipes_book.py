@@ -253,6 +253,11 @@ RECIPES = [
         lambda side: Scoreboard(book(), book() / "records").counts(side),
         lambda: dict(side="this run"),
     ),
+    of_book(
+        "scoreboard.Scoreboard.table",
+        lambda chapter: Scoreboard(book(), book() / "records").table(chapter).data,
+        lambda: dict(chapter="forward_backward"),
+    ),
     of_book("verdicts.above", tried(verdicts.above), a_test, TEST),
     of_book("verdicts.below", tried(verdicts.below), a_test, TEST),
     of_book(

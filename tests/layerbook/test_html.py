@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from layerbook import _html
 from layerbook.claims import NOT_RECORDED, judged
-from layerbook.verdicts import shown
+from layerbook.verdicts import shown, undecided
 
 # A parser joins a carriage return with what follows, and drops what HTML does not have.
 TEXTS = st.text(st.characters(exclude_categories=["Cs", "Cc"]))
@@ -47,7 +47,8 @@ def test_a_verdict_shows_what_was_measured_as_text(here, note):
     claim = judged("1", "s", "p", here, [shown("a", True)], "paper")
     page = Cells(_html.table(["h"], [[_html.verdict(claim, note)]], ""))
     assert page.texts[1] == f"holds, at the paper's size{here}{note}"
-    assert set(page.tags) <= {"div", "table", "thead", "tbody", "tr", "th", "td", "strong", "br", "small"}
+    folds = {"details", "summary", "strong", "br", "small"}
+    assert set(page.tags) <= {"div", "table", "thead", "tbody", "tr", "th", "td"} | folds
 
 
 @given(address=TEXTS, text=TEXTS)
@@ -58,6 +59,13 @@ def test_a_link_is_one_tag(address, text):
 @pytest.mark.parametrize("cells", [("a",), ("a", ""), ("", "a")])
 def test_empty_texts_leave_no_empty_line(cells):
     assert _html.joined(*cells) == "a"
+
+
+def test_a_verdict_opens_to_its_numbers_and_says_why_it_is_undecided():
+    claim = judged("1", "s", "p", "x = 3", [undecided("a", "dead")], "smaller")
+    head, _, folded = _html.verdict(claim, "a note").partition("</summary>")
+    assert head.startswith("<details><summary><strong") and head.endswith(">undecided</strong>, at a smaller size")
+    assert folded == "x = 3<br>Undecided because: a: dead<br><small>a note</small></details>"
 
 
 def test_a_claim_that_is_missing_says_so():

@@ -1,5 +1,6 @@
 """The scoreboard: what it reads from executed chapters and records, counts, and shows."""
 
+import html
 import re
 from pathlib import Path
 
@@ -167,13 +168,13 @@ def test_rows_are_marked_by_their_round(registered):
     rows = Scoreboard(*registered).rows().set_index("claim")["round"]
     assert rows["2"] == "superseded by 2c" and rows["10"] == "first round" and rows["10b"] == "added beside"
     page = Scoreboard(*registered)._repr_html_()
-    assert ">1.2<br><small>2; superseded by 1.2c</small><" in page, "both as the book counts"
+    assert "<strong>1.2</strong> says 2<br><small>2; superseded by 1.2c</small><" in page, "both as the book counts"
 
 
 def test_a_superseded_claim_stands_second_right_below_what_takes_its_place(registered):
     ran(registered[0], DAVEL, *(claim(item, "fails") for item in ("2", "2b", "2c", "10")))
     page = Scoreboard(*registered)._repr_html_()
-    shown = re.findall(r">(?:<div class=\"(layer-superseded)\">)?(1\.\d+\w?)(?:<br>|<)", page)
+    shown = re.findall(r">(?:<div class=\"(layer-superseded)\">)?<strong>(1\.\d+\w?)</strong>", page)
     assert shown[:4] == [("", "1.2b"), ("", "1.2c"), ("layer-superseded", "1.2"), ("", "1.10")]
 
 
@@ -218,12 +219,27 @@ def test_the_table_links_to_figures_and_sorts_verdicts_by_rank(board):
     assert f'<a href="{DAVEL}.html">chapter</a>' in page
     assert f"{CAO}.html" not in page
     assert "x &lt; 1" in page and "x < 1" not in page
-    body = re.findall(r"<tr>(.*?)</tr>", page)[1:]
+    body = [line for line in re.findall(r"<tr>(.*?)</tr>", page) if "<th" not in line]
     assert len(body) == len(board.rows())
     for line in body:
-        keys = re.findall(r'<td data-sort="(\d)"[^>]*><strong[^>]*>([^<]+)<', line)
+        keys = re.findall(r'<td data-sort="(\d)"[^>]*><details><summary><strong[^>]*>([^<]+)<', line)
         assert all(VERDICTS[int(key)] == word for key, word in keys)
-        assert len(re.findall("<td", line)) == 8
+        assert len(re.findall("<td", line)) == 4
+    assert sum(line.count("<details><summary><strong") for line in body) == 7
+
+
+def test_each_paper_has_a_table_that_says_where_its_numbers_come_from(board):
+    tables = [board.table(chapter).data for chapter in PAPERS]
+    assert board._repr_html_() == "".join(tables)
+    for told, table in zip(board.origins(), tables, strict=True):
+        assert f">{html.escape(told)}</caption>" in table and table.count("<table") == 1
+    with pytest.raises(ValueError, match="chapter: expected one of .*, got 'four_lenses'"):
+        board.table("four_lenses")
+
+
+def test_what_the_paper_has_and_the_test_are_folded_below_a_claim(board):
+    fold = "<details><summary>paper and test</summary>The paper: paper 2<br>Test: x &lt; 2</details>"
+    assert f"<strong>1.2</strong> says 2<br><small>2</small>{fold}" in board.table(DAVEL).data
 
 
 def test_the_plain_text_and_the_origins_name_commit_and_size(board):

@@ -6,6 +6,7 @@ from unittest.mock import Mock
 import matplotlib.pyplot as plt
 import pandas as pd
 import pytest
+from matplotlib.colors import to_rgba
 
 from layerbook.claims import COLOURS
 from layerbook.figures.scoreboard import MARKS, SMALLER, draw, legend_entries, picture
@@ -38,11 +39,16 @@ def test_bars_are_as_long_as_the_counts_and_hatched_where_smaller(board):
     plt.close(figure)
 
 
-def test_every_outcome_has_its_own_colour_and_mark_in_the_legend():
-    entries = legend_entries()
-    assert len({patch.get_facecolor() for patch in entries[:-1]}) == len(VERDICTS) == len(set(MARKS.values()))
-    assert [patch.get_label().split(" ", 1)[1] for patch in entries[:4]] == list(VERDICTS[:4])
-    assert list(COLOURS) == list(VERDICTS) and entries[-1].get_hatch() == SMALLER
+def test_every_outcome_has_its_own_colour_and_mark():
+    assert len(set(COLOURS.values())) == len(VERDICTS) == len(set(MARKS.values()))
+    assert list(COLOURS) == list(VERDICTS)
+
+
+def test_the_legend_names_the_outcomes_that_occur_and_no_other(board):
+    *entries, smaller = legend_entries(board, SIDES)
+    assert [patch.get_label() for patch in entries] == [f"{MARKS[word]} {word}" for word in ("holds", "undecided")]
+    assert [patch.get_facecolor() for patch in entries] == [to_rgba(COLOURS[word]) for word in ("holds", "undecided")]
+    assert smaller.get_hatch() == SMALLER
 
 
 def test_the_picture_of_the_front_page_counts_in_words_and_is_read_on_a_dark_page(board):
