@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -17,6 +18,9 @@ from layerbook.stored_verdicts import compact, read_stored
 from layerbook.verdicts import FAILS, HOLDS, OUTCOMES
 from layerlib._checks import checked, choice, path
 
+_MEASURED = re.compile(
+    r"\[[-+−\d., ]+\]|[-+−]?\d[\d.,]*"
+)  # numbers in the text of a test, which differ from run to run
 BUILT, RECORD = "this book's run", "the record"
 # What the map tells runs apart by: what a run grows by, of a list its last entry; then seeds, width, learning rate and
 # data, as far as a chapter has them for parameters.
@@ -62,7 +66,8 @@ class Robustness:
         Columns: ``run``, its number, `BUILT` or `RECORD`; ``claim``, as the book counts, ``says``, ``outcome``; of one
         of its parts with a number, the first that does not hold in the largest run, ``text``, ``value``, ``relation``,
         ``threshold`` and, as ``part``, what came of that part; and ``at``, how large the run was, by the first of
-        `VARIED`. What the first round left open is undecided.
+        `VARIED`. A test is known by its text but for the numbers there; dots stand for those that differ. What the
+        first round left open is undecided.
         """
         runs = [(number, run["parameters"], run["claims"]) for number, run in enumerate(self.stored)]
         for run, kept in ((BUILT, self.built), (RECORD, self.record)):
@@ -76,6 +81,8 @@ class Robustness:
         rows = [[run, *_row(claim, decisive), self._grown(given)] for run, given, claims in runs for claim in claims]
         columns = ["run", "claim", "says", "outcome", "text", "value", "relation", "threshold", "part", "at"]
         table = pd.DataFrame(rows, columns=columns)
+        for _, texts in table.text[table.text != ""].groupby(table.claim):
+            table.loc[texts.index, "text"] = _alike(list(texts))
         table = table.sort_values("claim", key=lambda items: items.map(item_order), kind="stable", ignore_index=True)
         return table.assign(claim=[numbered(item, self.chapter) for item in table.claim])
 
@@ -210,8 +217,21 @@ def _told(value: object) -> str:
     return Path(value).stem if isinstance(value, str) else json.dumps(value)
 
 
+def _alike(texts: Sequence[str]) -> str:
+    """What texts say in common, word by word, with dots in place of numbers that differ."""
+    words = [text.split(" ") for text in texts]
+    if len({len(each) for each in words}) > 1:
+        return _MEASURED.sub("…", texts[-1])
+    common = " ".join(each[0] if len(set(each)) == 1 else "…" for each in zip(*words, strict=True))
+    return re.sub(r"…(?: …)+", "…", common)
+
+
 def _row(kept: Mapping, decisive: Mapping[str, str]) -> list:
     """A claim with its decisive number, where it has that."""
-    parts = [part for part in kept["parts"] if part[0] == decisive.get(kept["item"])]
+    text = decisive.get(kept["item"], "")
+    parts = [part for part in kept["parts"] if part[0] == text]
+    if not parts:
+        alike = [part for part in kept["parts"] if _MEASURED.sub("", part[0]) == _MEASURED.sub("", text)]
+        parts = alike if len(alike) == 1 else []
     number = parts[0] if parts else ["", None, "", None, ""]
     return [kept["item"], kept["says"], kept["outcome"], *number]

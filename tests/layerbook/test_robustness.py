@@ -108,6 +108,21 @@ def test_the_number_is_the_first_that_does_not_hold_in_the_largest_run(tmp_path)
     assert list(table.text) == ["second", "second"] and list(table.value) == [0.9, 0.2]
 
 
+def test_a_test_is_known_in_each_run_whatever_numbers_its_text_has(tmp_path):
+    for name, size, told in (("a", 100, "+0.10 [+0.00, +0.20]"), ("b", 1000, "−0.40 [−0.50, −0.30]")):
+        parts = above(f"layer 1, gain {told}; p", size, 0.5), above(f"layer 2, gain {told}; p", 0.1, 0.5)
+        outcome(tmp_path, name, [kept_claim("20", parts, "holds in part")], iterations=size)
+    keep_verdicts(tmp_path, tmp_path)
+    table = Robustness(CHAPTER, tmp_path).verdicts()
+    assert list(table.text) == ["", "layer 2, gain −0.40 [−0.50, −0.30]; p"], "which of two it is cannot be told"
+    for name, size, told in (("a", 100, "+0.10 [0, 1]"), ("b", 1000, "−0.40 [2, 3]")):
+        part = above(f"layer 1, gain {told}; p", size / 1000, 0.05)
+        outcome(tmp_path, name, [kept_claim("20", (part,), "holds")], iterations=size)
+    keep_verdicts(tmp_path, tmp_path)
+    table = Robustness(CHAPTER, tmp_path).verdicts()
+    assert list(table.text) == ["layer 1, gain … p"] * 2 and list(table.value) == [0.1, 1.0]
+
+
 @pytest.mark.parametrize(
     ("smallest", "largest", "move"),
     [
