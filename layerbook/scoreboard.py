@@ -226,19 +226,15 @@ class Scoreboard:
 
 
 def _told(counts: pd.Series) -> str:
-    """Counts in words, those of smaller sizes apart."""
-    told = []
+    """Counts in words, and which are of smaller sizes."""
+    told, sized = [], counts.drop(FIRST_ROUND_OPEN, level="outcome")
+    whole = sized.sum() == sized.xs("smaller", level="size").sum() > 0
     for outcome in VERDICTS:
-        each = {size: int(counts[outcome, size]) for size in SIZES if counts[outcome, size]}
-        smaller = each.get("smaller", 0)
-        apart = (
-            ""
-            if not smaller or outcome == FIRST_ROUND_OPEN
-            else (" at a smaller size" if smaller == sum(each.values()) else f" ({smaller} at a smaller size)")
-        )
+        count, smaller = int(counts[outcome].sum()), int(counts[outcome, "smaller"])
+        apart = f" ({smaller} at a smaller size)" if smaller and not whole and outcome != FIRST_ROUND_OPEN else ""
         word = FIRST_ROUND_TOLD if outcome == FIRST_ROUND_OPEN else outcome
-        told += [f"{word}: {sum(each.values())}{apart}"] if each else []
-    return " · ".join(told)
+        told += [f"{word}: {count}{apart}"] if count else []
+    return " · ".join(told) + ", at a smaller size" * bool(whole)
 
 
 def _item(anchor: str) -> str:

@@ -256,7 +256,7 @@ def test_the_plain_text_and_the_origins_name_commit_and_size(board):
 def test_the_summary_tells_counts_in_words(board):
     page = board.summary().data
     assert "holds in part: 1 · fails: 1<" in page
-    assert "holds: 1 at a smaller size · undecided: 1 at a smaller size<" in page
+    assert "holds: 1 · undecided: 1, at a smaller size<" in page
     assert "no report yet" in page and "the run failed" in page
 
 
