@@ -10,7 +10,7 @@ import numpy as np
 from layerbook.asked import chapter_of, fitting
 from layerbook.chapters import STORE, reported
 from layerbook.claims import FIRST_ROUND_OPEN
-from layerbook.curves import as_array
+from layerbook.curves import repeatable
 from layerbook.needs import check_needs
 from layerbook.places import check_writable, out_path
 from layerbook.provenance import device_name, versions
@@ -113,7 +113,7 @@ def _curves(kept: Mapping, report: Mapping, tolerance: float) -> Iterator[str]:
         if key not in report["curves"]:
             yield f"curve {key}: not reported today"
             continue
-        then, now = (as_array(key, each).to_numpy() for each in (curve, report["curves"][key]))
+        then, now = (repeatable(key, each).to_numpy() for each in (curve, report["curves"][key]))
         if then.shape != now.shape:
             yield f"curve {key}: shape {then.shape} in the record, {now.shape} now"
         elif (np.isnan(then) != np.isnan(now)).any():

@@ -90,6 +90,17 @@ def as_array(name: str, curve: Mapping) -> "DataArray":
     return DataArray(values, dims=named, coords=dict(curve["axes"]), name=name)
 
 
+def repeatable(name: str, curve: Mapping) -> "DataArray":
+    """What of a kept curve the same run gives again: all but the times, as an axis ``what`` calls them.
+
+    Returns
+    -------
+    DataArray, as of `as_array`
+    """
+    array = as_array(name, curve)
+    return array.drop_sel(what="time") if "what" in array.coords and "time" in array["what"] else array
+
+
 def json_values(name: str, values: object) -> object:
     """Tensors, arrays and nested sequences as JSON: 6 significant digits, NaN as None."""
     if hasattr(values, "tolist"):

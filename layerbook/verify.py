@@ -16,6 +16,7 @@ from pathlib import Path
 import nbformat
 
 from layerbook.chapters import read_chapter, reported
+from layerbook.curves import repeatable
 from layerbook.provenance import files_of, git_state, short, top_of
 from layerbook.record import read_record
 from layerbook.recorded import keep_verified
@@ -140,12 +141,17 @@ def _run(chapter: str, tree: Path, book: Path, options: list[str], out: Path, wh
 
 
 def _differences(then: Mapping, today: Mapping) -> list[str]:
-    found = []
-    for kind, name in (("numbers", "number"), ("curves", "curve")):
-        for key, before in then[kind].items():
-            if key not in today[kind]:
-                found.append(f"{name} {key}: not reported today")
-            elif today[kind][key] != before:
-                what = f"{before!r} then, {today[kind][key]!r} today" if kind == "numbers" else "other values today"
-                found.append(f"{name} {key}: {what}")
+    """What differs, or is gone, in words; a curve in what `layerbook.curves.repeatable` leaves of it."""
+    found = [
+        f"{name} {key}: not reported today"
+        for kind, name in (("numbers", "number"), ("curves", "curve"))
+        for key in then[kind]
+        if key not in today[kind]
+    ]
+    for key, before in then["numbers"].items():
+        if (now := today["numbers"].get(key, before)) != before:
+            found.append(f"number {key}: {before!r} then, {now!r} today")
+    for key, before in then["curves"].items():
+        if not repeatable(key, today["curves"].get(key, before)).equals(repeatable(key, before)):
+            found.append(f"curve {key}: other values today")
     return found

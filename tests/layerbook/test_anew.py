@@ -91,6 +91,16 @@ def test_what_differs_is_said(recorded, runs, keep, capsys, changed, told):
     assert capsys.readouterr().out.splitlines()[1:-1] == [f"  {told}"]
 
 
+def test_no_run_takes_as_long_as_another(recorded, runs, keep, monkeypatch):
+    book, record = recorded
+    axes = {"what": ["time", "error"], "step": [1, 2]}
+    then, now = (
+        {"dims": list(axes), "axes": axes, "values": [times, [5.0, 7.0]]} for times in ([1.0, 2.0], [4.0, 3.0])
+    )
+    monkeypatch.setattr("layerbook.anew.reported", lambda _: record | {"curves": {"c": now}})
+    assert anew(keep(curves={"c": then}), book).differences == []
+
+
 def test_another_verdict_is_a_difference_whatever_the_tolerance(recorded, runs, keep):
     book, record = recorded
     [claim] = record["claims"]

@@ -94,7 +94,8 @@ def test_code_that_changed_and_gives_the_same_is_verified_until_it_changes_again
     assert ", other code than today's, at a smaller" in told(folder)
 
 
-THEN = {"numbers": {"found": 6, "third": 1 / 3}, "curves": {"c": {"values": [6.0, None]}}}
+CURVE = {"dims": ["what", "layer"], "axes": {"what": ["time", "error"], "layer": [1, 2]}}
+THEN = {"numbers": {"found": 6, "third": 1 / 3}, "curves": {"c": CURVE | {"values": [[0.1, 0.2], [6.0, None]]}}}
 
 
 @pytest.fixture
@@ -112,7 +113,7 @@ def runs(monkeypatch):
 
 def test_what_differs_is_named_and_nothing_kept(folder, runs, capsys):
     runs.today["numbers"]["third"] = 0.33333333333333337
-    runs.today["curves"]["c"] = {"values": [6.0, 0.0]}
+    runs.today["curves"]["c"] = CURVE | {"values": [[0.1, 0.2], [6.0, 0.0]]}
     path = str(folder / "book" / "records" / "toy.json")
     assert cli.main(["verify", path, "--size", "small", "--book", str(folder / "book")]) == 1
     assert capsys.readouterr().out.splitlines()[1:] == [
@@ -120,6 +121,11 @@ def test_what_differs_is_named_and_nothing_kept(folder, runs, capsys):
         "  curve c: other values today",
     ]
     assert not (folder / "book" / "records" / "verified.json").exists()
+
+
+def test_no_run_takes_as_long_as_another(folder, runs):
+    runs.today["curves"]["c"] = CURVE | {"values": [[0.3, 0.1], [6.0, None]]}
+    assert verify(folder / "book" / "records" / "toy.json", folder / "book").differences == []
 
 
 def test_what_is_no_longer_reported_differs_and_what_is_new_does_not(folder, runs):
