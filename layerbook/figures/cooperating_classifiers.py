@@ -118,7 +118,9 @@ def settled(report: Report) -> HTML:
             _capped(each, "depth", report.side_number(f"samples_{label}", side), ax)
             ax.set_title(SETS[label])
         axes[0].set_ylabel("layer perplexity P")
-        axes[0].legend(title="hidden layers", fontsize="small", title_fontsize="small", bbox_to_anchor=(1, 0.93))
+        axes[0].legend(
+            title="hidden layers", fontsize="small", title_fontsize="small", loc="upper right", bbox_to_anchor=(1, 0.95)
+        )
         if middles is not None:
             by_set(middles, "depth", axes[2])
             axes[2].legend(fontsize="small")
