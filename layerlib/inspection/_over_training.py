@@ -16,12 +16,9 @@ from layerlib.palette import use_style
 if TYPE_CHECKING:
     from layerlib.inspection.result import Inspection
 
-# quantities whose fall is what learning does
-FALLING = ("distance", "entropy", "hamming")
-
 
 def figure(inspections: Mapping[int, Inspection]) -> Figure:
-    """A map for each instrument: layers upwards, steps to the right, darker where more has been learnt.
+    """A map for each instrument: layers upwards, steps to the right, the darker the larger the number.
 
     Returns
     -------
@@ -49,8 +46,7 @@ def figure(inspections: Mapping[int, Inspection]) -> Figure:
         )
         edges = np.arange(len(steps) + 1) - 0.5
         for ax, (quantity, values) in zip(axes.flat, maps.items(), strict=False):
-            look = "viridis" if quantity in FALLING else "viridis_r"
-            drawn = ax.pcolormesh(edges, np.arange(layers + 1) - 0.5, values, cmap=look)
+            drawn = ax.pcolormesh(edges, np.arange(layers + 1) - 0.5, values, cmap="viridis_r")
             ax.set_title(SHOWN[quantity].replace("\n", " "), fontsize="small")
             ax.grid(False)
             whole.colorbar(drawn, ax=ax, pad=0.02).ax.tick_params(labelsize="xx-small")
