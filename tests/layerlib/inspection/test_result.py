@@ -193,7 +193,7 @@ def test_a_comparison_is_the_difference_of_each_number(inspections):
         np.testing.assert_allclose(table[quantity], after.values[quantity] - before.values[quantity])
     same = ll.compare(before, before).to_frame()
     read = same["difference"].notna()
-    assert (same.loc[read, ["difference", "low", "high"]] == 0).all(None)
+    assert (same.loc[read, ["difference", "low", "high"]] == 0).all(axis=None)
     assert "5 layers in both, judged on the same samples" in repr(comparison)
 
 
