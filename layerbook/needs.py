@@ -72,10 +72,13 @@ NEEDS: dict[str, list[Need]] = {
             lambda *values: _snapshots(*values) >= 10,
             "enough for ten snapshots, one in so many steps, for an interval over stretches of them",
         ),
-        (
-            ("every", "images", "batch_size"),
-            lambda every, images, batch_size: every <= -(-images // batch_size),
-            "at most the steps of an epoch",
+        *(
+            (
+                ("every", images, "batch_size"),
+                lambda every, images, batch_size: every <= -(-images // batch_size),
+                "at most the steps of an epoch",
+            )
+            for images in ("images", "images_more")
         ),
         (
             ("resnets_again",),

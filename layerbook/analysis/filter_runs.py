@@ -125,6 +125,12 @@ class FilterRun:
         rows = [self.tracker.mean_distance(name).cpu() for name in self.tracker.names]
         return nn.utils.rnn.pad_sequence(rows, batch_first=True, padding_value=torch.nan).numpy()
 
+    def idle(self) -> np.ndarray:
+        """Share of each layer's filters whose mean D is below 1 % of the layer's median, shape (layers,)."""
+        each = self.filter_changes()
+        below = each < 0.01 * np.nanmedian(each, axis=1, keepdims=True)
+        return below.sum(1) / (~np.isnan(each)).sum(1)
+
     @checked(images=samples)
     def first_features(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """What the first layer puts out after a ReLU, before training and after it: (N, filters, h, w) on the CPU."""

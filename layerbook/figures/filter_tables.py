@@ -9,6 +9,7 @@ import numpy as np
 from torch import Tensor
 
 from layerbook.analysis.depth import Stratification
+from layerbook.analysis.filter_pair import QUESTIONS
 from layerbook.analysis.filter_runs import READINGS
 from layerbook.analysis.intervals import Interval
 from layerbook.figures._drawing import draws
@@ -212,6 +213,21 @@ def lost_again(report: Report, costs: np.ndarray) -> Table:
         "again_lost_random": ("at random", costs[:, :, len(WAYS) :].mean()),
     }
     return numbers(report, "Points that VGG loses without filters, mean of layers and seeds", rows, form=".1f")
+
+
+@draws
+def pairs(report: Report, found: Mapping[str, Mapping[str, float]], heads: Mapping[str, str]) -> Table:
+    """What two pairs of VGG and ResNet answer to the first round's tests.
+
+    Parameters
+    ----------
+    found : short name of a pair -> name of `layerbook.analysis.filter_pair.QUESTIONS` -> number
+    heads : short name of a pair -> what it is
+    """
+    rows = {name: (what, *(each[name] for each in found.values())) for name, (what, _) in QUESTIONS.items()}
+    forms = {name: form for name, (_, form) in QUESTIONS.items()}
+    caption = "The first round's questions, put to two pairs"
+    return numbers(report, caption, rows, heads, forms, named="pair_{row}_{column}")
 
 
 def _by_network(report: Report, caption: str, name: str, values: Mapping[str, float], form: str = ".2f") -> Table:

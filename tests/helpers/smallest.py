@@ -60,6 +60,8 @@ SMALLEST = {
         "data": "colours",
         "images": 256,
         "width": 0.0625,
+        "images_more": 256,
+        "width_more": 0.0625,
         "epochs": 3,
         "halved_after": [1],
         "every": 1,

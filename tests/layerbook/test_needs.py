@@ -45,6 +45,11 @@ def test_a_chapter_has_what_its_needs_name_and_meets_them_small_and_full(name):
             {"images": 640, "epochs": 40, "every": 11},
             "every: expected at most the steps of an epoch",
         ),
+        (
+            "filter_evolution",
+            {"images_more": 640, "every": 11, "epochs": 40},
+            "every: expected at most the steps of an epoch, .* images_more=640",
+        ),
         ("filter_evolution", {"resnets_again": []}, "resnets_again: expected one or both of preresnet50"),
         ("filter_evolution", {"resnets_again": ["resnet18"]}, "resnets_again: expected one or both of preresnet50"),
         ("four_lenses", {"looked_at": [16, 64]}, "looked_at: expected steps in order, from 0 on"),
