@@ -46,6 +46,38 @@ def loader_loop(split: Split) -> None:
         optimizer.step()
 
 
+def by_hand(split: Split) -> None:
+    """The same steps without autograd: the fewest operators that PyTorch has for this network."""
+    with split.images.device:
+        _by_hand(split)
+
+
+def _by_hand(split: Split) -> None:
+    torch.manual_seed(0)
+    weights = [torch.randn(b, a) * (2 / a) ** 0.5 for a, b in pairwise(SIZES)]
+    parameters = [*weights, *(torch.zeros(b) for b in SIZES[1:])]
+    gradients, first, second = ([torch.zeros_like(p) for p in parameters] for _ in range(3))
+    steps = [torch.zeros(()) for _ in parameters]
+    layers, pictures = len(weights), split.images.flatten(1).float() / 255
+    wanted = F.one_hot(split.labels, 10).float()
+    for rows in torch.randperm(len(split)).split(BATCH)[: len(split) // BATCH]:
+        values = [pictures[rows]]
+        for i in range(layers):
+            z = torch.addmm(parameters[layers + i], values[-1], weights[i].T)
+            values.append(z.relu_() if i + 1 < layers else z)
+        error = (values[-1] - wanted[rows]).mul_(2 / (BATCH * SIZES[-1]))
+        for i in reversed(range(layers)):
+            torch.mm(error.T, values[i], out=gradients[i])
+            torch.sum(error, 0, out=gradients[layers + i])
+            if i:
+                error = torch.ops.aten.threshold_backward(error @ weights[i], values[i], 0)
+        torch._fused_adam_(
+            parameters, gradients, first, second, [], steps, lr=1e-3, beta1=0.9, beta2=0.999, weight_decay=0.0,
+            eps=1e-8, amsgrad=False, maximize=False,
+        )  # fmt: skip
+        torch._foreach_add_(steps, 1.0)
+
+
 def products(steps: int, seeds: int) -> Callable[[Split], None]:
     """The matrix products of as many steps."""
     weights = [torch.randn(seeds, b, a) for a, b in pairwise(SIZES)]
@@ -71,6 +103,14 @@ def tasks() -> Iterator[Task]:
         (train,),
         "a DataLoader loop",
         loader_loop,
+        must=products(steps, 1),
+    )
+    yield Task(
+        f"training, an epoch of {len(train):,} digits, against a loop without autograd",
+        lambda split: fit(network(), split, epochs=1, batch_size=BATCH, device=split.images.device),
+        (train,),
+        "a loop without autograd",
+        by_hand,
         must=products(steps, 1),
     )
     yield Task(
