@@ -3,7 +3,7 @@
 import html
 from collections.abc import Sequence
 
-from layerbook.claims import COLOURS, FIRST_ROUND_OPEN, NOT_RECORDED, Claim, size_told
+from layerbook.claims import COLOURS, NOT_RECORDED, Claim, size_told
 
 _CELL = ' style="text-align: left; vertical-align: top; white-space: normal; padding: 0.3em 0.6em"'
 # as wide as a phone, where the table is wider
@@ -42,7 +42,7 @@ def verdict(claim: Claim | None, *notes: str) -> Html:
     """A claim's verdict, marked in its colour; on opening what was measured, why it is undecided, and notes."""
     if claim is None:
         return markup(NOT_RECORDED)
-    size = "" if claim.outcome == FIRST_ROUND_OPEN else markup(f", {size_told(claim.size, '')}")
+    size = markup(f", {size_told(claim.size, '')}")
     why = claim.reason and f"Undecided because: {claim.reason}"
     folded = joined(claim.here, why, *map(small, notes))
     return Html(f"<details><summary>{badge(claim)}{size}</summary>{folded}</details>")
@@ -51,7 +51,7 @@ def verdict(claim: Claim | None, *notes: str) -> Html:
 def badge(claim: Claim) -> Html:
     """A claim's outcome, marked in its colour."""
     mark = f"border-left: 0.4em solid {COLOURS[claim.outcome]}; padding-left: 0.4em"
-    return Html(f'<strong style="{mark}">{markup(claim.told)}</strong>')
+    return Html(f'<strong style="{mark}">{markup(claim.outcome)}</strong>')
 
 
 def table(

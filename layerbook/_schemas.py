@@ -1,4 +1,4 @@
-"""What a record must look like, as JSON Schemas, and the sentence that says where one does not."""
+"""What a record must look like, as a JSON Schema, and the sentence that says where one does not."""
 
 from collections.abc import Mapping
 
@@ -6,6 +6,8 @@ from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError, best_match
 
 from layerbook.verdicts import OUTCOMES, SIZES
+
+SCHEMA = 2  # number of the form that records have
 
 _TEXT, _TEXTS = {"type": "string"}, {"type": "array", "items": {"type": "string"}}
 _NUMBER, _SECONDS = {"type": ["number", "null"]}, {"type": "number", "minimum": 0}
@@ -48,47 +50,30 @@ _PART = _object(
     },
     {"relation": {"enum": ["", "≥", ">", "≤", "<", "from … to"]}, "reason": _TEXT},
 )
-_WORDS = dict.fromkeys(("item", "says", "paper", "here"), _TEXT)
 _CLAIM = _object(
     {
-        **_WORDS,
-        "test": _TEXT,
-        "figure": _TEXT,
+        **dict.fromkeys(("item", "says", "paper", "test", "here", "figure"), _TEXT),
         "outcome": {"enum": list(OUTCOMES)},
         "reason": _TEXT,
         "size": {"enum": list(SIZES)},
         "parts": {"type": "array", "items": _PART, "minItems": 1},
     }
 )
-# A claim of the first round kept its verdict alone, and the oldest of them neither test nor figure.
-_OLD_CLAIM = _object(
-    {**_WORDS, "holds": {"enum": ["holds", "holds in part", "fails", "not at this size"]}},
-    {"test": _TEXT, "figure": _TEXT},
+_RECORD = _object(
+    {
+        "chapter": _TEXT,
+        "size": {"enum": list(SIZES)},
+        "size_says": _TEXT,
+        "parameters": {"type": "object"},
+        "numbers": {"type": "object", "additionalProperties": {"type": "number"}},
+        "curves": {"type": "object", "additionalProperties": _CURVE},
+        "claims": {"type": "array", "items": _CLAIM},
+        "provenance": _object(
+            {**_ORIGIN, "dirty": {"type": ["boolean", "null"]}},
+            {"trainings": {"type": "array", "items": _TRAININGS}},
+        ),
+    }
 )
-
-
-def _record(schema: int, claim: Mapping, **size: Mapping) -> dict:
-    return _object(
-        {
-            "schema": {"const": schema},
-            "chapter": _TEXT,
-            **size,
-            "parameters": {"type": "object"},
-            "numbers": {"type": "object", "additionalProperties": {"type": "number"}},
-            "curves": {"type": "object", "additionalProperties": _CURVE},
-            "claims": {"type": "array", "items": claim},
-            "provenance": _object(
-                {**_ORIGIN, "dirty": {"type": ["boolean", "null"]}},
-                {"trainings": {"type": "array", "items": _TRAININGS}},
-            ),
-        }
-    )
-
-
-SCHEMAS = {
-    1: _record(1, _OLD_CLAIM, paper_size={"type": "boolean"}),
-    2: _record(2, _CLAIM, size={"enum": list(SIZES)}, size_says=_TEXT),
-}
 
 _KINDS = {
     dict: "object",
@@ -102,7 +87,7 @@ _KINDS = {
 
 
 def check_schema(record: object, where: str) -> None:
-    """Refuse what is no record of a known schema.
+    """Refuse what is no record, or one of another schema.
 
     Raises
     ------
@@ -114,10 +99,9 @@ def check_schema(record: object, where: str) -> None:
     if "schema" not in record:
         raise ValueError(f"{where}: schema is missing: not a record")
     number = record["schema"]
-    if isinstance(number, bool) or number not in SCHEMAS:
-        known = " or ".join(map(str, SCHEMAS))
-        raise ValueError(f"{where}: schema: expected {known}, got {_shortened(number)}: written by other code")
-    error = best_match(Draft202012Validator(SCHEMAS[number]).iter_errors(record))
+    if isinstance(number, bool) or number != SCHEMA:
+        raise ValueError(f"{where}: schema: expected {SCHEMA}, got {_shortened(number)}: written by other code")
+    error = best_match(Draft202012Validator(_RECORD).iter_errors(record))
     if error is not None:
         raise ValueError(f"{_place(where, error)}: {_told(error)}")
 

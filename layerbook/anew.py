@@ -9,7 +9,6 @@ import numpy as np
 
 from layerbook.asked import chapter_of, fitting
 from layerbook.chapters import STORE, reported
-from layerbook.claims import FIRST_ROUND_OPEN
 from layerbook.curves import repeatable
 from layerbook.needs import check_needs
 from layerbook.places import check_writable, out_path
@@ -129,5 +128,5 @@ def _verdicts(kept: Mapping, report: Mapping) -> Iterator[str]:
     for item, claim in recorded_claims(kept).items():
         if item not in today:
             yield f"claim {item}: not judged today"
-        elif claim.outcome not in (FIRST_ROUND_OPEN, today[item].outcome):
+        elif claim.outcome != today[item].outcome:
             yield f"claim {item}: {claim.outcome} in the record, {today[item].outcome} now"

@@ -7,14 +7,11 @@ from dataclasses import dataclass
 from layerbook.verdicts import HOLDS, OUTCOMES, SIZES, UNDECIDED, Part, decided
 
 NOT_RECORDED = "not yet recorded"
-# What the first round's records say of a claim that a run below the paper's size did not confirm.
-FIRST_ROUND_OPEN = "not at this size"
-FIRST_ROUND_TOLD = "first round: not confirmed at this size"
 
 # The colour-blind palette; the word is always there too, in the theme's own text colour.
-COLOURS = dict(zip((*OUTCOMES, FIRST_ROUND_OPEN), ("#029e73", "#de8f05", "#d55e00", "#56b4e9", "#949494"), strict=True))
+COLOURS = dict(zip(OUTCOMES, ("#029e73", "#de8f05", "#d55e00", "#56b4e9"), strict=True))
 
-_VERBS = dict(zip(COLOURS, (*OUTCOMES[:3], "stays undecided", "was not confirmed"), strict=True))
+_VERBS = dict(zip(OUTCOMES, (*OUTCOMES[:3], "stays undecided"), strict=True))
 # Number and first claim of each chapter: readers count by chapter, the registration through the book.
 _FIRST = {
     "cooperating_classifiers": (1, 1),
@@ -36,15 +33,13 @@ HOW_JUDGED = (
     "each is registered beside it."
 )
 HOW_ROUNDS = (
-    "Tests were fixed in two rounds. In the first, a run below the paper's size could confirm a claim, but not refute "
-    "it: what it did not confirm was left open, “not confirmed at this size”. That rule was one-sided; in the rows of "
-    "the last table one can see what was measured all the same. Today a small run may say that a claim fails, too. A "
-    "letter, as in 2.3b, marks a test of ours beside the paper's claim. Those of the second round were fixed before "
-    "the runs that they judge, and some supersede one of the first, which had not compared like with like. The others "
-    "were added beside, after trial runs, and are no blind tests."
+    "Tests were fixed in two rounds. A letter, as in 2.3b, marks a test of ours beside the paper's claim. Those of the "
+    "second round were fixed before the runs that they judge, and some supersede one of the first, which had not "
+    "compared like with like. The others were added beside, after trial runs, and are no blind tests."
 )
 
 _WORDS = ("item", "says", "paper", "here")
+_KEPT = ("item", "says", "paper", "test", "here", "figure", "outcome", "reason", "size")
 _SIZE_TOLD = {"paper": "at the paper's size", "smaller": "at a smaller size", "own": "our own study"}
 
 
@@ -58,9 +53,9 @@ class Claim:
     says : the claim in words
     paper : the paper's value
     here : what was measured
-    outcome : one of `OUTCOMES`; `FIRST_ROUND_OPEN` in a record of the first round
+    outcome : one of `OUTCOMES`
     size : one of `SIZES`
-    parts : the tests; none in a record of the first round
+    parts : the tests, at least one
     reason : why it is undecided
     test : the thresholds that decided it, in words
     figure : where the chapter's page shows it: the name of a figure, or any other anchor there
@@ -68,8 +63,8 @@ class Claim:
     Raises
     ------
     ValueError
-        if a field is not text, one of the first four is empty, the size is none, or the outcome does not follow from
-        the parts
+        if a field is not text, one of the first four is empty, the size is none, there is no part, or the outcome
+        does not follow from them
     """
 
     item: str
@@ -78,7 +73,7 @@ class Claim:
     here: str
     outcome: str
     size: str
-    parts: tuple[Part, ...] = ()
+    parts: tuple[Part, ...]
     reason: str = ""
     test: str = ""
     figure: str = ""
@@ -90,44 +85,24 @@ class Claim:
                 raise ValueError(f"{name}: expected text, got {value!r} (claim {self.item})")
         if self.size not in SIZES:
             raise ValueError(f"size: expected one of {', '.join(SIZES)}, got {self.size!r} (claim {self.item})")
-        follows = decided([part.outcome for part in self.parts]) if self.parts else None
-        if self.parts and self.outcome != follows:
+        follows = decided([part.outcome for part in self.parts])
+        if self.outcome != follows:
             raise ValueError(
                 f"outcome: expected {follows}, which follows from the parts, got {self.outcome!r} (claim {self.item})"
             )
-        known = {*OUTCOMES, FIRST_ROUND_OPEN} - {UNDECIDED}
-        if not self.parts and self.outcome not in known:
-            raise ValueError(
-                f"outcome: expected one of {', '.join(sorted(known))}, got {self.outcome!r} (claim {self.item})"
-            )
 
     @classmethod
-    def from_json(cls, kept: Mapping, size: str) -> "Claim":
-        """The claim that a record keeps; ``size`` is the record's, for those of the first round, which name none."""
-        words = {name: kept.get(name, "") for name in (*_WORDS, "test", "figure")}
-        if "parts" not in kept:
-            return cls(**words, outcome=kept["holds"], size=size)
-        parts = tuple(Part.from_json(part) for part in kept["parts"])
-        return cls(**words, outcome=kept["outcome"], size=kept["size"], parts=parts, reason=kept["reason"])
+    def from_json(cls, kept: Mapping) -> "Claim":
+        """The claim that a record keeps."""
+        return cls(**{name: kept[name] for name in _KEPT}, parts=tuple(map(Part.from_json, kept["parts"])))
 
     def to_json(self) -> dict:
         """What a record keeps of it."""
-        if not self.parts:
-            names = (*_WORDS, "outcome", "test", "figure")
-            return {"holds" if name == "outcome" else name: getattr(self, name) for name in names}
-        names = ("item", "says", "paper", "test", "here", "figure", "outcome", "reason", "size")
-        return {name: getattr(self, name) for name in names} | {"parts": [part.to_json() for part in self.parts]}
-
-    @property
-    def told(self) -> str:
-        """The outcome in the words that a reader sees."""
-        return FIRST_ROUND_TOLD if self.outcome == FIRST_ROUND_OPEN else self.outcome
+        return {name: getattr(self, name) for name in _KEPT} | {"parts": [part.to_json() for part in self.parts]}
 
     @property
     def verdict(self) -> str:
         """Both halves of the verdict: the outcome, with the reason where it is undecided, and the size."""
-        if self.outcome == FIRST_ROUND_OPEN:
-            return self.told
         reason = f" ({self.reason})" if self.reason else ""
         return f"{self.outcome}{reason}, {_SIZE_TOLD[self.size]}"
 
@@ -160,7 +135,7 @@ def agreement(here: Claim, recorded: Claim | None) -> str:
         return NOT_RECORDED
     if here.outcome == recorded.outcome:
         return "undecided, as in the record" if here.outcome == UNDECIDED else "agrees with the record"
-    return f"the record says {recorded.told}"
+    return f"the record says {recorded.outcome}"
 
 
 def sentence(here: Claim, recorded: Claim | None) -> str:
@@ -170,8 +145,7 @@ def sentence(here: Claim, recorded: Claim | None) -> str:
     if recorded is None:
         return f"In this run, {_SIZE_TOLD[here.size]}, it {_VERBS[here.outcome]}{reason}; no record has it yet."
     where = {"paper": "At the paper's size", "smaller": "In the largest record", "own": "In the largest record"}
-    size = recorded.size if here.size != "own" else "own"  # a study of ours has no paper whose size it could be
-    told = f"{where[size]} it {_VERBS[recorded.outcome]}"
+    told = f"{where[recorded.size]} it {_VERBS[recorded.outcome]}"
     if here.outcome == recorded.outcome:
         return f"{told}, and in this run too."
     return f"{told}; in this run it {_VERBS[here.outcome]}{reason}."

@@ -158,8 +158,9 @@ def _check(options: argparse.Namespace) -> int:
 
 
 def _record(path: Path, notebook: object, parameters: dict, git: dict) -> None:
+    from layerbook._schemas import SCHEMA
     from layerbook.provenance import provenance
-    from layerbook.record import SCHEMA, write_record
+    from layerbook.record import write_record
 
     chapter, report = path.stem, reported(notebook)
     if report is None or not (report["numbers"] or report["curves"] or report["claims"]):

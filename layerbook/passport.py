@@ -14,7 +14,7 @@ import nbformat
 from layerbook.chapters import read_chapter
 from layerbook.claims import Claim, numbered
 from layerbook.plain_markdown import Words, works_of
-from layerbook.record import read_record, record_size, recorded_claims
+from layerbook.record import read_record, recorded_claims
 from layerbook.recorded import record_size_told
 from layerbook.training.origins import duration
 
@@ -164,7 +164,7 @@ def codecheck(book: Path) -> str:
 
 def _papers(book: Path) -> list[Sequence[str]]:
     works, recorded = works_of(book / "references.bib"), list(recorded_in(book))
-    keys = [paper_of(book / f"{name}.ipynb") for name, _, record in recorded if record_size(record) != "own"]
+    keys = [paper_of(book / f"{name}.ipynb") for name, _, record in recorded if record["size"] != "own"]
     return [works[key] for key in dict.fromkeys(keys) if key in works]
 
 

@@ -12,35 +12,16 @@ from layerbook.claims import Claim
 from layerbook.curves import check_axes
 from layerlib._files import replacing
 
-SCHEMA = 2
 MIME = "application/vnd.layerlib.report+json"
 
-_ORDER = (
-    "schema",
-    "chapter",
-    "paper_size",
-    "size",
-    "size_says",
-    "parameters",
-    "numbers",
-    "curves",
-    "claims",
-    "provenance",
-)
-
-
-def record_size(record: Mapping) -> str:
-    """Size of a record, one of `layerbook.verdicts.SIZES`; the first round's tell whether it is the paper's."""
-    if "size" in record:
-        return record["size"]
-    return "paper" if record["paper_size"] else "smaller"
+_ORDER = ("schema", "chapter", "size", "size_says", "parameters", "numbers", "curves", "claims", "provenance")
 
 
 def recorded_claims(record: Mapping | None) -> dict[str, Claim]:
     """The claims of a record, or of what a run reported, by item; none where there is none."""
     if record is None:
         return {}
-    return {kept["item"]: Claim.from_json(kept, record_size(record)) for kept in record["claims"]}
+    return {kept["item"]: Claim.from_json(kept) for kept in record["claims"]}
 
 
 def check_record(record: object, where: str = "record") -> dict:
@@ -66,7 +47,7 @@ def check_record(record: object, where: str = "record") -> dict:
         _check_curve(name, curve, f"{where}: curves: {name}")
     for place, kept in enumerate(record["claims"]):
         try:
-            Claim.from_json(kept, record_size(record))
+            Claim.from_json(kept)
         except ValueError as error:
             raise ValueError(f"{where}: claims[{place}]: {error}") from None
     origin = record["provenance"]
@@ -146,8 +127,8 @@ def write_record(record: dict, path: str | os.PathLike) -> None:
         if the record is not complete (see `check_record`); nothing is written then
     """
     check_record(record, str(path))
-    claims = [Claim.from_json(kept, record_size(record)).to_json() for kept in record["claims"]]
-    ordered = {name: record[name] for name in _ORDER if name in record} | {
+    claims = [Claim.from_json(kept).to_json() for kept in record["claims"]]
+    ordered = {name: record[name] for name in _ORDER} | {
         "numbers": dict(sorted(record["numbers"].items())),
         "claims": claims,
     }

@@ -7,22 +7,11 @@ from pathlib import Path
 
 from layerbook.claims import size_told
 from layerbook.provenance import changed_since, short
-from layerbook.record import read_record, record_size
+from layerbook.record import read_record
 from layerbook.training.origins import at_commit, duration, trained_by
 from layerlib._files import replacing
 
 VERIFIED = "verified.json"
-# How parameters that say how large a run was are told, for records that do not tell it themselves.
-_SIZES = {
-    "trials": "{} networks of each kind",
-    "images": "{:,} pictures",
-    "pictures": "{:,} pictures an epoch",
-    "objects": "up to {} things in each",
-    "width": "width {:g}",
-    "resnet_width": "ResNet's width {:g}",
-    "vgg_width": "VGG's width {:g}",
-    "epochs": "{} epochs",
-}
 _ENTRY = {"record": str, "commit": str, "date": str, "numbers": int, "curves": int}
 
 
@@ -52,11 +41,8 @@ def find_record(chapter: str, given: str | os.PathLike | None = None) -> tuple[d
 
 
 def record_size_told(record: Mapping) -> str:
-    """A record's size in words: what it says of itself, or else, where it is not the paper's, its parameters."""
-    size = record_size(record)
-    given = record.get("parameters", {}) if size != "paper" else {}
-    told = (form.format(given[name]) for name, form in _SIZES.items() if isinstance(given.get(name), (int, float)))
-    return size_told(size, record.get("size_says") or ", ".join(told))
+    """A record's size in words."""
+    return size_told(record["size"], record["size_says"])
 
 
 def recorded_by(record: Mapping, records: str | os.PathLike) -> str:

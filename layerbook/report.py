@@ -13,7 +13,7 @@ from xarray import DataArray
 from layerbook import _tables, claims
 from layerbook.claims import NOT_RECORDED, agreement, item_order, judged, sentence, size_told
 from layerbook.curves import as_array, curve_json
-from layerbook.record import MIME, record_size, recorded_claims
+from layerbook.record import MIME, recorded_claims
 from layerbook.recorded import find_record, record_size_told, recorded_by
 from layerbook.registration import marks, registered_in
 from layerbook.training.origins import summarised
@@ -169,8 +169,8 @@ class Report:
             raise ValueError(f"item: claim {item} was reported before")
         self.claims[item] = claim
         recorded = self._recorded.get(item)
-        self._glue(f"claim_{item}", claim.told)
-        self._glue(f"full_claim_{item}", recorded.told if recorded else NOT_RECORDED)
+        self._glue(f"claim_{item}", claim.outcome)
+        self._glue(f"full_claim_{item}", recorded.outcome if recorded else NOT_RECORDED)
         self._glue(f"verdict_{item}", f"{claim.verdict}; {agreement(claim, recorded)}")
         self._glue(f"says_{item}", sentence(claim, recorded))
 
@@ -193,7 +193,7 @@ class Report:
     @property
     def record_side(self) -> str:
         """What figures call the record: "the paper's size", or "largest record" where it is smaller or our own."""
-        return "the paper's size" if self.record and record_size(self.record) == "paper" else "largest record"
+        return "the paper's size" if self.record and self.record["size"] == "paper" else "largest record"
 
     @checked(name=text)
     def sides(self, name: str) -> dict[str, DataArray]:

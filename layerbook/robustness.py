@@ -66,8 +66,7 @@ class Robustness:
         Columns: ``run``, its number, `BUILT` or `RECORD`; ``claim``, as the book counts, ``says``, ``outcome``; of one
         of its parts with a number, the first that does not hold in the largest run, ``text``, ``value``, ``relation``,
         ``threshold`` and, as ``part``, what came of that part; and ``at``, how large the run was, by the first of
-        `VARIED`. A test is known by its text but for the numbers there; dots stand for those that differ. What the
-        first round left open is undecided.
+        `VARIED`. A test is known by its text but for the numbers there; dots stand for those that differ.
         """
         runs = [(number, run["parameters"], run["claims"]) for number, run in enumerate(self.stored)]
         for run, kept in ((BUILT, self.built), (RECORD, self.record)):

@@ -10,7 +10,7 @@ from IPython.display import HTML
 from layerbook import _html
 from layerbook._tables import board_cell, second, successor, under_successors
 from layerbook.built import PAPERS, Built, read_built
-from layerbook.claims import FIRST_ROUND_OPEN, FIRST_ROUND_TOLD, NOT_RECORDED, Claim, agreement, item_order, numbered
+from layerbook.claims import NOT_RECORDED, Claim, agreement, item_order, numbered
 from layerbook.record import recorded_claims
 from layerbook.recorded import record_size_told, recorded_by
 from layerbook.registration import marks, registered_in
@@ -18,7 +18,6 @@ from layerbook.verdicts import OUTCOMES, SIZES
 from layerlib._checks import checked, choice, path
 
 SIDES = RECORD, THIS_RUN = ("record", "this run")
-VERDICTS = (*OUTCOMES, FIRST_ROUND_OPEN)
 
 _ITEM = re.compile(r"[a-z]+-([a-z])(\d+)")  # davel-f9, xie-e6: figure 9 and equation 6 of the paper
 
@@ -94,7 +93,7 @@ class Scoreboard:
             if there is no such side
         """
         rows = self._counted(side)
-        columns = pd.MultiIndex.from_product([VERDICTS, SIZES], names=["outcome", "size"])
+        columns = pd.MultiIndex.from_product([OUTCOMES, SIZES], names=["outcome", "size"])
         table = pd.DataFrame(0, index=list(PAPERS.values()), columns=columns)
         for paper, outcome, size in zip(rows["paper"], rows[side], rows[f"{side}: size"], strict=True):
             table.loc[paper, (outcome, size)] += 1
@@ -170,7 +169,7 @@ class Scoreboard:
         if side not in SIDES:
             raise ValueError(f"side: expected one of {', '.join(SIDES)}, got {side!r}")
         rows = self.rows()
-        rows = rows[rows[side].isin(VERDICTS)]
+        rows = rows[rows[side].isin(OUTCOMES)]
         if rows.empty:
             return rows
         judged = set(rows["claim"])
@@ -219,7 +218,7 @@ class Scoreboard:
         lines = []
         for built in self.chapters:
             for item, full, run in self._claims(built):
-                told = full.told if full else NOT_RECORDED, run.told if run else built.state
+                told = full.outcome if full else NOT_RECORDED, run.outcome if run else built.state
                 number = f" {numbered(item, built.chapter)} ({item})" if item else ""
                 lines.append(f"{built.paper}{number}: {RECORD}: {told[0]}; {THIS_RUN}: {told[1]}")
         return "\n".join([*lines, *self.origins()])
@@ -227,13 +226,11 @@ class Scoreboard:
 
 def _told(counts: pd.Series) -> str:
     """Counts in words, and which are of smaller sizes."""
-    told, sized = [], counts.drop(FIRST_ROUND_OPEN, level="outcome")
-    whole = sized.sum() == sized.xs("smaller", level="size").sum() > 0
-    for outcome in VERDICTS:
+    told, whole = [], counts.sum() == counts.xs("smaller", level="size").sum() > 0
+    for outcome in OUTCOMES:
         count, smaller = int(counts[outcome].sum()), int(counts[outcome, "smaller"])
-        apart = f" ({smaller} at a smaller size)" if smaller and not whole and outcome != FIRST_ROUND_OPEN else ""
-        word = FIRST_ROUND_TOLD if outcome == FIRST_ROUND_OPEN else outcome
-        told += [f"{word}: {count}{apart}"] if count else []
+        apart = f" ({smaller} at a smaller size)" if smaller and not whole else ""
+        told += [f"{outcome}: {count}{apart}"] if count else []
     return " · ".join(told) + ", at a smaller size" * bool(whole)
 
 
@@ -253,6 +250,6 @@ def _link(built: Built, anchor: str, text: str) -> str:
 def _verdict(claim: Claim | None, missing: str, recorded: Claim | None = None) -> tuple[str, int]:
     """A cell with a verdict that opens, and its place among the verdicts to sort by."""
     if claim is None:
-        return missing, len(VERDICTS)
+        return missing, len(OUTCOMES)
     notes = [agreement(claim, recorded)] if recorded else []
-    return _html.verdict(claim, *notes), VERDICTS.index(claim.outcome)
+    return _html.verdict(claim, *notes), OUTCOMES.index(claim.outcome)

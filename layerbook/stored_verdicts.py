@@ -4,9 +4,8 @@ import json
 import os
 from pathlib import Path
 
-from layerbook.claims import FIRST_ROUND_OPEN, Claim
+from layerbook.claims import Claim
 from layerbook.swept import FINISHED, read_outcome
-from layerbook.verdicts import UNDECIDED
 from layerlib._files import replacing
 
 SCHEMA = "layerlib verdicts 1"
@@ -35,7 +34,7 @@ def keep_verdicts(folder: str | os.PathLike, records: str | os.PathLike) -> list
         outcome = read_outcome(path)
         if outcome["state"] == FINISHED and outcome["report"] and outcome["report"]["claims"]:
             known = {name: outcome[name] for name in _KNOWN_BY}
-            claims = [compact(Claim.from_json(claim, "smaller")) for claim in outcome["report"]["claims"]]
+            claims = [compact(Claim.from_json(claim)) for claim in outcome["report"]["claims"]]
             kept.setdefault(outcome["chapter"], []).append(known | {"claims": claims})
     if not kept:
         raise ValueError(f"{folder}: expected the folder of a sweep, no run with claims has finished there")
@@ -77,5 +76,4 @@ def compact(claim: Claim) -> dict:
         for part in claim.parts
         if part.value is not None and part.threshold is not None
     ]
-    outcome = UNDECIDED if claim.outcome == FIRST_ROUND_OPEN else claim.outcome
-    return {"item": claim.item, "says": claim.says, "outcome": outcome, "parts": parts}
+    return {"item": claim.item, "says": claim.says, "outcome": claim.outcome, "parts": parts}

@@ -9,15 +9,14 @@ from IPython.display import HTML
 from matplotlib.axes import Axes
 from matplotlib.patches import Patch
 
-from layerbook.claims import COLOURS, FIRST_ROUND_TOLD, NOT_RECORDED
+from layerbook.claims import COLOURS, NOT_RECORDED
 from layerbook.figures._drawing import draws
 from layerbook.figures.slider import drawing
 from layerbook.scoreboard import RECORD, Scoreboard
-from layerbook.verdicts import OUTCOMES
 from layerlib.palette import STYLE
 
 # Beside the colours, for eyes that tell these apart badly, and for printers that know none.
-MARKS = dict(zip(COLOURS, ("✓", "½", "✗", "?", "–"), strict=True))
+MARKS = dict(zip(COLOURS, ("✓", "½", "✗", "?"), strict=True))
 SMALLER = "///"
 
 
@@ -60,10 +59,9 @@ def draw(board: Scoreboard, sides: Sequence[str], axes: Sequence[Axes]) -> None:
 
 def legend_entries(board: Scoreboard, sides: Sequence[str]) -> list[Patch]:
     """What the hatching of `draw` means, and the colours and marks of the outcomes that occur there, for a legend."""
-    words = dict(zip(COLOURS, (*OUTCOMES, FIRST_ROUND_TOLD), strict=True))
     counts = [board.counts(side) for side in sides]
     occur = [outcome for outcome in COLOURS if any(each[outcome].to_numpy().any() for each in counts)]
-    named = [Patch(facecolor=COLOURS[each], label=f"{MARKS[each]} {words[each]}") for each in occur]
+    named = [Patch(facecolor=COLOURS[each], label=f"{MARKS[each]} {each}") for each in occur]
     return [*named, Patch(facecolor="0.6", edgecolor="white", hatch=SMALLER, label="smaller than the paper's size")]
 
 

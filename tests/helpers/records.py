@@ -1,4 +1,4 @@
-"""Records to read and write in tests, of the first round and of today's schema."""
+"""Records to read and write in tests."""
 
 from layerbook.verdicts import Part, above, below
 
@@ -21,21 +21,8 @@ def kept_claim(item: str = "3", parts: tuple[Part, ...] = TRIED, outcome: str = 
     return words | decision | more
 
 
-def old_claim(item: str = "3", holds: str = "holds in part") -> dict:
-    """A claim as records of the first round keep it."""
-    return {
-        "item": item,
-        "says": "s",
-        "paper": "p",
-        "here": "P = 1.1",
-        "holds": holds,
-        "test": "P <= 1.5",
-        "figure": "toy-f1",
-    }
-
-
 def record(*claims: dict, chapter: str = "toy", **more: object) -> dict:
-    """A record of today's schema."""
+    """A record of a chapter."""
     return {
         "schema": 2,
         "chapter": chapter,
@@ -45,19 +32,5 @@ def record(*claims: dict, chapter: str = "toy", **more: object) -> dict:
         "numbers": {"error": 0.0123456, "count": 60000},
         "curves": {"perplexity": CURVE},
         "claims": list(claims or [kept_claim()]),
-        "provenance": dict(ORIGIN),
-    } | more
-
-
-def old_record(*claims: dict, chapter: str = "toy", paper_size: bool = True, **more: object) -> dict:
-    """A record of the first round."""
-    new = record(chapter=chapter)
-    middle = {name: new[name] for name in ("parameters", "numbers", "curves")}
-    return {
-        "schema": 1,
-        "chapter": chapter,
-        "paper_size": paper_size,
-        **middle,
-        "claims": list(claims or [old_claim()]),
         "provenance": dict(ORIGIN),
     } | more

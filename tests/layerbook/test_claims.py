@@ -5,7 +5,7 @@ import re
 from pathlib import Path
 
 import pytest
-from records import kept_claim, old_claim
+from records import kept_claim
 
 from layerbook.claims import Claim, agreement, item_order, judged, numbered, sentence, size_told
 from layerbook.recorded import VERIFIED
@@ -71,7 +71,7 @@ def test_wrong_fields_are_named(change, message):
 
 def test_a_claim_survives_a_record():
     claim = told(below("P", 1.2, 1.5, (1.1, 1.6)), undecided("Q", "dead"))
-    assert Claim.from_json(claim.to_json(), "paper") == claim
+    assert Claim.from_json(claim.to_json()) == claim
     assert list(claim.to_json()) == [
         "item",
         "says",
@@ -88,20 +88,7 @@ def test_a_claim_survives_a_record():
 
 def test_an_outcome_that_does_not_follow_from_the_parts_is_refused():
     with pytest.raises(ValueError, match="outcome: expected holds in part, which follows from the parts, got 'holds'"):
-        Claim.from_json(kept_claim(outcome="holds"), "paper")
-
-
-def test_a_claim_of_the_first_round_is_shown_as_what_it_is():
-    for holds, paper_size, verdict in (
-        ("fails", "paper", "fails, at the paper's size"),
-        ("holds", "smaller", "holds, at a smaller size"),
-        ("not at this size", "smaller", "first round: not confirmed at this size"),
-    ):
-        claim = Claim.from_json(old_claim(holds=holds), paper_size)
-        assert claim.verdict == verdict
-        assert claim.to_json() == old_claim(holds=holds)
-    with pytest.raises(ValueError, match="outcome: expected one of fails, holds, holds in part, not at this size"):
-        Claim.from_json(old_claim(holds="sure"), "paper")
+        Claim.from_json(kept_claim(outcome="holds"))
 
 
 def test_run_and_record_agree_or_the_record_says_something_else():
@@ -111,17 +98,15 @@ def test_run_and_record_agree_or_the_record_says_something_else():
     assert agreement(here, told(below("P", 1.7, 1.5))) == "the record says fails"
     unsure = told(above("P", 1, 2, (0, 3)))
     assert agreement(unsure, unsure) == "undecided, as in the record"
-    old = Claim.from_json(old_claim(holds="not at this size"), "smaller")
-    assert agreement(here, old) == "the record says first round: not confirmed at this size"
 
 
-def test_a_study_of_ours_has_no_paper_whose_size_its_record_could_be():
-    of_first_edition = told(below("P", 1.2, 1.5), size="paper")
-    said = sentence(told(below("P", 1.2, 1.5), size="own"), of_first_edition)
-    assert said == "In the largest record it holds, and in this run too."
-    assert (
-        sentence(told(below("P", 1.2, 1.5)), of_first_edition) == "At the paper's size it holds, and in this run too."
-    )
+@pytest.mark.parametrize(
+    ("size", "where"),
+    [("paper", "At the paper's size"), ("smaller", "In the largest record"), ("own", "In the largest record")],
+)
+def test_a_sentence_tells_the_record_first_and_calls_only_one_of_the_papers_size_so(size, where):
+    here, recorded = told(below("P", 1.2, 1.5)), told(below("P", 1.2, 1.5), size=size)
+    assert sentence(here, recorded) == f"{where} it holds, and in this run too."
 
 
 def test_a_size_is_told_in_words():

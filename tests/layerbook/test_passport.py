@@ -35,12 +35,12 @@ def test_other_files_beside_the_records_are_left_alone(tmp_path):
 
 def claim(record, item, **other):
     first = next(each for each in record["claims"] if each["size"] == "paper")
-    return first | {"item": item, "says": f"Says {item}", "parts": [], **other}
+    return first | {"item": item, "says": f"Says {item}", **other}
 
 
 def test_claims_go_where_they_belong(record):
     [part, *_] = next(each for each in record["claims"] if each["size"] == "paper")["parts"]
-    part |= {"outcome": "undecided", "reason": "0 is inside"}
+    part = part | {"outcome": "undecided", "reason": "0 is inside"}
     record["claims"] = [
         claim(record, "1"),
         claim(record, "2", outcome="undecided", reason="0 is inside", parts=[part]),

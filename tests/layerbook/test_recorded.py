@@ -3,10 +3,10 @@
 import json
 
 import pytest
-from records import ORIGIN, old_record, record
+from records import ORIGIN, record
 
 from layerbook import recorded
-from layerbook.recorded import keep_verified, read_verified, record_size_told, recorded_by
+from layerbook.recorded import keep_verified, read_verified, recorded_by
 
 
 @pytest.mark.parametrize(
@@ -16,7 +16,7 @@ from layerbook.recorded import keep_verified, read_verified, record_size_told, r
         (None, record(), "2025-01-02, H200, commit 0123456 with local changes, at a smaller size (8,000 pictures)"),
         (
             True,
-            old_record(),
+            record(size="paper", size_says=""),
             "2025-01-02, H200, commit 0123456 with local changes, other code than today's, at the paper's size",
         ),
     ],
@@ -65,10 +65,3 @@ def test_a_damaged_file_of_what_was_verified_is_named(tmp_path, text):
     (tmp_path / "verified.json").write_text(text)
     with pytest.raises(ValueError, match=f"^{tmp_path}/verified.json: expected what was verified, by chapter"):
         read_verified(tmp_path)
-
-
-def test_a_small_record_that_does_not_tell_its_size_tells_its_parameters():
-    given = {"images": 8000, "width": 0.25, "data": "cifar10"}
-    told = record_size_told({"paper_size": False, "parameters": given})
-    assert told == "at a smaller size (8,000 pictures, width 0.25)"
-    assert record_size_told({"paper_size": True, "parameters": given}) == "at the paper's size"

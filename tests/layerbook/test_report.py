@@ -8,7 +8,7 @@ import pytest
 import torch
 from IPython.core.interactiveshell import InteractiveShell
 from IPython.utils.capture import capture_output
-from records import kept_claim, old_claim, old_record, record
+from records import kept_claim, record
 
 from layerbook.claims import judged
 from layerbook.record import MIME, write_record
@@ -132,8 +132,7 @@ def test_a_line_says_why_the_record_is_undecided(in_book):
     [
         (record(size="paper"), "the paper's size"),
         (record(size="own"), None),
-        (old_record(paper_size=False), None),
-        (old_record(), "the paper's size"),
+        (record(), None),
     ],
 )
 def test_only_a_record_of_the_papers_size_is_called_so(in_book, kept, side):
@@ -203,16 +202,6 @@ def test_a_superseded_claim_is_second_to_the_one_above_it_and_first_where_that_i
             report.claim(item, *WORDS[1:], PASSED)
     pages = [report._repr_mimebundle_()[0]["text/html"] for report in (alone, both)]
     assert [page.count("layer-superseded") for page in pages] == [0, 4], "each cell of its row"
-
-
-def test_a_claim_that_the_first_round_did_not_judge_is_shown_so(in_book):
-    write_record(old_record(old_claim(holds="not at this size"), paper_size=False), in_book / "records" / "toy.json")
-    report = Report("toy")
-    report.claim(*WORDS, PASSED)
-    assert report.table()["record"].tolist() == ["first round: not confirmed at this size: P = 1.1"]
-    page = report._repr_mimebundle_()[0]["text/html"]
-    assert ">first round: not confirmed at this size</strong></td>" in page
-    assert "<small>This run: the record says first round: not confirmed at this size.</small>" in page
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from pathlib import Path
 import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_notebook, new_output
-from records import kept_claim, old_claim, old_record, record
+from records import kept_claim, record
 
 from layerbook import cli
 from layerbook.asked import given
@@ -23,7 +23,7 @@ from layerbook.stored_verdicts import keep_verdicts, read_stored
 from layerbook.sweep import plan
 from layerbook.swept import SCHEMA
 from layerbook.syntax import digest
-from layerbook.verdicts import above, shown, within
+from layerbook.verdicts import above, shown, undecided, within
 
 BOOK = Path(__file__).parents[2] / "book"
 CHAPTER = "forward_backward"
@@ -46,7 +46,7 @@ def outcome(folder, name, claims, state="finished", **parameters):
 
 @pytest.fixture
 def records(tmp_path):
-    """Three runs of two seeds and sizes, a failed one, and a record of the first round."""
+    """Three runs of two seeds and sizes, a failed one, and a record."""
     runs, records = tmp_path / "runs", tmp_path / "book" / "records"
     runs.mkdir()
     records.mkdir(parents=True)
@@ -54,8 +54,10 @@ def records(tmp_path):
     outcome(runs, "b", [claim("20", 0.61234567), claim("27", 0.8)], iterations=1000)
     outcome(runs, "c", [claim("20", 0.7)], seeds=[1], iterations=1000)
     outcome(runs, "d", [], state="failed")
-    kept = old_record(old_claim("20"), old_claim("27", "not at this size"), chapter=CHAPTER)
-    (records / f"{CHAPTER}.json").write_text(json.dumps(kept | {"parameters": {"iterations": 10_000}}))
+    seen = kept_claim("20", (shown("seen", True), shown("followed", False)))  # no part with a number
+    open_one = kept_claim("27", (undecided("reading", "dead"),), "undecided")
+    kept = record(seen, open_one, chapter=CHAPTER, size="paper", size_says="", parameters={"iterations": 10_000})
+    (records / f"{CHAPTER}.json").write_text(json.dumps(kept))
     assert keep_verdicts(runs, records) == [records / "sweeps" / f"{CHAPTER}.json"]
     return records
 

@@ -10,13 +10,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 from PIL import Image
-from records import old_claim, old_record, record
+from records import record
 
 from layerbook.built import PAPERS, read_built
 from layerbook.claims import Claim, judged
 from layerbook.record import MIME, write_record
 from layerbook.report import Report
-from layerbook.scoreboard import RECORD, SIDES, THIS_RUN, VERDICTS, Scoreboard
+from layerbook.scoreboard import RECORD, SIDES, THIS_RUN, Scoreboard
 from layerbook.verdicts import OUTCOMES, shown, undecided
 
 DAVEL, XIE, CAO, HU = PAPERS
@@ -125,9 +125,9 @@ def outcomes(board, side):
 
 def test_only_claims_fixed_beforehand_count(board):
     full, here = (outcomes(board, side) for side in SIDES)
-    assert list(full.columns) == list(VERDICTS) and list(full.index) == list(PAPERS.values())
-    assert full.loc[PAPERS[DAVEL]].tolist() == [0, 1, 1, 0, 0]
-    assert here.loc[PAPERS[DAVEL]].tolist() == [1, 0, 0, 1, 0]
+    assert list(full.columns) == list(OUTCOMES) and list(full.index) == list(PAPERS.values())
+    assert full.loc[PAPERS[DAVEL]].tolist() == [0, 1, 1, 0]
+    assert here.loc[PAPERS[DAVEL]].tolist() == [1, 0, 0, 1]
     assert full.loc[PAPERS[XIE]].sum() == 1 and here.loc[PAPERS[XIE]].sum() == 0
     assert here.loc[PAPERS[CAO]].sum() == 0
     with pytest.raises(ValueError, match="side: expected one of record, this run, got 'today'"):
@@ -179,10 +179,10 @@ def test_a_superseded_claim_stands_second_right_below_what_takes_its_place(regis
 
 
 def test_a_superseded_claim_counts_only_until_the_later_one_is_judged(registered):
-    assert outcomes(Scoreboard(*registered), THIS_RUN).loc[PAPERS[DAVEL]].tolist() == [1, 0, 0, 1, 0]
+    assert outcomes(Scoreboard(*registered), THIS_RUN).loc[PAPERS[DAVEL]].tolist() == [1, 0, 0, 1]
     ran(registered[0], DAVEL, *(claim(item, "fails") for item in ("2", "2b", "2c", "10", "F3b")))
     board = Scoreboard(*registered)
-    assert outcomes(board, THIS_RUN).loc[PAPERS[DAVEL]].tolist() == [0, 0, 3, 0, 0]
+    assert outcomes(board, THIS_RUN).loc[PAPERS[DAVEL]].tolist() == [0, 0, 3, 0]
     assert outcomes(board, RECORD).loc[PAPERS[DAVEL]].sum() == 2
     assert board.rows()["claim"].tolist()[:5] == ["2", "2b", "2c", "10", "F3b"]
 
@@ -202,16 +202,6 @@ def test_run_and_record_that_agree_are_counted(folders):
     assert ">1 of 2<" in board.summary().data
 
 
-def test_a_record_of_the_first_round_is_shown_as_what_it_is(folders):
-    kept = old_record(old_claim("40", "not at this size"), chapter=HU, paper_size=False)
-    write_record(kept, folders[1] / f"{HU}.json")
-    board = Scoreboard(*folders)
-    assert "Hu et al. 2018 4.5 (40): record: first round: not confirmed at this size; this run: fails" in repr(board)
-    assert ">first round: not confirmed at this size</strong>" in board._repr_html_()
-    assert "first round: not confirmed at this size: 1" in board.summary().data
-    assert board.agreeing().loc[PAPERS[HU]].tolist() == [0, 0]
-
-
 def test_the_table_links_to_figures_and_sorts_verdicts_by_rank(board):
     page = board._repr_html_()
     assert f'<a href="{DAVEL}.html#toy-f2">F2</a>' in page
@@ -223,7 +213,7 @@ def test_the_table_links_to_figures_and_sorts_verdicts_by_rank(board):
     assert len(body) == len(board.rows())
     for line in body:
         keys = re.findall(r'<td data-sort="(\d)"[^>]*><details><summary><strong[^>]*>([^<]+)<', line)
-        assert all(VERDICTS[int(key)] == word for key, word in keys)
+        assert all(OUTCOMES[int(key)] == word for key, word in keys)
         assert len(re.findall("<td", line)) == 4
     assert sum(line.count("<details><summary><strong") for line in body) == 7
 
@@ -276,7 +266,7 @@ def test_counts_add_up_to_the_claims(tmp_path_factory, holds):
     folder = tmp_path_factory.mktemp("board")
     ran(folder, XIE, *(claim(str(item), verdict) for item, verdict in enumerate(holds)))
     counts = outcomes(Scoreboard(folder, folder), THIS_RUN).loc[PAPERS[XIE]]
-    assert counts.tolist() == [holds.count(verdict) for verdict in VERDICTS]
+    assert counts.tolist() == [holds.count(verdict) for verdict in OUTCOMES]
 
 
 @pytest.mark.parametrize("text", ["<html>", "{}", "[]", '{"metadata": {}, "cells": []}'])

@@ -10,14 +10,14 @@ from matplotlib.colors import to_rgba
 
 from layerbook.claims import COLOURS
 from layerbook.figures.scoreboard import MARKS, SMALLER, draw, legend_entries, picture
-from layerbook.scoreboard import SIDES, VERDICTS, Scoreboard
-from layerbook.verdicts import SIZES
+from layerbook.scoreboard import SIDES, Scoreboard
+from layerbook.verdicts import OUTCOMES, SIZES
 
 
 @pytest.fixture
 def board():
     """Two papers: one judged at both sizes, one not at all."""
-    columns = pd.MultiIndex.from_product([VERDICTS, SIZES], names=["outcome", "size"])
+    columns = pd.MultiIndex.from_product([OUTCOMES, SIZES], names=["outcome", "size"])
     counts = pd.DataFrame(0, index=["one", "two"], columns=columns)
     counts.loc["one", [("holds", "paper"), ("holds", "smaller"), ("undecided", "smaller")]] = [3, 2, 4]
     chapters = [SimpleNamespace(state="no report yet"), SimpleNamespace(state="the run failed")]
@@ -40,8 +40,8 @@ def test_bars_are_as_long_as_the_counts_and_hatched_where_smaller(board):
 
 
 def test_every_outcome_has_its_own_colour_and_mark():
-    assert len(set(COLOURS.values())) == len(VERDICTS) == len(set(MARKS.values()))
-    assert list(COLOURS) == list(VERDICTS)
+    assert len(set(COLOURS.values())) == len(OUTCOMES) == len(set(MARKS.values()))
+    assert list(COLOURS) == list(OUTCOMES)
 
 
 def test_the_legend_names_the_outcomes_that_occur_and_no_other(board):
