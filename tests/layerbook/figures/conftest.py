@@ -11,6 +11,11 @@ from layerbook.report import Report
 RECORDS = Path(__file__).parents[3] / "book" / "records"
 
 
+@pytest.fixture(autouse=True)
+def no_figure_of_another_test():
+    plt.close("all")
+
+
 @pytest.fixture
 def as_recorded():
     """chapter -> its report, with the record's numbers and curves as those of this run, beside the record."""
