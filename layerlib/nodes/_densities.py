@@ -78,7 +78,8 @@ class LogDensities:
         [count] = yield end[-1]
         if values is None:
             wanted = torch.arange(int(count), device=low.device)
-            of_row = torch.arange(len(start), device=low.device).repeat_interleave(rows.flatten(), output_size=int(count))
+            cells = torch.arange(len(start), device=low.device)
+            of_row = cells.repeat_interleave(rows.flatten(), output_size=int(count))
         else:
             wanted = yield from new._around(values, int(count))
             of_row = torch.searchsorted(start, wanted, right=True).sub_(1)
@@ -139,7 +140,8 @@ class LogDensities:
         grids = [part.T.contiguous() for part in (histograms.origin[block], histograms.spacing[block], first)]
         for some, value, rows in row_blocks(node, point, out, width=classes):
             # a grid that all have in common is not copied for each
-            origin, spacing, start = grids if len(first) == 1 else (part.gather(1, some.expand(classes, -1)) for part in grids)
+            some = some.expand(classes, -1)
+            origin, spacing, start = grids if len(first) == 1 else (part.gather(1, some) for part in grids)
             position = (value - origin).div_(spacing)
             left = position.clamp_(0, bins - 1.5).to(narrow).add_(start)
             rows.copy_(torch.lerp(pick(log_density, left), pick(log_density, left.add_(1)), position.frac_()).T)

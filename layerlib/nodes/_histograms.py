@@ -128,7 +128,8 @@ class Histograms:
         spacing = self.spacing[nodes]
         variance = (self.bandwidth[nodes].square() - self.added_variance[nodes]) / spacing.square()
         frequency = torch.fft.rfftfreq(bins, dtype=torch.float64, device=counts.device)
-        kernel = (variance[..., None] * (-0.5 * (2 * math.pi * frequency).square())).exp_()
+        # below -600 exp is three times as slow, and adds nothing that a density above its floor could tell
+        kernel = (variance[..., None] * (-0.5 * (2 * math.pi * frequency).square())).clamp_(min=-600).exp_()
         mass = torch.fft.irfft(torch.fft.rfft(counts).mul_(kernel), n=bins)
         total = counts.sum(2).clamp(min=1)
         return mass.div_((total * spacing)[..., None]).clamp_(min=0)
