@@ -56,6 +56,13 @@ def pack(active: Tensor) -> Tensor:
     return words.view(*padded.shape[:-1], padded.shape[-1] // 64)
 
 
+def grouped(active: Tensor, labels: Tensor, classes: int) -> Tensor:
+    """Words of the patterns (..., N, nodes), one below the other; the last word of each tells its layer and class."""
+    words = pack(active).flatten(0, -3) if active.ndim > 2 else pack(active)[None]
+    groups = torch.arange(len(words), device=words.device)[:, None] * classes + labels.to(words.device)
+    return torch.cat([words, groups[..., None]], -1).flatten(0, 1)
+
+
 def distinct(rows: Tensor, counts: Tensor | None = None) -> tuple[Tensor, Tensor]:
     """Where one of each kind of ``rows``, int64 (N, W), is, and the sums of their ``counts``, (N,), by default 1."""
     hashes, order = _mix(rows).sort()

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from layerlib._asking import Asking
-from layerlib._bits import classes_of, distinct, on_counts, ordered, pack
+from layerlib._bits import classes_of, distinct, grouped, on_counts, ordered, pack
 from layerlib._checks import checked, number, whole_number
 from layerlib._hamming import hamming
 from layerlib._tensors import numbers
@@ -62,7 +62,7 @@ def layer_perplexity(active: Tensor, labels: Tensor, classes: int | None = None)
         if ``active`` is not boolean or empty, the lengths differ, or a label is out of range
     """
     classes = classes_of(active, labels, classes)
-    rows = _grouped(active, labels, classes)
+    rows = grouped(active, labels, classes)
     some, n = distinct(rows)
     return _perplexity(rows[:, -1].index_select(0, some), n, (*active.shape[:-2], classes))
 
@@ -115,7 +115,7 @@ class PatternCounts:
         if self._shape not in (None, shape):
             raise ValueError(f"active: expected (..., nodes) {self._shape} as in earlier batches, got {shape}")
         self._shape = shape
-        self._patterns.append(_grouped(active, labels, self.classes))
+        self._patterns.append(grouped(active, labels, self.classes))
         # merging only once the new ones outnumber the old keeps the whole stream at O(N log N)
         if sum(map(len, self._patterns[1:])) > len(self._patterns[0]):
             self._merge()
@@ -145,13 +145,6 @@ class PatternCounts:
         some, self._counts = distinct(patterns, counts)
         self._patterns = [patterns.index_select(0, some)]
         return self._patterns[0], self._counts
-
-
-def _grouped(active: Tensor, labels: Tensor, classes: int) -> Tensor:
-    """Words of the patterns (..., N, nodes), one below the other; the last word of each tells its layer and class."""
-    words = pack(active).flatten(0, -3) if active.ndim > 2 else pack(active)[None]
-    groups = torch.arange(len(words), device=words.device)[:, None] * classes + labels.to(words.device)
-    return torch.cat([words, groups[..., None]], -1).flatten(0, 1)
 
 
 def _perplexity(group: Tensor, n: Tensor, shape: tuple[int, ...]) -> Tensor:
