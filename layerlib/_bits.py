@@ -2,6 +2,7 @@
 
 from functools import lru_cache
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -43,25 +44,38 @@ def as_bytes(active: Tensor) -> Tensor:
 
 def pack(active: Tensor) -> Tensor:
     """Patterns (..., nodes) as int64 words (..., ceil(nodes / 64)): equal words, equal patterns."""
-    nodes = active.shape[-1]
-    padded = torch.nn.functional.pad(as_bytes(active), (0, -nodes % 64))
-    eights = padded.flatten().view(torch.int64)  # flat, since a single pattern may have any stride
-    # eight bytes of 0 or 1 times this constant: their bits meet, in order, in the top byte, and uint8 keeps 8 bits
-    words = ((eights * 0x0102040810204080) >> 56).to(torch.uint8).view(torch.int64)
+    missing = -active.shape[-1] % 64
+    padded = torch.nn.functional.pad(active, (0, missing)) if missing else active
+    flat = padded.flatten()  # since a single pattern may have any stride
+    if flat.device.type == "cpu":  # in one pass, for which whatever is not 0 is on
+        words = torch.from_numpy(np.packbits(flat.numpy(), bitorder="little")).view(torch.int64)
+    else:
+        # eight bytes of 0 or 1 times this constant: their bits meet, in order, in the top byte, and uint8 keeps 8 bits
+        eights = as_bytes(flat).view(torch.int64) * 0x0102040810204080
+        words = (eights >> 56).to(torch.uint8).view(torch.int64)
     return words.view(*padded.shape[:-1], padded.shape[-1] // 64)
 
 
-def distinct(rows: Tensor, counts: Tensor) -> tuple[Tensor, Tensor]:
-    """The distinct rows of ``rows``, int64 (N, W), and the sums of their ``counts``, int64 (N,)."""
+def grouped(active: Tensor, labels: Tensor, classes: int) -> Tensor:
+    """Words of the patterns (..., N, nodes), one below the other; the last word of each tells its layer and class."""
+    words = pack(active).flatten(0, -3) if active.ndim > 2 else pack(active)[None]
+    groups = torch.arange(len(words), device=words.device)[:, None] * classes + labels.to(words.device)
+    return torch.cat([words, groups[..., None]], -1).flatten(0, 1)
+
+
+def distinct(rows: Tensor, counts: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    """Where one of each kind of ``rows``, int64 (N, W), is, and the sums of their ``counts``, (N,), by default 1."""
     hashes, order = _mix(rows).sort()
-    rows, totals = rows[order], counts[order].cumsum(0)
-    differs = (rows[1:] != rows[:-1]).any(1)
+    differs = hashes[1:] != hashes[:-1]
+    last = torch.cat([differs.nonzero()[:, 0], order.new_full((1,), len(rows) - 1)])
     # two patterns of one hash could alternate in the sorted order: then group them the slow way
-    if not torch.equal(differs, hashes[1:] != hashes[:-1]):
+    if len(last) < len(rows) and not torch.equal(_differ(rows.index_select(0, order)), differs):
         kinds, group = rows.unique(dim=0, return_inverse=True)
-        return kinds, torch.zeros_like(counts[: len(kinds)]).index_add_(0, group, counts[order])
-    last = torch.cat([differs.nonzero()[:, 0], differs.new_full((1,), len(rows) - 1, dtype=torch.int64)])
-    return rows[last], totals[last].diff(prepend=totals.new_zeros(1))
+        each = torch.ones_like(group) if counts is None else counts
+        some = order.new_empty(len(kinds)).scatter_(0, group, torch.arange(len(rows), device=rows.device))
+        return some, torch.zeros_like(some).index_add_(0, group, each)
+    totals = last + 1 if counts is None else counts.index_select(0, order).cumsum(0).index_select(0, last)
+    return order.index_select(0, last), totals.diff(prepend=totals.new_zeros(1))
 
 
 def ordered(rows: Tensor) -> Asking[tuple[Tensor, Tensor]]:
@@ -70,24 +84,24 @@ def ordered(rows: Tensor) -> Asking[tuple[Tensor, Tensor]]:
     It is the order of ``distinct``. A mask, bool (N,), tells the last ones: how many they are, only the device knows.
     """
     hashes, order = _mix(rows).sort()
-    last = _last(rows[order])
-    [sure] = yield (last[:-1] == (hashes[1:] != hashes[:-1])).all()
+    differs = _differ(rows.index_select(0, order))
+    [sure] = yield (differs == (hashes[1:] != hashes[:-1])).all()
     if not sure:  # as in distinct
         order = rows.unique(dim=0, return_inverse=True)[1].argsort()
-        last = _last(rows[order])
-    return order, last
+        differs = _differ(rows.index_select(0, order))
+    return order, torch.nn.functional.pad(differs, (0, 1), value=True)
 
 
-def _last(rows: Tensor) -> Tensor:
-    """Which rows, int64 (N, W), are unlike the next one."""
-    return torch.nn.functional.pad((rows[1:] != rows[:-1]).any(1), (0, 1), value=True)
+def _differ(rows: Tensor) -> Tensor:
+    """Which rows, int64 (N, W), but for the last, are unlike the next one: bool (N - 1,)."""
+    return (rows[1:] != rows[:-1]).any(1)
 
 
 def _mix(words: Tensor) -> Tensor:
     """A 64-bit hash of each row: multiply and add with fixed random odd numbers, wrapping around."""
     odd = _odd(words.shape[1], words.device)
-    mixed = (words ^ (words >> 29)) * odd
-    return (mixed ^ (mixed >> 32)).mul(odd.flip(0)).sum(1)
+    mixed = (words >> 29).bitwise_xor_(words).mul_(odd)
+    return mixed.bitwise_xor_(mixed >> 32).mul_(odd.flip(0)).sum(1)
 
 
 @lru_cache(maxsize=64)

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from layerlib._asking import Asking
-from layerlib._bits import classes_of, distinct, on_counts, ordered, pack
+from layerlib._bits import classes_of, distinct, grouped, on_counts, ordered, pack
 from layerlib._checks import checked, number, whole_number
 from layerlib._hamming import hamming
 from layerlib._tensors import numbers
@@ -61,7 +61,10 @@ def layer_perplexity(active: Tensor, labels: Tensor, classes: int | None = None)
     ValueError
         if ``active`` is not boolean or empty, the lengths differ, or a label is out of range
     """
-    return PatternCounts(classes_of(active, labels, classes)).add(active, labels).perplexity()
+    classes = classes_of(active, labels, classes)
+    rows = grouped(active, labels, classes)
+    some, n = distinct(rows)
+    return _perplexity(rows[:, -1].index_select(0, some), n, (*active.shape[:-2], classes))
 
 
 class PatternCounts:
@@ -87,7 +90,7 @@ class PatternCounts:
         self.classes = classes
         self._shape: tuple[int, ...] | None = None
         self._patterns: list[Tensor] = []  # the distinct ones so far, then those of the batches since
-        self._counts: list[Tensor] = []
+        self._counts: Tensor | None = None  # of the first of these, once merged; every other counts once
 
     @checked(active=numbers, labels=numbers)
     def add(self, active: Tensor, labels: Tensor) -> "PatternCounts":
@@ -108,18 +111,11 @@ class PatternCounts:
             as ``layer_perplexity``, and if the nodes are not those of earlier batches
         """
         classes_of(active, labels, self.classes)
-        return self._add(active, labels)
-
-    def _add(self, active: Tensor, labels: Tensor) -> "PatternCounts":
-        labels = labels.to(active.device)
         shape = (*active.shape[:-2], active.shape[-1])
         if self._shape not in (None, shape):
             raise ValueError(f"active: expected (..., nodes) {self._shape} as in earlier batches, got {shape}")
         self._shape = shape
-        words = pack(active).flatten(0, -3) if active.ndim > 2 else pack(active)[None]
-        groups = torch.arange(len(words), device=words.device)[:, None] * self.classes + labels
-        self._patterns.append(torch.cat([words, groups[..., None]], -1).flatten(0, 1))
-        self._counts.append(torch.ones_like(groups).flatten())
+        self._patterns.append(grouped(active, labels, self.classes))
         # merging only once the new ones outnumber the old keeps the whole stream at O(N log N)
         if sum(map(len, self._patterns[1:])) > len(self._patterns[0]):
             self._merge()
@@ -139,16 +135,25 @@ class PatternCounts:
         """
         if self._shape is None:
             raise ValueError("perplexity: no patterns were added")
-        self._merge()
-        group, n = self._patterns[0][:, -1], self._counts[0].double()
-        totals = torch.zeros(2, math.prod(self._shape[:-1]) * self.classes, dtype=torch.float64, device=n.device)
-        totals.index_add_(1, group, torch.stack([n, torch.special.xlogy(n, n)]))
-        sizes, n_ln_n = totals
-        return torch.exp(sizes.log() - n_ln_n / sizes).view(*self._shape[:-1], self.classes)
+        patterns, counts = self._merge()
+        return _perplexity(patterns[:, -1], counts, (*self._shape[:-1], self.classes))
 
-    def _merge(self) -> None:
-        patterns, counts = distinct(torch.cat(self._patterns), torch.cat(self._counts))
-        self._patterns, self._counts = [patterns], [counts]
+    def _merge(self) -> tuple[Tensor, Tensor]:
+        patterns, counts = torch.cat(self._patterns), self._counts
+        if counts is not None:
+            counts = torch.cat([counts, counts.new_ones(len(patterns) - len(counts))])
+        some, self._counts = distinct(patterns, counts)
+        self._patterns = [patterns.index_select(0, some)]
+        return self._patterns[0], self._counts
+
+
+def _perplexity(group: Tensor, n: Tensor, shape: tuple[int, ...]) -> Tensor:
+    """Perplexity of the groups, of this shape, from the group of each pattern and how often it is there."""
+    n = n.double()
+    totals = torch.zeros(2, math.prod(shape), dtype=torch.float64, device=n.device)
+    totals.index_add_(1, group, torch.stack([n, torch.special.xlogy(n, n)]))
+    sizes, n_ln_n = totals
+    return torch.exp(sizes.log() - n_ln_n / sizes).view(shape)
 
 
 @checked(active=numbers, labels=numbers, classes=whole_number)
@@ -185,14 +190,14 @@ def perplexity_and_surprisals(active: Tensor, labels: Tensor, classes: int) -> A
     labels = labels.to(active.device)
     order, last = yield from ordered(torch.cat([pack(active), labels[:, None]], 1))
     kind = last.cumsum(0) - last.long()
-    alike = torch.zeros_like(labels).index_add_(0, kind, torch.ones_like(labels))[kind]
-    n, group = alike.where(last, 0).double(), labels[order]
+    alike = torch.zeros_like(labels).index_add_(0, kind, torch.ones_like(labels)).index_select(0, kind)
+    n, group = alike.where(last, 0).double(), labels.index_select(0, order)
     sizes, n_ln_n = (
         torch.zeros(classes, dtype=torch.float64, device=n.device).index_add_(0, group, each)
         for each in (n, torch.special.xlogy(n, n))
     )
     count = torch.empty_like(alike).scatter_(0, order, alike)
-    return torch.exp(sizes.log() - n_ln_n / sizes), sizes[labels].log() - count.double().log()
+    return torch.exp(sizes.log() - n_ln_n / sizes), sizes.index_select(0, labels).log() - count.double().log()
 
 
 @checked(perplexity=numbers, samples=numbers)

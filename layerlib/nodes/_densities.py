@@ -78,12 +78,14 @@ class LogDensities:
         [count] = yield end[-1]
         if values is None:
             wanted = torch.arange(int(count), device=low.device)
+            cells = torch.arange(len(start), device=low.device)
+            of_row = cells.repeat_interleave(rows.flatten(), output_size=int(count))
         else:
             wanted = yield from new._around(values, int(count))
+            of_row = torch.searchsorted(start, wanted, right=True).sub_(1)
         if nodes > 1 and len(wanted) * classes * dtype.itemsize > memory:
             raise TooLarge
         new.table = low.new_empty(len(wanted), classes, dtype=dtype)
-        of_row = torch.searchsorted(start, wanted, right=True).sub_(1)
         node = of_row // CELLS
         point = pick((low[:, None] + cell[:, None] * torch.arange(CELLS, device=low.device)).flatten(), of_row)
         point += pick((cell[:, None] / parts).flatten(), of_row) * (wanted - pick(start, of_row))
@@ -133,13 +135,15 @@ class LogDensities:
         highest = density.amax((1, 2), keepdim=True)
         log_density = density.clamp_(min=highest * math.exp(-FLOOR_NATS)).log_().flatten()
         # a class at a time, whose values lie together
-        first = torch.arange(0, log_density.numel(), bins, device=node.device).view(-1, classes)
+        narrow = torch.int32 if log_density.numel() < 2**31 else torch.int64
+        first = torch.arange(0, log_density.numel(), bins, dtype=narrow, device=node.device).view(-1, classes)
         grids = [part.T.contiguous() for part in (histograms.origin[block], histograms.spacing[block], first)]
         for some, value, rows in row_blocks(node, point, out, width=classes):
             # a grid that all have in common is not copied for each
-            origin, spacing, start = grids if len(first) == 1 else (part.index_select(1, some) for part in grids)
+            some = some.expand(classes, -1)
+            origin, spacing, start = grids if len(first) == 1 else (part.gather(1, some) for part in grids)
             position = (value - origin).div_(spacing)
-            left = position.clamp_(0, bins - 1.5).long().add_(start)
+            left = position.clamp_(0, bins - 1.5).to(narrow).add_(start)
             rows.copy_(torch.lerp(pick(log_density, left), pick(log_density, left.add_(1)), position.frac_()).T)
 
     def locate(self, z: Tensor, numbered: bool = True) -> tuple[Tensor, Tensor]:
