@@ -126,9 +126,12 @@ def read(
             untold = untold or why
             for layer, place in reader.places.items():
                 module = calls[place].module
-                values = reader.rows(calls[place].output, module, widths, given)
-                for kind, each in zip(("outputs", "peaks"), values, strict=True):
-                    kept[kind].write(layer, rows, each)
+                means, peaks = reader.rows(calls[place].output, module, widths, given)
+                kept["outputs"].write(layer, rows, means)
+                if peaks is means:  # kept once: the readings of a wide layer are most of the memory
+                    kept["peaks"].rows[layer] = kept["outputs"].rows[layer]
+                else:
+                    kept["peaks"].write(layer, rows, peaks)
                 for kind, back in zip(("targets", "others"), reached, strict=True):
                     if place in back:
                         kept[kind].write(layer, rows, reader.rows(back[place], module, widths, given)[0])
