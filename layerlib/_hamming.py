@@ -7,7 +7,7 @@ from layerlib._bits import as_bytes, classes_of, on_counts
 from layerlib._checks import checked, whole_number
 from layerlib._tensors import numbers
 
-ROWS = 4096  # at a time, of what needs several numbers for each bit
+NUMBERS = 2**18  # at a time, of what needs several for each bit: they stay in the cache of a CPU
 
 
 @checked(active=numbers, labels=numbers, classes=whole_number)
@@ -49,12 +49,15 @@ def hamming_of_each(active: Tensor, labels: Tensor, classes: int) -> tuple[Tenso
     """
     on, samples = on_counts(active, labels, classes)
     labels, total = labels.to(active.device), on.sum(0)
-    own, others = [], []
-    for bits, classed in zip(as_bytes(active).split(ROWS), labels.split(ROWS), strict=True):
-        bits, mine = bits.double(), on[classed]
-        # of a node that is off it is as far from each that is on, and the other way round
-        own.append(mine.sum(1) + (bits * (samples[classed, None] - 2 * mine)).sum(1))
-        rest = total - mine
-        others.append(rest.sum(1) + (bits * (len(labels) - samples[classed, None] - 2 * rest)).sum(1))
+    # of a node that is off it is as far from each that is on, and the other way round; all numbers are whole
+    more, more_in_all = samples[:, None] - 2 * on, len(labels) - 2 * total
+    own, all_of_them = [], []
+    rows = max(1, (NUMBERS if on.is_cpu else NUMBERS << 6) // active.shape[1])
+    for bits, classed in zip(as_bytes(active).split(rows), labels.split(rows), strict=True):
+        bits = bits.double()
+        own.append(more.index_select(0, classed).mul_(bits).sum(1))
+        all_of_them.append(bits @ more_in_all)
     count = samples[labels]
-    return torch.stack([torch.cat(own), count - 1]), torch.stack([torch.cat(others), len(labels) - count])
+    within = torch.cat(own).add_(on.sum(1)[labels])
+    between = torch.cat(all_of_them).add_(total.sum()).sub_(within)
+    return torch.stack([within, count - 1]), torch.stack([between, len(labels) - count])

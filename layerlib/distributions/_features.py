@@ -1,7 +1,7 @@
 """What internal classifiers read: the outputs of a network's taps, pooled, side by side, in memory or in a file."""
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import torch
@@ -57,7 +57,7 @@ def pooled_features(x: Tensor, pool: int, module: nn.Module, widths: Widths) -> 
     return placed.flatten(1) if average is None else average(placed, pool).flatten(1)
 
 
-def fill(place: Tensor, each: Sequence[Tensor]) -> None:
+def fill(place: Tensor, each: Iterable[Tensor]) -> None:
     """Copy the features of every tap, (n, its F), to the front of its rows of ``place``, shape (probes, n, F)."""
     for rows, values in zip(place, each, strict=True):
         rows[:, : values.shape[1]] = values

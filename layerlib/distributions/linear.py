@@ -1,7 +1,6 @@
 """Linear classifiers on features, a sigmoid for each class: those of many layers trained side by side."""
 
 from collections.abc import Callable, Iterable
-from itertools import chain
 
 import torch
 from torch import Tensor
@@ -11,7 +10,7 @@ from layerlib._checks import above_zero, any_whole_number, checked, from_zero, f
 from layerlib._precision import own_precision
 from layerlib._tensors import as_tensor
 from layerlib._threads import one_thread
-from layerlib.distributions._descent import alike, check_finite, logits_of, one_epoch
+from layerlib.distributions._descent import Descent, Loss, alike, check_finite, logits_of, one_epoch
 from layerlib.distributions._features import Features, as_features, bar
 from layerlib.distributions._labels import targets_of
 from layerlib.distributions._logistic import logistic_regression
@@ -158,27 +157,45 @@ class LinearProbes:
             as ``fit``, if ``epochs`` or ``batch_size`` is below 1, a number of the descent is negative or not finite,
             or the loss is not finite
         """
+        return self._descend(
+            features, targets, epochs, rate, weight_decay, momentum, batch_size, loss, seed, callbacks, progress
+        )
+
+    def _descend(
+        self,
+        features: Tensor | Features,
+        targets: Tensor | None,
+        epochs: int,
+        rate: float,
+        weight_decay: float,
+        momentum: float = 0.9,
+        batch_size: int = 128,
+        loss: Loss | None = None,
+        seed: int = 0,
+        callbacks: Iterable[Callable] = (),
+        progress: str | None = None,
+    ) -> Tensor:
+        """``train``; without a ``loss`` by binary cross-entropy, which is not told: that would take a third longer."""
         features, targets = self._given(features, targets)
         self.weight, self.bias = self._first_weights(features, seed)
         parameters = [  # the same memory: callbacks see it change
-            (self.weight[at, :, : max(features.sizes[at], default=0)].requires_grad_(), self.bias[at].requires_grad_())
-            for at in alike(features.sizes)
+            (self.weight[at, :, : max(features.sizes[at], default=0)], self.bias[at]) for at in alike(features.sizes)
         ]
-        update = torch.optim.SGD(chain(*parameters), lr=rate, momentum=momentum, weight_decay=weight_decay)
+        descent = Descent(parameters, momentum, weight_decay)
         order = torch.Generator().manual_seed(seed)
         losses = []
         for callback in callbacks:
             callback(0, self)
         for epoch in bar(range(1, epochs + 1), progress, "epoch"):
-            update.param_groups[0]["lr"] = rate * 0.1 ** (5 * (epoch - 1) // (2 * epochs))
+            slower = rate * 0.1 ** (5 * (epoch - 1) // (2 * epochs))
             rows = torch.randperm(len(features), generator=order)
             with one_thread(batch_size * sum(features.sizes)):
-                losses.append(one_epoch(features, targets, rows.split(batch_size), parameters, update, loss))
-            if callbacks or losses[-1].device.type == "cpu":  # a look at each would keep a GPU waiting
+                losses.append(one_epoch(features, targets, rows.split(batch_size), descent, slower, loss))
+            if loss and (callbacks or losses[-1].device.type == "cpu"):  # a look at each would keep a GPU waiting
                 check_finite(losses[-1:], epoch, rate)
             for callback in callbacks:
                 callback(epoch, self)
-        return check_finite(losses, 1, rate)
+        return check_finite(losses, 1, rate) if loss else torch.stack(losses)
 
     @own_precision()
     def logits(self, features: Tensor | Features) -> Tensor:

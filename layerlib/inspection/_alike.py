@@ -32,8 +32,7 @@ def rank(z: Tensor, resampling: Resampling) -> Asking[Estimate]:
     positive = values.clamp(min=0)
     value = torch.special.entr(positive / positive.sum()).sum().exp()
     # to first order, other samples stretch the principal directions and leave them where they are
-    here = torch.arange(len(z), device=resampling.counts.device)
-    spread = (resampling.mean(scores.square(), here) - resampling.mean(scores, here).square()).clamp(min=0)
+    spread = (resampling.mean(scores.square()) - resampling.mean(scores).square()).clamp(min=0)
     shares = spread / spread.sum(1, keepdim=True)
     draws = torch.special.entr(shares).sum(1).exp()
     value, differ, some = yield torch.stack([value, differ.double(), positive.any().double()])
@@ -52,8 +51,7 @@ def alike(z: Tensor, earlier: Tensor, resampling: Resampling) -> Asking[Estimate
     if not (one and other):
         raise ValueError(ALIKE)
     value = ratio_of(*sums)
-    here = torch.arange(len(z), device=resampling.counts.device)
-    aa, ab, bb = resampling.sums(torch.stack(parts, 1), here).unbind(1)
+    aa, ab, bb = resampling.sums(torch.stack(parts, 1)).unbind(1)
     # a pair counts for both its samples: see Resampling.ratio
     return Estimate(value, value + 2 * (ab / (aa * bb).sqrt() - value))
 

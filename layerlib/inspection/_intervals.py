@@ -36,18 +36,22 @@ class Resampling:
     def __init__(self, samples: int, seed: int, device: torch.device | str = "cpu"):
         random = torch.Generator().manual_seed(seed)
         # on the CPU, so that every device draws the same
-        counts = torch.poisson(torch.ones(samples, DRAWS, dtype=torch.float32), generator=random).to(torch.uint8)
+        counts = torch.poisson(torch.ones(samples, DRAWS, dtype=torch.float32), generator=random)
+        # few are kept as they are needed, many in an eighth of the memory
+        counts = counts.to(torch.uint8 if samples > AT_A_TIME else torch.float64)
         self.counts = counts.to(device, non_blocking=True)
+        self._drawn = sum(some.sum(0, dtype=torch.float64) for some in self.counts.split(AT_A_TIME))
 
     def sums(self, each: Tensor, rows: Tensor | None = None) -> Tensor:
         """Σ counts · ``each``, float64, (DRAWS, …) for (n, …), of all samples or those at ``rows``."""
         counts = self.counts if rows is None else self.counts[rows]
         counts, each = counts.split(AT_A_TIME), each.to(counts.device).split(AT_A_TIME)
-        return sum(some.T.double() @ values.double() for some, values in zip(counts, each, strict=True))
+        return sum(some.double().T @ values.double() for some, values in zip(counts, each, strict=True))
 
     def mean(self, each: Tensor, rows: Tensor | None = None) -> Tensor:
         """Mean over samples, (DRAWS, …) for (n, …)."""
-        return self.sums(each, rows) / self.sums(each.new_ones(len(each), *[1] * (each.ndim - 1)), rows)
+        drawn = self._drawn if rows is None else self.counts[rows].sum(0, dtype=torch.float64)
+        return self.sums(each, rows) / drawn.view(-1, *[1] * (each.ndim - 1))
 
     def class_means(self, each: Tensor, labels: Tensor, classes: int) -> Tensor:
         """Mean of ``each``, shape (N,), within each class: (DRAWS, C); NaN where a draw has none of a class."""

@@ -147,7 +147,8 @@ def separated(values: Tensor, labels: Tensor, what: str, resampling: Resampling 
         [None] * 2
         if resampling is None
         else resampling.mean(
-            torch.stack([silhouettes, right.double()], 1), cloud.rows.to(resampling.counts.device)
+            torch.stack([silhouettes, right.double()], 1),
+            None if known == cloud.points else cloud.rows.to(resampling.counts.device),
         ).unbind(1)
     )
     found = yield torch.stack([silhouettes.mean(), right.sum(dtype=torch.float64) / known])

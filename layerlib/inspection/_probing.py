@@ -113,10 +113,9 @@ def _scale(x: Tensor) -> tuple[Tensor, Tensor]:
 def _probed(fitted: Sequence[Tensor], labels: Tensor, judged: Sequence[Tensor], truth: Tensor, classes: int) -> Tensor:
     """Logits of a probe on each of the readings, (L, M, K), trained on the ``fitted`` ones."""
     centres, spreads = zip(*map(_scale, fitted), strict=True)
-    seen, new = (_side_by_side(part, centres, spreads, known) for part, known in ((fitted, labels), (judged, truth)))
     probes = LinearProbes(classes)
-    probes.train(seen, epochs=EPOCHS, rate=10.0 * classes, weight_decay=1e-6)
-    return probes.logits(new)
+    probes._descend(_side_by_side(fitted, centres, spreads, labels), None, EPOCHS, 10.0 * classes, weight_decay=1e-6)
+    return probes.logits(_side_by_side(judged, centres, spreads, truth))
 
 
 def _side_by_side(
@@ -124,5 +123,5 @@ def _side_by_side(
 ) -> Features:
     sizes = tuple(x.shape[1] for x in readings)
     pooled = room((len(readings), len(readings[0]), max(sizes)), readings[0], MEMORY)
-    fill(pooled, [(x - centre) / spread for x, centre, spread in zip(readings, centres, spreads, strict=True)])
+    fill(pooled, ((x - centre).div_(spread) for x, centre, spread in zip(readings, centres, spreads, strict=True)))
     return Features(pooled, None, labels.to(pooled.device), sizes, readings[0].device)

@@ -122,16 +122,19 @@ def read(
             start = rows.stop
             y = None if labels is None or untold is not None else labels[rows]
             others = None if errors is None else errors.values[rows]
-            calls, final, reached, why = _pass(reader, given, watched, windows, y, others)
+            calls, final, reached, why = _pass(reader, given, watched, widths, windows, y, others)
             untold = untold or why
             for layer, place in reader.places.items():
                 module = calls[place].module
-                values = reader.rows(calls[place].output, module, widths, given)
-                for kind, each in zip(("outputs", "peaks"), values, strict=True):
-                    kept[kind].write(layer, rows, each)
+                means, peaks = reader.rows(calls[place].output, module, widths, given)
+                kept["outputs"].write(layer, rows, means)
+                if peaks is means:  # kept once: the readings of a wide layer are most of the memory
+                    kept["peaks"].rows[layer] = kept["outputs"].rows[layer]
+                else:
+                    kept["peaks"].write(layer, rows, peaks)
                 for kind, back in zip(("targets", "others"), reached, strict=True):
                     if place in back:
-                        kept[kind].write(layer, rows, reader.rows(back[place], module, widths, given)[0])
+                        kept[kind].write(layer, rows, back[place])
             logits.append(final.detach() if isinstance(final, Tensor) else reader.like.new_empty(len(given), 0))
             del calls, final, reached  # the next batch needs their room
     told = {kind: kept[kind].rows if untold is None else {} for kind in ("targets", "others")}
@@ -168,11 +171,12 @@ def _pass(
     reader: Reader,
     given: Given,
     watched: Mapping[str, nn.Module],
+    widths: Widths,
     windows: dict[str, int],
     labels: Tensor | None,
     others: Tensor | None,
 ) -> tuple[dict[str, Call], object, tuple[dict, dict], str | None]:
-    """One batch forward and, where there are labels, back: calls, what comes out, targets of both, and why none.
+    """One batch forward and, where there are labels, back: calls, what comes out, rows of both targets, and why none.
 
     ``windows`` are the rows a sample of each place, as the first batch has them.
     """
@@ -186,7 +190,11 @@ def _pass(
             _check(calls, reader.places, len(given), windows)
             try:
                 outputs = {place: calls[place].output for place in reader.places.values()}
-                return calls, final, _back(final, labels, others, outputs, reader.logits), None
+
+                def rows(place: str, target: Tensor) -> Tensor:
+                    return reader.rows(target, calls[place].module, widths, given)[0]
+
+                return calls, final, _back(final, labels, others, outputs, reader.logits, rows), None
             except (ValueError, RuntimeError) as error:
                 return calls, final, ({}, {}), in_short(error)
     with torch.no_grad():
@@ -196,9 +204,17 @@ def _pass(
 
 
 def _back(
-    logits: object, labels: Tensor, others: Tensor | None, outputs: Mapping[str, Tensor], known: Tensor | None
+    logits: object,
+    labels: Tensor,
+    others: Tensor | None,
+    outputs: Mapping[str, Tensor],
+    known: Tensor | None,
+    rows: Callable[[str, Tensor], Tensor],
 ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-    """∂ℓ/∂z of every sample for each of the ``outputs`` that the loss reaches, for its own error and for another's."""
+    """∂ℓ/∂z of every sample for each of the ``outputs`` that the loss reaches, for its own error and for another's.
+
+    Of each the ``rows`` alone, before it goes back again: whole, they take as much memory as the outputs.
+    """
     logits = needed(logits, len(labels))
     if int(labels.max()) >= logits.shape[1]:
         raise ValueError(
@@ -208,15 +224,14 @@ def _back(
     y = check_logits(logits, labels, known)
     # what was made within no_grad has no step to go back
     known = {name: z for name, z in outputs.items() if z.requires_grad and logits.requires_grad}
-    seeds = [label_error(logits.detach(), y)] + ([] if others is None else [others.to(logits)])
-    reached = [
-        torch.autograd.grad(logits, list(known.values()), seed, retain_graph=seed is not seeds[-1], allow_unused=True)
-        if known
-        else ()
-        for seed in seeds
-    ]
-    told = [{name: target for name, target in zip(known, each, strict=True) if target is not None} for each in reached]
-    return told[0], told[1] if len(told) > 1 else {}
+    seeds = ([label_error(logits.detach(), y)] + ([] if others is None else [others.to(logits)])) if known else []
+    told: list[dict[str, Tensor]] = [{}, {}]
+    for own, seed in zip(told, seeds, strict=False):
+        last = seed is seeds[-1]
+        reached = torch.autograd.grad(logits, [*known.values()], seed, retain_graph=not last, allow_unused=True)
+        own |= {name: rows(name, target) for name, target in zip(known, reached, strict=True) if target is not None}
+        del reached
+    return told[0], told[1]
 
 
 def _check(calls: Mapping[str, Call], places: Mapping[str, str], samples: int, windows: dict[str, int]) -> None:
