@@ -34,7 +34,7 @@ QUESTIONS = {
 }
 
 
-@checked(vgg=RUN, resnet=RUN, test=labelled, judged=whole_number)
+@checked(vgg=RUN, resnet=RUN, picks=whole_number, test=labelled, judged=whole_number)
 @shaped(lost="array layers choices")
 def answers(
     vgg: FilterRun, resnet: FilterRun, lost: np.ndarray, picks: int, test: Split, judged: int

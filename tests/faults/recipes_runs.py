@@ -2,6 +2,7 @@
 
 from functools import cache
 
+import numpy as np
 import torch
 from calling import Recipe
 from torch import nn
@@ -13,6 +14,7 @@ from layerbook.analysis import (
     agreement,
     encoder_decoder,
     exits,
+    filter_pair,
     filter_runs,
     filter_seeds,
     label_distances,
@@ -156,6 +158,11 @@ RECIPES = [
     of_run("gradient_sizes", lambda: dict(batch=SPLIT)),
     of_run("series", lambda: dict(column="angle")),
     of_run("null", lambda: dict(threshold="fixed")),
+    of(
+        filter_pair,
+        "answers",
+        lambda: dict(vgg=run(), resnet=run(), lost=np.arange(8.0).reshape(2, 4), picks=1, test=SPLIT, judged=5),
+    ),
     of(filter_seeds, "over_seeds", lambda: dict(runs=[run()], measure=filter_seeds.mirroring)),
     of(filter_seeds, "phase_orders", lambda: dict(runs=[run()], reading="relative")),
     of(filter_seeds, "mirroring", lambda: dict(run=run())),
