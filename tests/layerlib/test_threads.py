@@ -63,7 +63,7 @@ def calls():
         "entropic": (transport, "entropic", lambda: sinkhorn(p, q, cost, 0.1).cost),
         "train": (linear, "one_epoch", lambda: LinearProbes(3).train(x, labels, epochs=2)),
         "fit": (linear, "logistic_regression", lambda: LinearProbes(3).fit(x, labels)),
-        "perplexity": (patterns, "pack", lambda: layer_perplexity(x[0] > 0, labels)),
+        "perplexity": (patterns, "grouped", lambda: layer_perplexity(x[0] > 0, labels)),
         "densities": (classifiers, "row_blocks", lambda: NodeClassifiers.fit(x[0], labels).log_posterior(x[1])),
     }
 
