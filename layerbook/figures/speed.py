@@ -8,7 +8,7 @@ import pandas as pd
 from IPython.display import HTML
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import NullLocator
+from matplotlib.ticker import NullLocator, StrMethodFormatter
 from xarray import DataArray
 
 from layerbook.figures._drawing import draws
@@ -18,6 +18,7 @@ from layerbook.figures.svg import svg
 from layerbook.figures.tables import NOTHING, Table
 
 BELOW = 0.15  # of its label, where a line's dots are
+PLAIN = StrMethodFormatter("{x:,g}")  # on logarithmic scales, 100 rather than a power of ten
 
 
 @draws
@@ -60,6 +61,7 @@ def _lines_of(labels: list[str]) -> tuple[Figure, Axes]:
     """A line a task under its name, the first on top, over a scale of ratios; one is marked."""
     figure, ax = plt.subplots(figsize=(7.8, 0.9 + 0.4 * len(labels)), layout="constrained")
     ax.set(xscale="log", ylim=(len(labels) - 0.4, -0.6), yticks=[])
+    ax.xaxis.set_major_formatter(PLAIN)
     for at, label in enumerate(labels):
         ax.text(0.005, at - 0.22, label, transform=ax.get_yaxis_transform(), fontsize="small", va="center")
     ax.axvline(1, color=INK, linewidth=0.8)
@@ -101,6 +103,8 @@ def growing(points: Mapping[str, Mapping[str, float]]) -> Figure:
         ax.set_xticks(marks, [f"{mark:,}" for mark in marks])
         ax.xaxis.set_minor_locator(NullLocator())
     panels[0, 0].set_ylabel("seconds of one core")
+    panels[0, 0].yaxis.set_major_formatter(PLAIN)
+    figure.get_layout_engine().set(wspace=0.08)  # the last mark of a panel is long
     handles, labels = panels[0, 0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside upper center", ncols=3, frameon=False)
     return figure
