@@ -83,6 +83,13 @@ class FilterRun:
         """Weights of one filter of each layer."""
         return [self.model.get_submodule(name).weight[0].numel() for name in self.names]
 
+    @checked(name=text)
+    def filters(self, name: str) -> Tensor:
+        """The filters of a layer that was followed, after training: (filters, channels, h, w), on the CPU."""
+        if name not in self.names:
+            raise ValueError(f"name: expected one of {', '.join(self.names)}, got {name!r}")
+        return self.model.get_submodule(name).weight.detach().cpu()
+
     @checked(column=text)
     def series(self, column: str) -> np.ndarray:
         """A metric over training, one of the columns of ``frame``: shape (snapshots, layers)."""

@@ -157,6 +157,7 @@ RECIPES = [
     of_run("first_features", lambda: dict(images=IMAGES), {"images": {**AS_GIVEN, "empty": NO_SAMPLES}}),
     of_run("gradient_sizes", lambda: dict(batch=SPLIT)),
     of_run("series", lambda: dict(column="angle")),
+    of_run("filters", lambda: dict(name="conv")),
     of_run("null", lambda: dict(threshold="fixed")),
     of(
         filter_pair,

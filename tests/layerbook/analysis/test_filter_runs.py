@@ -63,6 +63,13 @@ def test_changes_are_those_of_the_copies(runs):
         np.testing.assert_allclose(run.null("fixed")[:, i], alone, rtol=1e-4)
 
 
+def test_the_filters_of_a_layer_are_its_weights_after_training(runs):
+    found = runs[0].filters("2")
+    assert torch.equal(found, runs[0].model[2].weight) and not found.requires_grad
+    with pytest.raises(ValueError, match="name: expected one of .* got 'conv9'"):
+        runs[0].filters("conv9")
+
+
 def test_the_phase_of_learning_is_the_first_part_of_the_run(runs):
     run, never = runs
     assert never.learned is never and 0 < run.kept["step"] < 180
