@@ -16,7 +16,7 @@ AFFINE = re.compile("(Add|Sub)Back|Add(mm|mv|bmm)Back|Baddbmm|Bmm|Convolution|Li
 
 
 def check_batch(model: nn.Module, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
-    """x (N, …) and y, int64 (N,), on the device of the model; ValueError where they do not fit each other or it."""
+    """x (N, …) on the device of the model, and y, int64 (N,); ValueError where they do not fit each other or it."""
     if x.ndim < 2 or len(x) == 0:
         raise ValueError(f"x: expected shape (N, …) with at least one sample, got {tuple(x.shape)}")
     if y.dtype != torch.int64 or y.shape != x.shape[:1]:
@@ -24,7 +24,7 @@ def check_batch(model: nn.Module, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]
             f"y: expected int64 class numbers of shape ({len(x)},), one per sample of x, got {y.dtype} {tuple(y.shape)}"
         )
     check_input(x, first_parameter(model), model)
-    return x.to(first_parameter(model).device), y.to(first_parameter(model).device)
+    return x.to(first_parameter(model).device), y
 
 
 def check_input(x: Tensor, parameter: Tensor, model: nn.Module) -> None:
@@ -45,10 +45,10 @@ def check_logits(logits: Tensor, y: Tensor, others: Tensor | None = None) -> Ten
         got = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
         raise ValueError(f"model: expected logits of shape ({len(y)}, K), got {got}")
     classes = logits.shape[1]
-    if not 0 <= int(y.min()) <= int(y.max()) < classes:
+    low, high = torch.stack(y.aminmax()).tolist()
+    if not 0 <= low <= high < classes:
         raise ValueError(
-            f"y: expected class numbers 0 to {classes - 1}, the model has {classes} outputs, "
-            f"got {int(y.min())} to {int(y.max())}"
+            f"y: expected class numbers 0 to {classes - 1}, the model has {classes} outputs, got {low} to {high}"
         )
     values = logits.detach().double()
     several = values if others is None else others

@@ -111,7 +111,7 @@ def over_networks(
 
 def drawn_networks(values: Tensor, generator: torch.Generator) -> Tensor:
     """In every draw as many networks as there are, with replacement; shape (draws, ..., seeds), as given."""
-    picked = torch.randint(values.shape[-1], (len(values), values.shape[-1]), generator=generator)
+    picked = torch.randint(values.shape[-1], (len(values), values.shape[-1]), generator=generator).to(values.device)
     return values.gather(-1, picked.view(len(values), *[1] * (values.ndim - 2), -1).expand_as(values))
 
 

@@ -137,7 +137,7 @@ def stays(middles: Mapping[int, Tensor], of: str, draws: Mapping[int, Tensor] | 
 @shaped(middles="sequence open draws *")
 def apart(*middles: Tensor) -> Tensor:
     """How many layers lie between the middles of several depths, each (draws, seeds) and averaged; shape (draws,)."""
-    means = torch.stack([each.mean(-1) for each in middles], 1)
+    means = torch.stack([each.mean(-1).to(middles[0].device) for each in middles], 1)
     return (means.amax(1) - means.amin(1)).nan_to_num(torch.inf)
 
 

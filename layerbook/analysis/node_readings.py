@@ -9,9 +9,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from layerbook.analysis._shapes import shaped
 from layerbook.analysis.pattern_draws import perplexity_draws
 from layerbook.training.fit import Trained, error_rate
-from layerlib._checks import checked, like, several
+from layerlib._checks import checked, like, several, whole_number
 from layerlib._tensors import labelled, network, networks, samples
 from layerlib.data.splits import Split
 from layerlib.layers.capture import outputs
@@ -55,6 +56,28 @@ def lit(models: Sequence[nn.Module], split: Split) -> Tensor:
     """How many samples switch each node of layer 1 on: int64, shape (seeds, nodes)."""
     first = [outputs(model, taps(model)[:1], split.images) for model in models]
     return torch.stack([active(z).sum(0).cpu() for seen in first for z in seen.values()])
+
+
+@checked(classes=whole_number)
+@shaped(values="array samples", labels="array whole samples", edges="array edges")
+def histograms(values: np.ndarray, labels: np.ndarray, edges: np.ndarray, classes: int) -> np.ndarray:
+    """Samples of each class by their ``values`` at one node (Davel et al. 2020, fig. 11).
+
+    Parameters
+    ----------
+    values, labels : shapes (samples,)
+    edges : of the bins, rising, shape (bins + 1,)
+    classes : C
+
+    Returns
+    -------
+    float64, shape (C, bins)
+    """
+    if len(edges) < 2 or not (np.diff(edges) > 0).all():
+        raise ValueError(f"edges: expected at least two rising numbers, got {edges!r:.80}")
+    if labels.max() >= classes:
+        raise ValueError(f"labels: expected class numbers 0 to {classes - 1}, got {labels.max()}")
+    return np.stack([np.histogram(values[labels == c], edges)[0] for c in range(classes)]).astype(float)
 
 
 @checked(models=networks, split=labelled)

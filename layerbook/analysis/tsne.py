@@ -116,8 +116,9 @@ def planes_curve(planes: Sequence[Tensor], **axes: Sequence) -> dict:
 
 def in_the_record(points: Tensor, most: int = 400) -> Tensor:
     """Points of a plane as whole numbers from 0 to 999, to keep in a record: int64, shape (at most ``most``, 2)."""
-    low, high = np.nanmin(points, 0), np.nanmax(points, 0)
-    return torch.from_numpy(999 * (points[:most].numpy() - low) / (high - low).max()).round().long()
+    here = points.cpu().numpy()
+    low, high = np.nanmin(here, 0), np.nanmax(here, 0)
+    return torch.from_numpy(999 * (here[:most] - low) / (high - low).max()).round().long()
 
 
 @checked(panels=by_name(finite), perplexity=above_zero)

@@ -129,7 +129,7 @@ def gradient_gaps(model: nn.Module, x: Tensor, y: Tensor) -> dict[str, dict[str,
     rows: dict[str, dict[str, float]] = {}
     with differentiating(model), _differentiable(list(layers)):
         x, y = check_batch(model, x, y)
-        whole = F.cross_entropy(model(x.detach()), y, reduction="sum")
+        whole = F.cross_entropy(model(x.detach()), y.to(x.device), reduction="sum")
         for layer, name in reversed(layers.items()):
             calls = [each for each in passes.values() if each.layer is layer]
             named = dict(layer.named_parameters(recurse=False))

@@ -51,19 +51,17 @@ def make_scenes(digits: Split, articles: Split, count: int, seed: int, size: int
     device, (h, w) = digits.images.device, digits.images.shape[-2:]
     sources = torch.cat([digits.images, articles.images]).flatten(1)
     classes = torch.cat([digits.labels, articles.labels + CLASSES_PER_SOURCE])
-    drawn = _draw(len(digits), len(articles), count, seed, most, (size - h + 1, size - w + 1))
-    objects, source, top, left = (part.to(device) for part in drawn)
+    objects, *drawn = _draw(len(digits), len(articles), count, seed, most, (size - h + 1, size - w + 1))
+    rows, (source, top, left) = _rows(objects, device), (part.to(device) for part in drawn)
     window = torch.arange(h, device=device)[:, None] * size + torch.arange(w, device=device)
     images = torch.zeros(count, size * size, dtype=torch.uint8, device=device)
     labels = torch.zeros(count, 2 * CLASSES_PER_SOURCE, device=device)
-    for start in range(0, count, BATCH):
-        for i in range(most):
-            row = start + (objects[start : start + BATCH] > i).nonzero()[:, 0]
-            corner = row * size * size + top[row, i] * size + left[row, i]
-            place = (corner[:, None] + window.flatten()).flatten()
-            pasted = sources[source[row, i]].flatten()
-            images.view(-1)[place] = torch.maximum(images.view(-1)[place], pasted)
-            labels[row, classes[source[row, i]]] = 1
+    for i, row in rows:
+        corner = row * size * size + top[row, i] * size + left[row, i]
+        place = (corner[:, None] + window.flatten()).flatten()
+        pasted = sources[source[row, i]].flatten()
+        images.view(-1)[place] = torch.maximum(images.view(-1)[place], pasted)
+        labels[row, classes[source[row, i]]] = 1
     return Split(images.view(count, 1, size, size), labels)
 
 
@@ -98,6 +96,17 @@ def _draw(digits: int, articles: int, count: int, seed: int, most: int, places: 
     article = torch.randint(articles, shape, generator=random) + digits
     top, left = (torch.randint(n, shape, generator=random) for n in places)
     return objects, digit.where(is_digit, article), top, left
+
+
+def _rows(objects: Tensor, device: torch.device) -> list[tuple[int, Tensor]]:
+    """Pairs of the number of an object and the pictures that have it, ``BATCH`` of all pictures after the other.
+
+    They are picked on the CPU and moved together: a GPU is waited for at each look and each copy.
+    """
+    steps = [(start, i) for start in range(0, len(objects), BATCH) for i in range(int(objects.max()))]
+    rows = [start + (objects[start : start + BATCH] > i).nonzero()[:, 0] for start, i in steps]
+    moved = torch.cat(rows).to(device).split([len(each) for each in rows])
+    return [(i, each) for (_, i), each in zip(steps, moved, strict=True)]
 
 
 def _check(digits: Split, articles: Split, count: int, size: int, most: int) -> None:

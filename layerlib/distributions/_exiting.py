@@ -12,8 +12,9 @@ from torch import Tensor, fx, nn
 from layerlib._batches import check_input
 from layerlib._checks import checked, kind_of
 from layerlib._forward import evaluating, running
-from layerlib._tensors import network, numbers
-from layerlib.distributions._rules import Rule
+from layerlib._tensors import floats, network, numbers
+from layerlib.distributions._rules import Confident, ConfidentRatio, Rule
+from layerlib.distributions.probes import LayerProbes
 from layerlib.layers._names import named_layers
 
 
@@ -119,11 +120,9 @@ class EarlyExit(nn.Module):
                     with running("x", x):
                         walk.env[node] = walk.run_node(node)
                 kept = walk.env[nodes[-1]]
-                probabilities = self.probes.probability(name, kept)
-                if not probabilities.isfinite().all():
-                    raise ValueError(f"x: expected numbers that come out finite, got larger ones at {name!r}")
-                leaves = self._leaves(probabilities, last=number == len(self._segments) - 1)
-                staying = len(leaves) - int(leaves.sum())  # waits for a GPU once a tap
+                probabilities, finite = self._answers(name, kept)
+                leaves, leaving = self._leaves(probabilities, finite, name, last=number == len(self._segments) - 1)
+                staying = len(leaves) - leaving
                 going_on, gone = leaves.int().argsort(stable=True).split([staying, len(leaves) - staying])
                 left.append((rows[gone], probabilities[gone], torch.full_like(gone, number)))
                 if not staying:
@@ -134,16 +133,44 @@ class EarlyExit(nn.Module):
         back = order.argsort()
         return probabilities[back], layers[back]
 
-    def _leaves(self, probabilities: Tensor, last: bool) -> Tensor:
+    def _answers(self, name: str, output: Tensor) -> tuple[Tensor, Tensor]:
+        """Probabilities at the tap ``name``; and whether all numbers there are finite, bool, shape ()."""
+        if type(self.probes) is not LayerProbes:  # type: ignore[comparison-overlap]
+            probabilities = self.probes.probability(name, output)
+            return probabilities, probabilities.isfinite().all()
+        probabilities = self.probes._probability(name, floats("output", output))
+        return probabilities, output.isfinite().all() & probabilities.isfinite().all()
+
+    def _leaves(self, probabilities: Tensor, finite: Tensor, name: str, last: bool) -> tuple[Tensor, int]:
+        """Which samples leave at the tap ``name``, and how many: a GPU is waited for once a tap."""
+        fits = ((probabilities >= 0) & (probabilities <= 1)).all()
+        try:
+            leaves = self._said(probabilities, last)
+        except Exception:
+            _check_finite(finite, name)  # which comes first
+            raise
+        well, fits, leaving = torch.stack([finite, fits, leaves.sum()]).tolist()
+        _check_finite(well, name)
+        if not (fits or last):
+            self.rule(probabilities)  # which says what is wrong, where it wants probabilities
+        return leaves, leaving
+
+    def _said(self, probabilities: Tensor, last: bool) -> Tensor:
         if last:
             return torch.ones(len(probabilities), dtype=torch.bool, device=probabilities.device)
-        leaves = self.rule(probabilities)
+        ours = type(self.rule) in (Confident, ConfidentRatio) and probabilities.is_floating_point()
+        leaves = self.rule._unasked(probabilities) if ours else self.rule(probabilities)  # type: ignore[attr-defined]
         if leaves.dtype != torch.bool or leaves.shape != probabilities.shape[:1]:
             raise ValueError(
                 f"rule: expected it to give bool, shape {tuple(probabilities.shape[:1])}, "
                 f"got {leaves.dtype} {tuple(leaves.shape)}"
             )
         return leaves
+
+
+def _check_finite(finite: Tensor | bool, name: str) -> None:
+    if not finite:
+        raise ValueError(f"x: expected numbers that come out finite, got larger ones at {name!r}")
 
 
 class _UpToTaps(fx.Tracer):

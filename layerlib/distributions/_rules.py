@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -42,12 +42,7 @@ def confident_ratio(probabilities: Tensor, s2: float | Tensor, s1: float = 0.5, 
     number("s1", s1, "a number in [0, 1)", lambda s1: 0 <= s1 < 1)
     if levels.ndim > 1 or not bool(((levels >= s1) & (levels <= 1)).all()):
         raise ValueError(f"s2: expected a number or a row of them, each from s1 = {s1} to 1, got {levels.tolist()}")
-    predicted = probabilities > s1
-    n = predicted.sum(-1).float()
-    passes = torch.gt if strict else torch.ge
-    # one level at a time: all at once would need (S, ..., K)
-    m = [(predicted & passes(probabilities, level)).sum(-1) for level in levels.reshape(-1).tolist()]
-    ratio = n.new_empty((len(m), *n.shape)) if not m else torch.stack(m) / n
+    ratio = _ratio(probabilities, levels.reshape(-1).tolist(), s1, strict)
     return ratio if levels.ndim else ratio[0]
 
 
@@ -71,7 +66,19 @@ def confidence(probabilities: Tensor) -> Tensor:
     ValueError
         if a probability is NaN or not in [0, 1]
     """
-    probabilities = probabilities_of(probabilities)
+    return _confidence(probabilities_of(probabilities))
+
+
+def _ratio(probabilities: Tensor, levels: Sequence[float], s1: float, strict: bool) -> Tensor:
+    predicted = probabilities > s1
+    n = predicted.sum(-1).float()
+    passes = torch.gt if strict else torch.ge
+    # one level at a time: all at once would need (S, ..., K)
+    m = [(predicted & passes(probabilities, level)).sum(-1) for level in levels]
+    return n.new_empty((len(m), *n.shape)) if not m else torch.stack(m) / n
+
+
+def _confidence(probabilities: Tensor) -> Tensor:
     return torch.maximum(probabilities, 1 - probabilities).prod(-1)
 
 
@@ -104,7 +111,11 @@ class ConfidentRatio:
         number("s2", self.s2, f"a number from s1 = {s1} to 1", lambda s2: s1 <= s2 <= 1)
 
     def __call__(self, probabilities: Tensor) -> Tensor:
-        return confident_ratio(probabilities, float(self.s2), self.s1, self.strict) >= least(float(self.rho))
+        return self._unasked(probabilities_of(probabilities))
+
+    def _unasked(self, probabilities: Tensor) -> Tensor:
+        """The same of floats that the caller has seen to be in [0, 1]: a GPU is waited for by each look."""
+        return _ratio(probabilities, [float(self.s2)], self.s1, self.strict)[0] >= least(float(self.rho))
 
 
 @dataclass(frozen=True)
@@ -129,7 +140,11 @@ class Confident:
         share("threshold", self.threshold)
 
     def __call__(self, probabilities: Tensor) -> Tensor:
-        return confidence(probabilities) >= least(float(self.threshold))
+        return self._unasked(probabilities_of(probabilities))
+
+    def _unasked(self, probabilities: Tensor) -> Tensor:
+        """As of ``ConfidentRatio``."""
+        return _confidence(probabilities) >= least(float(self.threshold))
 
 
 def least(threshold: float | Tensor) -> float | Tensor:

@@ -188,10 +188,13 @@ def _iterate(
         # the other marginal has just been met
         off = (problem.mass(u, reach) - p).abs().sum(-1)
         done = (off <= tolerance) | last
-        if done.any():
-            distance[rows[done]] = _rounded(problem, *(x[done] for x in (u, v, reach, p, q, labels)))
-            error[rows[done]] = off[done]
-            rows, p, q, labels, reach = (x[~done] for x in (rows, p, q, labels, reach))
+        if count := int(done.sum()):
+            # by their numbers: a mask would be asked each time that it picks some
+            order = done.byte().argsort(descending=True, stable=True)
+            met, left = order[:count], order[count:]
+            distance[rows[met]] = _rounded(problem, *(x[met] for x in (u, v, reach, p, q, labels)))
+            error[rows[met]] = off[met]
+            rows, p, q, labels, reach = (x[left] for x in (rows, p, q, labels, reach))
         if not len(rows):
             break
     return distance, error

@@ -233,6 +233,10 @@ class LayerProbes:
         ValueError
             if ``name`` is not one of the taps
         """
+        return self._probability(name, output)
+
+    def _probability(self, name: str, output: Tensor) -> Tensor:
+        """The same without a look at whether the output is finite: a GPU is waited for by each."""
         self.linear.check_fitted()
         if name not in self.names:
             raise ValueError(f"name: expected one of the taps, {list(self.names)}, got {name!r}")

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from layerlib._asking import Asking, answered
 from layerlib._checks import above_zero as above
 from layerlib._checks import checked
 from layerlib._tensors import floats
@@ -67,15 +68,23 @@ def filter_change(before: Tensor, after: Tensor, threshold: float) -> FilterChan
     >>> round(change.distance.item(), 3), change.significant.item(), change.still.item(), change.per_filter.shape
     (0.27, 1.0, 0.0, torch.Size([64]))
     """
+    return answered(changed(before, after, threshold))
+
+
+def changed(before: Tensor, after: Tensor, threshold: float) -> Asking[FilterChange]:
+    """What ``filter_change`` gives of float weights, asked once whether these are finite and what came of them is."""
     for name, weight in (("before", before), ("after", after)):
         if weight.ndim < 2 or not weight.numel():
             raise ValueError(f"{name}: expected shape (filters, channels, …), got {tuple(weight.shape)}")
-        if not weight.isfinite().all():
-            raise ValueError(f"{name}: expected finite weights, got NaN or infinity")
     if before.shape != after.shape:
         raise ValueError(f"after: expected the shape {tuple(before.shape)} of before, got {tuple(after.shape)}")
-    per_filter, significant, still = measure(before, after.to(before.device), [threshold])
-    if not per_filter.isfinite().all():
+    after = after.to(before.device)
+    per_filter, significant, still = measure(before, after, [threshold])
+    *finite, fits = yield torch.stack([each.isfinite().all() for each in (before, after, per_filter)])
+    for name, well in zip(("before", "after"), finite, strict=True):
+        if not well:
+            raise ValueError(f"{name}: expected finite weights, got NaN or infinity")
+    if not fits:
         raise ValueError("before, after: expected differences whose squares are finite, got larger ones")
     return FilterChange(per_filter.mean(), significant[0].mean(), still[0].mean(), per_filter, before[0].numel())
 

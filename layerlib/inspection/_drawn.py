@@ -48,11 +48,11 @@ def drawn(
         return None, None, in_short(error), []
     if untold is not None:
         return images, None, untold, []
-    labels = samples.labels[torch.tensor(rows)]
+    labels = samples.labels.cpu()[rows]  # where a look at them waits for no device
     labels = labels if labels.ndim == 1 else labels.argmax(1)
     try:
         x = given.ready(like).given[0]
-        pairs = zip(x.split(batch_size), labels.to(like.device).split(batch_size), strict=True)
+        pairs = zip(x.split(batch_size), labels.split(batch_size), strict=True)
         with putting_out_logits(model, output):
             pictures, passed = zip(*(guided_as_far(model, *pair) for pair in pairs), strict=True)
     except Exception as error:  # a picture that cannot be drawn must not cost the numbers

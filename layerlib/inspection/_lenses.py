@@ -11,8 +11,9 @@ from torch import Tensor, nn
 
 from layerlib._asking import Asking
 from layerlib._hamming import hamming_of_each
+from layerlib._tensors import floats
 from layerlib.backward.separation import Cloud
-from layerlib.filters.change import filter_change
+from layerlib.filters.change import changed
 from layerlib.inspection._intervals import Estimate, Resampling
 from layerlib.layers._weights import effective, filters_first, weight_in
 from layerlib.nodes._in_parts import log_posteriors
@@ -179,7 +180,7 @@ def filters(before: Mapping[str, Tensor], layer: nn.Module, name: str, seed: int
     old, new = (weight.detach().to(after.device).flatten(1) for weight in (old, after))
     if not all((yield torch.stack([each.isfinite().all() for each in (old, new)]))):
         raise ValueError("its weights, or those in before, are not finite")
-    found = filter_change(old, new, threshold=1.0)
+    found = yield from changed(floats("before", old), floats("after", new), threshold=1.0)
     change, size = found.per_weight, old.double().square().mean()
     drawn = Resampling(len(new), seed, new.device).mean(
         torch.stack([found.per_filter, old.double().square().sum(1)], 1) / old.shape[1]

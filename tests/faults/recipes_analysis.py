@@ -98,6 +98,15 @@ RECIPES = [
         model=mlp(0),
         images=IMAGES,
     ),
+    statistic(
+        node_readings,
+        "histograms",
+        {"labels": {"bool": "two classes"}},
+        values=Z[:, 0],
+        labels=LABELS,
+        edges=torch.linspace(-2, 2, 5),
+        classes=3,
+    ),
     statistic(intervention, "followed", model=mlp(0), names=["linear1"], learn=SPLIT, test=SPLIT, seed=0),
     statistic(
         zeroing_costs,

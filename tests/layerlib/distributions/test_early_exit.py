@@ -29,7 +29,7 @@ from layerlib.distributions.early_exit import (
 from layerlib.distributions.probes import LayerProbes
 from layerlib.distributions.scores import exact_match
 from layerlib.layers.capture import capture
-from layerlib.models import build, taps
+from layerlib.models import CNN, build, taps
 
 
 def literal_exits(probabilities, s2, rho, s1=0.5, strict=True):
@@ -366,6 +366,33 @@ def test_rule_that_gives_no_answer_per_sample_is_refused(small, rule):
     model, images, probes = small
     with pytest.raises(ValueError, match=r"rule: expected it to give bool, shape \(40,\), got"):
         EarlyExit(model, probes, rule)(images)
+
+
+@pytest.mark.parametrize("rule", [ConfidentRatio(0.9, 0.8), lambda p: confidence(p) > 0.5])
+@pytest.mark.parametrize(
+    "made, message",
+    [
+        (torch.inf, "x: expected numbers that come out finite, got larger ones at 'features.2'"),
+        (torch.nan, "x: expected numbers that come out finite, got larger ones at 'features.2'"),
+        (1.5, r"probabilities: expected values in \[0, 1\], got 1.5 to 1.5"),
+    ],
+)
+def test_what_is_no_probability_is_refused_whatever_the_rule(small, monkeypatch, rule, made, message):
+    model, images, probes = small
+    monkeypatch.setattr(probes, "probability", lambda name, output: torch.full((len(output), 5), made))
+    with pytest.raises(ValueError, match=message):
+        EarlyExit(model, probes, rule)(images)
+
+
+def test_outputs_that_are_not_finite_are_refused_though_their_sigmoid_is():
+    torch.manual_seed(0)
+    model, images = CNN(4, 2, 3, 1), torch.randint(0, 256, (12, 1, 8, 8), dtype=torch.uint8)
+    probes = LayerProbes(model, ["conv1", "conv2"], 3)
+    probes.fit(Split(images, torch.arange(12) % 3))
+    with torch.no_grad():
+        model.conv1.bias[0] = torch.inf
+    with pytest.raises(ValueError, match="x: expected numbers that come out finite, got larger ones at 'conv1'"):
+        EarlyExit(model, probes, Confident(0.9))(images / 255)
 
 
 def test_a_copy_is_a_network_of_its_own(small):
