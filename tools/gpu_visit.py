@@ -212,7 +212,8 @@ def main() -> int:
     asked = parser.parse_args()
     visit = Visit(asked.minutes, asked.out.resolve())
     plan = json.loads(asked.plan.read_text(encoding="utf-8"))
-    visit.note("look", **look())
+    seen = look()
+    visit.note("look", seconds=round(time.monotonic() - visit.start, 1), **seen)
     chapters = chosen(visit, plan) if "records" in asked.only else {}
     commands = {
         "tests": ["pytest", "-q", "--needing-cuda", "tests/layerlib", "tests/layerbook"],
