@@ -70,7 +70,8 @@ def largest(
     -------
     number of the rung, 0 where no larger one fits; and the predictions, in seconds
     """
-    trained = sum(each["seconds"] for each in record["provenance"].get("trainings", []))
+    # a record tells tenths of seconds, so that none may have been nearly one
+    trained = sum(max(0.1, each["seconds"]) for each in record["provenance"].get("trainings", []))
     work = [prod(rung[name] for name in ladder["grows_with"]) for rung in ladder["rungs"]]
     rest = max(0.0, seconds - trained)  # trainings that are read back took their time in an earlier command
     needs = [MARGIN * (rest + trained * each / work[0]) for each in work]

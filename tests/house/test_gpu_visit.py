@@ -51,6 +51,11 @@ def test_the_largest_rung_that_fits_is_chosen(left, rung, monkeypatch):
     assert found == rung
 
 
+def test_trainings_too_short_to_be_told_grow_nevertheless():
+    long = LADDER | {"rungs": [*LADDER["rungs"], {"images": 100, "epochs": 10**9}]}
+    assert largest(long, took(0.0), 10.0, 10**6)[0] == 2
+
+
 def test_a_rung_that_is_left_out_is_not_chosen_though_it_fits():
     assert largest(LADDER, took(30.0, 10.0), 60.0, 10**6, {2: "why"})[0] == 1
     assert largest(LADDER, took(30.0, 10.0), 60.0, 10**6, {1: "why", 2: "why"})[0] == 0
