@@ -34,7 +34,8 @@ _TRAININGS = _object(
         "dirty": {"type": ["boolean", "null"]},
         "seconds": _SECONDS,
         "trainings": {"type": "integer", "minimum": 1},
-    }
+    },
+    {"precision": _TEXT},
 )
 _CURVE = _object(
     {"dims": _TEXTS, "axes": {"type": "object", "additionalProperties": {"type": "array"}}, "values": {"type": "array"}}
@@ -70,7 +71,7 @@ _RECORD = _object(
         "claims": {"type": "array", "items": _CLAIM},
         "provenance": _object(
             {**_ORIGIN, "dirty": {"type": ["boolean", "null"]}},
-            {"trainings": {"type": "array", "items": _TRAININGS}},
+            {"precision": _TEXT, "trainings": {"type": "array", "items": _TRAININGS}},
         ),
     }
 )

@@ -146,9 +146,14 @@ def device_name(parameters: Mapping[str, object]) -> str:
     """Return the device a run had: the GPU's name, or the CPU where there is none or it was asked for."""
     import torch
 
-    if torch.cuda.is_available() and not str(parameters.get("device", "auto")).startswith("cpu"):
-        return torch.cuda.get_device_name()
-    return f"CPU ({platform.machine()}, {os.cpu_count()} cores)"
+    return torch.cuda.get_device_name() if on_gpu(parameters) else f"CPU ({platform.machine()}, {os.cpu_count()} cores)"
+
+
+def on_gpu(parameters: Mapping[str, object]) -> bool:
+    """Whether a run had a GPU: there is one, and the CPU was not asked for."""
+    import torch
+
+    return torch.cuda.is_available() and not str(parameters.get("device", "auto")).startswith("cpu")
 
 
 def versions() -> dict[str, str]:
@@ -171,8 +176,10 @@ def provenance(git: Mapping, parameters: Mapping[str, object], duration_s: float
 
     Returns
     -------
-    dict, the ``provenance`` of a record
+    dict, the ``provenance`` of a record; of a GPU with the ``precision`` there
     """
+    from layerbook.precision import MEASURING, told
+
     return {
         "device": device_name(parameters),
         "versions": versions(),
@@ -180,4 +187,4 @@ def provenance(git: Mapping, parameters: Mapping[str, object], duration_s: float
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "commit": git["commit"],
         "dirty": git["dirty"],
-    }
+    } | ({"precision": told(MEASURING)} if on_gpu(parameters) else {})

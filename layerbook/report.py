@@ -13,6 +13,7 @@ from xarray import DataArray
 from layerbook import _tables, claims
 from layerbook.claims import NOT_RECORDED, agreement, item_order, judged, sentence, size_told
 from layerbook.curves import as_array, curve_json
+from layerbook.precision import exact
 from layerbook.record import MIME, recorded_claims
 from layerbook.recorded import find_record, record_size_told, recorded_by
 from layerbook.registration import marks, registered_in
@@ -82,6 +83,7 @@ class Report:
     ):
         if size not in SIZES:
             raise ValueError(f"size: expected one of {', '.join(SIZES)}, got {size!r}")
+        exact()  # what a chapter measures from here on
         self.chapter, self.size, self.size_says = chapter, size, size_says
         self.store = store
         self.numbers: dict[str, int | float] = {}

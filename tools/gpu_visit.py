@@ -2,13 +2,18 @@
 
 One after the other, each with its share of the time: a look at the device (ten seconds), the tests that need CUDA, the
 benchmarks with their peers on the same machine, and then records. A chapter is run at the smallest rung of its ladder
-first. What its trainings took there says what each larger rung would take; the largest that fits is run. Networks are
-stored as they end: a visit of two commands goes on where the first one stopped. Where a ladder has shares, they are run
-side by side first: each trains a part of the rung's networks, and the record then reads them all. One small network
-does not fill a GPU, and so five trials took as long as two.
+first. What its trainings took there says what each larger rung would take; the largest that fits is run. Where a ladder
+has shares, they are run side by side first: each trains a part of the rung's networks, and the record then reads them
+all. One small network does not fill a GPU, and so five trials took as long as two.
 
 What is worth taking home lies in the output folder, a few small files: visit.json (what was done, and how long it took,
-and what was left out, and why), log.txt, bench.json, and of each chapter its record and the executed notebook.
+and what was left out, and why), log.txt, bench.json, and of each chapter its record and the executed notebook, if they
+say more than the record in the book and the one of an earlier visit there.
+
+The next command on the same machine goes on: trainings lie in the work folder, finished ones are read back, and one
+that was stopped starts from its last saving. The next visit, to a bare machine, has none of these: weights are too
+large to be taken home. It goes on from the book's records, once those of this visit are committed: rungs as large as
+these are left out, and the networks of a larger one are trained anew. Tests and benchmarks are run each time.
 """
 
 import argparse
@@ -21,20 +26,20 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from math import prod
 from pathlib import Path
 
 import torch
 
 from layerbook.record import read_record
 from layerlib._files import replacing
+from tools.gpu_visit_plan import largest, not_now
 
 PLAN = Path(__file__).with_name("gpu_visit.json")
 STEPS = ("tests", "bench", "records")
 SHARES = {"tests": 0.12, "bench": 0.2}  # of the time, at most; what they leave is for records
 AT_LEAST = {"tests": 20.0, "bench": 45.0}  # seconds below which a step is not worth its start
-MARGIN = 1.2  # on what is predicted
 SPARE = 5.0  # seconds to stop a step and to write what was done
+A_FILE, ALL_FILES = 16 * 2**20, 64 * 2**20  # bytes that can be taken home
 
 
 class Visit:
@@ -78,6 +83,21 @@ class Visit:
         self.note(step, seconds=round(time.monotonic() - began, 1), code=code)
         return code == 0
 
+    def take(self, *files: Path) -> None:
+        """Copy files to what is taken home, each whole or not at all."""
+        for path in files:
+            with replacing(self.out / path.name) as beside:
+                shutil.copy(path, beside)
+
+    def end(self) -> None:
+        """How long it took, and which files are too large to be taken home."""
+        sizes = {path.name: path.stat().st_size for path in sorted(self.out.iterdir()) if path.is_file()}
+        large = {name: each for name, each in sizes.items() if each > A_FILE}
+        says = {"too_large": large} if large else {}
+        if sum(sizes.values()) > ALL_FILES:
+            says["too_large_together"] = sizes
+        self.note("end", seconds=round(time.monotonic() - self.start, 1), bytes=sum(sizes.values()), **says)
+
 
 def _stop(children: Sequence[subprocess.Popen]) -> None:
     """End commands and all that they started."""
@@ -107,7 +127,7 @@ def look() -> dict:
     error = ((a @ a).cpu().double() - expected).norm() / expected.norm()
     if not error < 1e-2:
         raise RuntimeError(f"the device multiplies wrongly: error {error:.1e}")
-    side = 4096 if _real() else 256
+    side = 4096 if a.device.type == "cuda" else 256  # a pretended one is a CPU
     a = torch.randn(side, side, device="cuda")
     b = torch.empty_like(a)
     product, copy = (_seconds(call) for call in (lambda: torch.mm(a, a, out=b), lambda: b.copy_(a)))
@@ -120,10 +140,6 @@ def look() -> dict:
     }
 
 
-def _real() -> bool:
-    return torch.version.cuda is not None
-
-
 def _seconds(call, turns: int = 10) -> float:
     call()
     torch.cuda.synchronize()
@@ -134,30 +150,9 @@ def _seconds(call, turns: int = 10) -> float:
     return (time.perf_counter() - start) / turns
 
 
-def largest(plan: Mapping, record: Mapping, seconds: float, left: float) -> tuple[int, list[float]]:
-    """The largest rung of a ladder that fits, and what each is predicted to take.
-
-    Parameters
-    ----------
-    plan : ``rungs``, from the smallest on, and ``grows_with``, the parameters that its trainings' time grows with
-    record : of the smallest rung, with what its trainings took
-    seconds : that the smallest rung took in all
-    left : seconds that there are
-
-    Returns
-    -------
-    number of the rung, 0 where no larger one fits; and the predictions, in seconds
-    """
-    trained = sum(each["seconds"] for each in record["provenance"].get("trainings", []))
-    work = [prod(rung[name] for name in plan["grows_with"]) for rung in plan["rungs"]]
-    rest = max(0.0, seconds - trained)  # trainings that are read back took their time in an earlier command
-    needs = [MARGIN * (rest + trained * each / work[0]) for each in work]
-    return max([place for place, need in enumerate(needs) if place and need <= left], default=0), needs
-
-
-def record(visit: Visit, chapter: str, plan: Mapping, work: Path) -> None:
-    """The record of a chapter, as large as the time allows."""
-    path = work / "book" / "records" / f"{chapter}.json"
+def record(visit: Visit, chapter: str, plan: Mapping, work: Path, without: Mapping[int, str]) -> None:
+    """The record of a chapter, as large as the time allows; if ``without`` the smallest rung, that is for speed."""
+    made = [work / "book" / "records" / f"{chapter}.json", work / f"{chapter}.ipynb"]
     rung = 0
     while True:
         values = plan["values"] | plan["rungs"][rung] | {"store": str(work / "trained")}
@@ -169,16 +164,31 @@ def record(visit: Visit, chapter: str, plan: Mapping, work: Path) -> None:
         ]
         if trainings and not visit.run(f"{chapter}: shares of rung {rung}", *trainings, limit=visit.left()):
             return
-        whole = command("record", chapter, values, *where, str(visit.out / f"{chapter}.ipynb"))
-        if not visit.run(f"{chapter}: rung {rung}", whole, limit=visit.left()):
+        if not visit.run(
+            f"{chapter}: rung {rung}", command("record", chapter, values, *where, str(made[1])), limit=visit.left()
+        ):
             return
-        shutil.copy(path, visit.out)
+        if rung not in without:
+            visit.take(*made)
         if rung:
             return
-        rung, needs = largest(plan, read_record(path), visit.done[-1]["seconds"], visit.left())
+        rung, needs = largest(plan, read_record(made[0]), visit.done[-1]["seconds"], visit.left(), without)
         visit.note(f"{chapter}: plan", rung=rung, needs=[round(need) for need in needs], left=round(visit.left()))
         if not rung:
             return
+
+
+def chosen(visit: Visit, plan: Mapping[str, Mapping]) -> dict[str, dict[int, str]]:
+    """The rungs of each chapter that are left out, noted with the reasons; without chapters that have no others."""
+    found = {}
+    for chapter, ladder in plan.items():
+        places = [folder / f"{chapter}.json" for folder in (Path("book", "records"), visit.out)]
+        without = not_now(ladder, [read_record(each) for each in places if each.is_file()])
+        if without:
+            visit.note(f"{chapter}: rungs", left_out=without)
+        if len(without) < len(ladder["rungs"]):  # else not even the smallest is run
+            found[chapter] = without
+    return found
 
 
 def command(what: str, chapter: str, values: Mapping[str, object], *more: str) -> list[str]:
@@ -198,7 +208,9 @@ def main() -> int:
     asked = parser.parse_args()
     visit = Visit(asked.minutes, asked.out.resolve())
     plan = json.loads(asked.plan.read_text(encoding="utf-8"))
-    visit.note("look", **look())
+    seen = look()
+    visit.note("look", seconds=round(time.monotonic() - visit.start, 1), **seen)
+    chapters = chosen(visit, plan) if "records" in asked.only else {}
     commands = {
         "tests": ["pytest", "-q", "--needing-cuda", "tests/layerlib", "tests/layerbook"],
         "bench": ["benchmarks", "gpu", "--out", str(visit.out / "bench.json")],
@@ -211,12 +223,13 @@ def main() -> int:
             visit.note(step, left_out="not asked for" if step not in asked.only else f"{limit:.0f} s are too few")
     work = asked.work.resolve()
     shutil.copytree("book", work / "book", dirs_exist_ok=True)  # the book's own records stay as they are
-    for chapter, ladder in plan.items() if "records" in asked.only else ():
-        if visit.left() >= ladder["first_takes"]:
-            record(visit, chapter, ladder, work)
+    for chapter, without in chapters.items():
+        needs = plan[chapter]["first_takes"]
+        if visit.left() >= needs:
+            record(visit, chapter, plan[chapter], work, without)
         else:
-            needs = ladder["first_takes"]
             visit.note(chapter, left_out=f"{visit.left():.0f} s are left, its smallest rung may take {needs}")
+    visit.end()
     return int(any(each.get("code", 0) not in (0, "out of time") for each in visit.done))
 
 

@@ -4,20 +4,23 @@
 #     tools/gpu_visit.sh pack FOLDER [PICTURES [PYTHON]]   at home: what has to travel, for a machine without a network
 #     tools/gpu_visit.sh go --minutes 10 --out FOLDER      there: see python -m tools.gpu_visit --help
 #
-# What was packed lies in FOLDER: the repository as of the last commit; so many CIFAR-10 pictures (20,000; 0: none); MNIST
-# and Fashion-MNIST; and the packages of tools/gpu_visit_packages.txt as wheels for that Python (3.12) on Linux. All of it
-# takes 80 MB, 58 without CIFAR-10. There, run this file inside of FOLDER. PYTHON names the Python with PyTorch for the GPU.
+# What was packed lies in FOLDER: the repository as of the last commit, 10 MiB; so many CIFAR-10 pictures (20,000 take 26
+# MiB, all 50,000 53), or where it is 0 MNIST and Fashion-MNIST, 37 MiB; and the packages of tools/gpu_visit_packages.txt
+# as wheels for that Python (3.12; -: none) on Linux, about 12 MiB. A call can carry 64 MiB: 20,000 pictures fit, 50,000
+# do not. There, run this file inside of FOLDER. PYTHON names the Python with PyTorch for the GPU.
 set -euo pipefail
 
 pack() {
-    local top folder=$1
+    local top folder=$1 python
     top=$(git rev-parse --show-toplevel)
+    python=${PYTHON:-$top/.venv/bin/python}
     mkdir -p "$folder/wheels"
     rm -rf "$folder/repository"
     git clone --quiet --depth 1 --no-checkout "file://$top" "$folder/repository"
     cp "$top/tools/gpu_visit.sh" "$folder/gpu_visit.sh"
-    (cd "$top" && .venv/bin/python -m tools.gpu_visit_data "$folder" "${2:-20000}")
-    "$top/.venv/bin/python" -m pip download --quiet --disable-pip-version-check --no-deps --only-binary=:all: \
+    folder=$(cd "$folder" && pwd)
+    (cd "$top" && "$python" -m tools.gpu_visit_data "$folder" "${2:-20000}")
+    [ "${3:-}" = - ] || "$python" -m pip download --quiet --disable-pip-version-check --no-deps --only-binary=:all: \
         --python-version "${3:-3.12}" --implementation cp $(printf -- '--platform manylinux_2_%s_x86_64 ' 34 28 27 26 24 17 12 5) \
         --dest "$folder/wheels" --requirement "$top/tools/gpu_visit_packages.txt"
     du -sh "$folder"
@@ -27,9 +30,10 @@ go() {
     local here python=${PYTHON:-python3}
     here=$(cd "$(dirname "$0")" && pwd)
     if [ -d "$here/repository" ]; then # what was packed
+        mkdir -p "$here/site"
+        export PYTHONPATH="$here/site${PYTHONPATH:+:$PYTHONPATH}"
         if compgen -G "$here/wheels/*.whl" > /dev/null; then
             "$python" -m pip install --quiet --no-index --no-deps --no-compile --upgrade --target "$here/site" "$here"/wheels/*.whl
-            export PYTHONPATH="$here/site${PYTHONPATH:+:$PYTHONPATH}"
         fi
         "$python" -c 'import myst_nb' 2> /dev/null || echo 'def glue(*name, **how): None' > "$here/site/myst_nb.py"
         git -C "$here/repository" checkout --quiet HEAD -- .
@@ -48,5 +52,5 @@ go() {
 case ${1:-} in
     pack) shift && pack "$@" ;;
     go) shift && go "$@" ;;
-    *) sed -n '2,9s/^# \{0,1\}//p' "$0" >&2 && exit 2 ;;
+    *) sed -n '2,11s/^# \{0,1\}//p' "$0" >&2 && exit 2 ;;
 esac

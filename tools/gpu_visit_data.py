@@ -5,7 +5,8 @@
 
 Both look for the whole sets in the folder that LAYERLIB_DATA names. Of CIFAR-10 (`cifar10_jpeg.npz`) the first pictures
 of each part travel, their JPEG bytes as they are, in the set's own order, so that the first 8,000 of a small file are
-the first 8,000 of the whole one. MNIST and Fashion-MNIST travel whole, a sixth smaller than by gzip.
+the first 8,000 of the whole one. With 0 pictures it is MNIST and Fashion-MNIST that travel, whole, a sixth smaller than
+by gzip: one chapter learns from these, another from those, and all of them together are more than a visit can carry.
 """
 
 import lzma
@@ -42,9 +43,10 @@ def first(whole: Path, out: Path, pictures: int, tested: int = 10_000) -> None:
 
 
 def pack(whole: Path, folder: Path, pictures: int) -> None:
-    """What travels of the sets in ``whole``, into ``folder``."""
+    """What travels of the sets in ``whole``, into ``folder``: so many pictures of CIFAR-10, or all of the others."""
     if pictures:
         first(whole / "cifar10_jpeg.npz", folder / "cifar10.npz", pictures)
+        return
     for name in RAW:
         with replacing(folder / f"{name.replace('/', '-')}.xz") as beside:
             beside.write_bytes(lzma.compress((whole / name).read_bytes()))
@@ -53,9 +55,11 @@ def pack(whole: Path, folder: Path, pictures: int) -> None:
 def unpack(folder: Path, to: Path) -> None:
     """Put what came in ``folder`` where a chapter looks for it."""
     for name in RAW:
+        if not (kept := folder / f"{name.replace('/', '-')}.xz").exists():
+            continue
         (to / name).parent.mkdir(parents=True, exist_ok=True)
         with replacing(to / name) as beside:
-            beside.write_bytes(lzma.decompress((folder / f"{name.replace('/', '-')}.xz").read_bytes()))
+            beside.write_bytes(lzma.decompress(kept.read_bytes()))
     if (folder / "cifar10.npz").exists():
         shutil.copy(folder / "cifar10.npz", to)
 

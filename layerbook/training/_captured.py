@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import SGD, Adam, AdamW
 
+from layerbook.precision import rounding
 from layerbook.training._ensemble import Single, Stacked
 from layerbook.training._loop import Run
 from layerlib._checks import in_short
@@ -145,11 +146,12 @@ class Captured:
     def _derive(self, x: Tensor, labels: Tensor) -> Tensor:
         """Gradients of a batch; the loss of each sample."""
         self.run.update.zero_grad()
-        each = self.loss(self.forward(x).flatten(0, 1), labels).unflatten(0, x.shape[:2])
-        key = each.shape, each.dtype
-        if key not in self.shares:
-            self.shares[key] = torch.full_like(each, 1 / x.shape[1], requires_grad=False)
-        each.backward(self.shares[key])  # as of the sum of the networks' means
+        with rounding():
+            each = self.loss(self.forward(x).flatten(0, 1), labels).unflatten(0, x.shape[:2])
+            key = each.shape, each.dtype
+            if key not in self.shares:
+                self.shares[key] = torch.full_like(each, 1 / x.shape[1], requires_grad=False)
+            each.backward(self.shares[key])  # as of the sum of the networks' means
         return each.detach()
 
     def _update(self) -> None:

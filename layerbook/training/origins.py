@@ -3,9 +3,10 @@
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 
-from layerbook.provenance import device_name, versions
+from layerbook.precision import TRAINING, told
+from layerbook.provenance import device_name, on_gpu, versions
 
-_SAME = ("commit", "dirty", "device", "versions")
+_SAME = ("commit", "dirty", "device", "versions", "precision")
 
 
 def origin(code: Mapping, device: str, seconds: float) -> dict:
@@ -19,20 +20,22 @@ def origin(code: Mapping, device: str, seconds: float) -> dict:
 
     Returns
     -------
-    dict with ``commit``, ``dirty``, ``device``, ``versions``, ``date`` (UTC) and ``seconds``
+    dict with ``commit``, ``dirty``, ``device``, ``versions``, ``date`` (UTC) and ``seconds``; of a GPU with the
+    ``precision`` there
     """
+    ran = {"device": device}
     return {
         "commit": code["commit"],
         "dirty": code["dirty"],
-        "device": device_name({"device": device}),
+        "device": device_name(ran),
         "versions": versions(),
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "seconds": round(seconds, 1),
-    }
+    } | ({"precision": told(TRAINING)} if on_gpu(ran) else {})
 
 
 def summarised(origins: Iterable[Mapping]) -> list[dict]:
-    """One entry for each code, device and versions, in the order of their first trainings.
+    """One entry for each code, device, versions and precision, in the order of their first trainings.
 
     Parameters
     ----------
@@ -40,14 +43,14 @@ def summarised(origins: Iterable[Mapping]) -> list[dict]:
 
     Returns
     -------
-    list of dicts with ``commit``, ``dirty``, ``device``, ``versions``, number of ``trainings``, ``seconds`` of them
-    all, and the dates of the ``first`` and the ``last``
+    list of dicts with ``commit``, ``dirty``, ``device``, ``versions``, ``precision`` where it is told, number of
+    ``trainings``, ``seconds`` of them all, and the dates of the ``first`` and the ``last``
     """
     groups: dict[str, list[Mapping]] = {}
     for each in sorted(origins, key=lambda each: each["date"]):
-        groups.setdefault(repr([each[name] for name in _SAME]), []).append(each)
+        groups.setdefault(repr([each.get(name) for name in _SAME]), []).append(each)
     return [
-        {name: group[0][name] for name in _SAME}
+        {name: group[0][name] for name in _SAME if name in group[0]}
         | {
             "trainings": len(group),
             "seconds": round(sum(each["seconds"] for each in group), 1),

@@ -12,7 +12,7 @@ from layerbook.training._captured import Captured
 from layerbook.training._ensemble import Stacked
 from layerbook.training._loop import Run
 from layerbook.training._trainer import train_network
-from layerbook.training.fit import OneCycle, cross_entropy, fit, fit_ensemble
+from layerbook.training.fit import OneCycle, Store, cross_entropy, fit, fit_ensemble
 from layerbook.training.settings import Settings
 from layerlib import Split
 from layerlib.models import MLP
@@ -68,6 +68,41 @@ def test_a_step_of_three_networks_of_ten_layers_starts_sixty_operators_and_twelv
     assert inside <= INSIDE and outside + INTO_THE_GRAPH <= OUTSIDE, f"{inside} inside, {outside} outside"
     plain, around = launches(steps, {})
     assert plain <= inside and around < outside
+
+
+def test_steps_round_to_tf32_and_what_measures_beside_them_does_not(tmp_path):
+    products, convolutions = torch.backends.cuda.matmul, torch.backends.cudnn.conv
+    seen = {"training": [], "measuring": []}
+
+    class Looking(nn.Module):
+        def forward(self, x):
+            seen["training" if self.training else "measuring"].append(now())
+            return x
+
+    class Watching:
+        def __call__(self, step, model):
+            seen["measuring"].append(now())
+
+        def __repr__(self):
+            return "Watching()"
+
+        state_dict, load_state_dict = dict, print
+
+    def now():
+        return products.fp32_precision, convolutions.fp32_precision
+
+    before, store = now(), Store(tmp_path)
+    products.fp32_precision = convolutions.fp32_precision = "ieee"
+    try:
+        watched = nn.Sequential(shallow(), Looking())
+        fit(watched, TRAIN, TRAIN, epochs=1, batch_size=20, callbacks=[Watching()], store=store)
+        assert now() == ("ieee", "ieee")
+    finally:
+        products.fp32_precision, convolutions.fp32_precision = before
+    assert seen["training"] == [("tf32", "tf32")] * 3
+    assert set(seen["measuring"]) == {("ieee", "ieee")} and len(seen["measuring"]) == 5
+    [origin] = store.used.values()
+    assert origin["precision"] == "matrix products and convolutions in TF32"
 
 
 def noise_of(steps, run):

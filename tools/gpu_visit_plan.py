@@ -1,0 +1,79 @@
+"""Which rungs of a chapter's ladder are for this visit: those whose data are there, and that say more than is known.
+
+A ladder has ``values``, parameters of every rung, and ``rungs``, from the smallest on. Its trainings' time grows with
+the product of the parameters in ``grows_with``. ``pictures`` names those that count pictures of the file ``data``, and
+``size`` those by whose product a record is larger than another, each to its power. ``folders`` have to be in the one
+that LAYERLIB_DATA names.
+"""
+
+import os
+from collections.abc import Collection, Mapping
+from math import inf, prod
+from pathlib import Path
+
+import numpy as np
+
+MARGIN = 1.2  # on what is predicted
+
+
+def packed(data: str) -> float:
+    """Training pictures in the file at ``data``, 0 where there is none; of a set known by its name, any number."""
+    if not data.endswith(".npz"):
+        return inf
+    if not Path(data).is_file():
+        return 0
+    with np.load(data, allow_pickle=False) as kept:
+        return len(kept["train_labels" if "train_labels" in kept else "y_train"])
+
+
+def size(ladder: Mapping, parameters: Mapping) -> float:
+    """How large a record with these parameters is; 0 where it lacks one that counts."""
+    return prod(parameters.get(name, 0) ** power for name, power in ladder["size"].items())
+
+
+def not_now(ladder: Mapping, records: Collection[Mapping]) -> dict[int, str]:
+    """The rungs that are left out, and why.
+
+    Parameters
+    ----------
+    ladder : of a chapter
+    records : of that chapter that there are, from the book and from earlier visits
+    """
+    if lacking := [each for each in ladder.get("folders", ()) if not Path(os.environ["LAYERLIB_DATA"], each).is_dir()]:
+        return dict.fromkeys(range(len(ladder["rungs"])), f"{', '.join(lacking)}: not packed")
+    there = packed(ladder["values"].get("data", ""))
+    known = max((size(ladder, each["parameters"]) for each in records), default=0)
+    found = {}
+    for place, rung in enumerate(ladder["rungs"]):
+        asked = max((rung[name] for name in ladder["pictures"]), default=0)
+        if asked > there:
+            found[place] = f"it asks for {asked:,} pictures, and {there:,} were packed"
+        elif size(ladder, ladder["values"] | rung) <= known:
+            found[place] = "there is a record that is as large"
+    return found
+
+
+def largest(
+    ladder: Mapping, record: Mapping, seconds: float, left: float, without: Collection[int] = ()
+) -> tuple[int, list[float]]:
+    """The largest rung of a ladder that fits, and what each is predicted to take.
+
+    Parameters
+    ----------
+    ladder : of a chapter
+    record : of the smallest rung, with what its trainings took
+    seconds : that the smallest rung took in all
+    left : seconds that there are
+    without : rungs that are left out
+
+    Returns
+    -------
+    number of the rung, 0 where no larger one fits; and the predictions, in seconds
+    """
+    # a record tells tenths of seconds, so that none may have been nearly one
+    trained = sum(max(0.1, each["seconds"]) for each in record["provenance"].get("trainings", []))
+    work = [prod(rung[name] for name in ladder["grows_with"]) for rung in ladder["rungs"]]
+    rest = max(0.0, seconds - trained)  # trainings that are read back took their time in an earlier command
+    needs = [MARGIN * (rest + trained * each / work[0]) for each in work]
+    fitting = [place for place, need in enumerate(needs) if place and place not in without and need <= left]
+    return max(fitting, default=0), needs
