@@ -50,6 +50,12 @@ def batch_for(memory: float, each: float) -> int:
     return max(1, min(MOST, int(SHARE * memory / max(each, 1))))
 
 
+def numbers(model: torch.nn.Module, entries: dict[str, int], batch_size: int) -> float:
+    """On how many an operation of a pass is, for ``one_thread``; a product does 32 while another step does one."""
+    weights = max((each.numel() for each in model.parameters()), default=0)
+    return batch_size * max([*entries.values(), weights / 32])
+
+
 def groups(sizes: dict[str, int], samples: int, itemsize: int, memory: float) -> list[list[str]]:
     """Layers that are read in one pass, so that every entry they put out for all samples fits half of the memory."""
     found: list[list[str]] = []
