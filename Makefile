@@ -132,7 +132,7 @@ _build/executed/scoreboard.ipynb: $(OTHERS:%=_build/used/%.digest) $(OTHERS:%=_b
 _build/executed/robustness.ipynb: $(OTHERS:%=_build/reported/%.digest) $(wildcard book/records/*.json book/records/sweeps/*.json)
 
 # What the benchmarks measured last. It measures, too: after all others, so that none runs beside it.
-_build/executed/performance.ipynb: benchmarks/results.json $(wildcard benchmarks/released/*.json) \
+_build/executed/performance.ipynb: benchmarks/results.json $(wildcard benchmarks/gpu.json benchmarks/released/*.json) \
 	| $(filter-out %/performance.ipynb,$(EXECUTED))
 
 $(OTHERS:%=_build/reported/%.looked): _build/reported/%.looked: _build/executed/%.ipynb

@@ -14,8 +14,9 @@ class Task:
     run, given : the instrument, and what it is called with: tensors, networks and splits, which can go to a GPU
     peer, other, share : what one would use instead; it, called with the same; the part of the work that it does, where
         all of it would take too long: its time is scaled
-    nbytes, operations : what has to be moved and computed in any case, once
-    must : or what has to be done in any case, such as plain passes through a network, called with the same
+    nbytes, operations : what has to be moved and computed in any case, once; by default the bytes of what is given,
+        and the operations that PyTorch counts in ``must``
+    must : what has to be done in any case, such as plain passes through a network, called with the same
     apart : the largest difference between what both find
     turns : how often all are timed, in turns
     """

@@ -7,7 +7,8 @@ python -m benchmarks networks           networks at their own size; an hour
 python -m benchmarks watch sweeps       what a watch costs, and a sweep
 python -m benchmarks gpu                every instrument and its peer on a GPU; a minute or two
 
-``--keep`` takes what was measured over into ``benchmarks/results.json`` (of ``watch`` and ``sweeps``, into a text).
+``--keep`` takes what was measured over into ``benchmarks/results.json``: of ``watch`` and ``sweeps`` into a text, of
+``gpu`` into ``benchmarks/gpu.json``, which is what ``--out`` writes on a machine that is visited.
 """
 
 import argparse
@@ -21,8 +22,10 @@ from datetime import UTC, datetime
 from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
+from statistics import median
 
 import torch
+from matplotlib.ticker import EngFormatter
 
 import layerlib
 from benchmarks import one
@@ -32,6 +35,7 @@ from layerbook.provenance import code_state
 from layerlib._files import replacing
 
 RESULTS = Path(__file__).with_name("results.json")
+VISIT = RESULTS.with_name("gpu.json")  # of the last visit to a GPU, where there was one
 INSTRUMENTS = (
     "perplexity",
     "nodes",
@@ -68,7 +72,8 @@ def surroundings() -> dict:
 
 def against_peers(modules: Iterable[str]) -> list[dict]:
     """A row for each task: time against the peer's and the limit, the same on a busy machine, memory; printed, too."""
-    print(f"{'one thread, median of the turns':70} {'ms':>9} {'x peer':>7} {'busy':>7} {'x limit':>7} {'MB':>6}  apart")
+    heads = " ".join(f"{head:>7}" for head in ("x peer", "busy", "bytes", "ops", "x limit"))
+    print(f"{'one thread, median of the turns':70} {'ms':>9} {heads} {'MB':>6}  apart")
     rows = []
     for module in modules:
         for task in import_module(f"benchmarks.{module}").tasks():
@@ -79,6 +84,8 @@ def against_peers(modules: Iterable[str]) -> list[dict]:
                 row["gpu_ms"] = on_gpu(task)["gpu_ms"]
             rows.append(row)
             print(line(row), flush=True)
+    able = (readable(median(row[f"{what}_a_second"] for row in rows)) for what in ("bytes", "operations"))
+    print("bytes and ops: what has to be moved and computed; this machine can do {} and {} a second".format(*able))
     return rows
 
 
@@ -97,10 +104,19 @@ def on_a_gpu(keep: Callable[[list[dict]], None]) -> None:
 def line(row: dict) -> str:
     """A row, printed."""
     cells = [f"  {row['name']:68}", f"{row['ms']['median']:9.1f}"]
-    for key in ("times_peer", "times_peer_busy", "times_limit"):
-        value = row.get(key, {}).get("median")
-        cells.append(f"{value:7.{2 if value < 2 else 1}f}" if value else " " * 7)
+    for key in ("times_peer", "times_peer_busy", "bytes", "operations", "times_limit"):
+        value = row.get(key)
+        cells.append(f"{ratio(value['median']) if isinstance(value, dict) else readable(value):>7}")
     return " ".join([*cells, f"{row['mb']:6.0f}", f" {row['apart']:.0e}" if "apart" in row else ""]).rstrip()
+
+
+def ratio(value: float) -> str:
+    return f"{value:.{2 if value < 2 else 1}f}"
+
+
+def readable(number: float | None) -> str:
+    """A number with k, M, G or T, nothing for none."""
+    return EngFormatter(places=1, sep="").format_eng(number) if number else ""
 
 
 def alone(module: str) -> dict[str, dict[str, float]]:
@@ -149,6 +165,8 @@ def main() -> None:
         on_a_gpu(keep)
     if asked.out:
         write(asked.out, json.dumps(new, indent=1, ensure_ascii=False))
+    if asked.keep and GPU in new:
+        write(VISIT, json.dumps({GPU: new.pop(GPU)}, indent=1, ensure_ascii=False))
     if asked.keep and new:
         if modules and set(modules) != set(INSTRUMENTS):
             rows = [row for row in kept["instruments"]["rows"] if row["module"] not in modules]

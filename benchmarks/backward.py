@@ -47,11 +47,14 @@ def layer_by_layer(model: nn.Sequential, x: Tensor, y: Tensor) -> list[Tensor]:
     return [torch.autograd.grad(loss, z, retain_graph=True)[0] for z in zs]
 
 
-def back(model: nn.Module, x: Tensor, y: Tensor, times: int = 1) -> None:
-    """A pass forward, and so many backward to the outputs of the layers and the input, not to the weights."""
+def back(model: nn.Module, x: Tensor, y: Tensor, times: int = 1, pixels: bool = False) -> None:
+    """A pass forward, and so many backward, not to the weights: to the output of the first layer, or to the pixels."""
     was = [p.requires_grad for p in model.parameters()]
     model.requires_grad_(False)
-    loss = F.cross_entropy(model(x.clone().requires_grad_()), y, reduction="sum")
+    first = next(module for module in model.modules() if isinstance(module, (nn.Linear, nn.Conv2d)))
+    handle = first.register_forward_hook(lambda module, inputs, z: z.requires_grad_())
+    loss = F.cross_entropy(model(x.clone().requires_grad_(pixels)), y, reduction="sum")
+    handle.remove()
     for at in range(times):
         loss.backward(retain_graph=at < times - 1)
     for parameter, needed in zip(model.parameters(), was, strict=True):
@@ -93,7 +96,7 @@ def tasks() -> Iterator[Task]:
         (model, x, y),
         "captum",
         captum,
-        must=back,
+        must=partial(back, pixels=True),
         apart=lambda: gap([guided_bp_image(exact, wide, y, False)], [captum(exact, wide, y)]),
     )
     for name, naive, turns in (("a pass a sample", one_by_one, 3), ("a pass a layer", layer_by_layer, 5)):

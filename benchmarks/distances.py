@@ -48,6 +48,11 @@ def entropic(p: Tensor, q: Tensor, cost: Tensor) -> Tensor:
     return sinkhorn(p, q, cost, EPSILON, tolerance=TOLERANCE)[0]
 
 
+def held(given: tuple[Tensor, Tensor, Tensor]) -> int:
+    """Bytes of the distributions, the cost and the answers: all that is certain, as the fewest steps are unknown."""
+    return sum(each.nbytes for each in given) + given[0][:, 0].nbytes
+
+
 def tasks() -> Iterator[Task]:
     for classes, labels in ((20, None), (80, None), (80, 4), (80, 80)):
         given = pairs(FEWER if labels == classes else PAIRS, classes, labels)
@@ -58,6 +63,7 @@ def tasks() -> Iterator[Task]:
             given,
             "ot.emd2",
             partial(one_by_one, ot.emd2),
+            nbytes=held(given),
             apart=lambda given=given: gap(wasserstein(*given), one_by_one(ot.emd2, *given)),
         )
     p, q, cost = pairs(PAIRS, 20)
@@ -69,6 +75,7 @@ def tasks() -> Iterator[Task]:
             name,
             lambda p, q, cost, solve=solve: solve(p[:FEWER], q[:FEWER], cost),
             FEWER / PAIRS,
+            nbytes=held((p, q, cost)),
             apart=lambda solve=solve: gap(entropic(p[:FEWER], q[:FEWER], cost), solve(p[:FEWER], q[:FEWER], cost)),
             turns=3,
         )

@@ -18,6 +18,7 @@ from layerlib.distributions.scores import exact_match, scores
 from layerlib.models import build, taps
 
 CLASSES, PICTURES, THRESHOLDS = 20, 256, 50
+SHARE = 0.3  # of the samples present, which leaves at each tap
 LAYERS, SAMPLES = 10, 5_000  # of the table; the test set of VOC2007 has 4,952
 TRIED = (10, 20)  # of the thresholds: some samples leave, and some stay
 
@@ -52,9 +53,27 @@ def exits() -> Task:
     labels = (torch.rand(PICTURES, CLASSES, generator=generator) < 0.14).float()
     probes = LayerProbes(model, taps(model), CLASSES)
     probes.train(Split(images, labels), epochs=1)
-    network = EarlyExit(model, probes, leaving(0.3)).eval()
-    name = f"early exit, ResNet-18, 30 % leave at each tap, {PICTURES} pictures of 64 × 64"
-    return Task(name, answered, (network, images), "the whole network", lambda _, images: answered(model, images))
+    network = EarlyExit(model, probes, leaving(SHARE)).eval()
+    return Task(
+        f"early exit, ResNet-18, {100 * SHARE:g} % leave at each tap, {PICTURES} pictures of 64 × 64",
+        answered,
+        (network, images),
+        "the whole network",
+        lambda _, images: answered(model, images),
+        must=lambda _, images: of_those_left(model, images),
+    )
+
+
+def of_those_left(model: nn.Module, images: Tensor) -> None:
+    """A plain pass of the network, after every tap for as many samples as ``leaving`` has left there."""
+
+    def rest(module: nn.Module, inputs: tuple, output: Tensor) -> Tensor:
+        return output[round(SHARE * len(output)) :]
+
+    handles = [model.get_submodule(name).register_forward_hook(rest) for name in taps(model)]
+    answered(model, images)
+    for handle in handles:
+        handle.remove()
 
 
 @torch.no_grad()

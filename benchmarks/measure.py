@@ -14,9 +14,12 @@ from pathlib import Path
 from statistics import median
 
 import torch
+from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks import Task
 from layerbook.timing import finish
+from layerlib.data.splits import Split
 
 COPIED, SIDE = 16_000_000, 1024  # float32 numbers of a copy; rows of square matrices
 BURN = "import torch; torch.set_num_threads(1); a = torch.rand(700, 700)\nwhile True: a @ a"
@@ -51,19 +54,20 @@ def ratios(theirs: Sequence[float], ours: Sequence[float]) -> dict[str, float]:
 def measured(task: Task) -> dict:
     """One thread: milliseconds of ``task``, of its peer and of its limit, how often one is the other, and noise.
 
-    What the machine can is measured in the same turns: a product of large matrices, a copy of many bytes. The copy
-    comes before each of the others, so that none finds in the cache what another left there.
+    With them the bytes and the operations that it cannot do without. What the machine can is measured in the same
+    turns: a product of large matrices, a copy of many bytes. The copy comes before each of the others, so that none
+    finds in the cache what another left there.
     """
     here, there = torch.rand(COPIED), torch.empty(COPIED)
     a, b, c = (torch.rand(SIDE, SIDE) for _ in range(3))
-    run, peer, least = calls(task)
+    run, peer, needed = calls(task)
 
     def copies() -> None:
         there.copy_(here)
 
     with threads(1):
         multiplied, copied, ours, _, other, _, must = taken(
-            task.turns, lambda: torch.mm(a, b, out=c), copies, run, copies, peer, copies, least
+            task.turns, lambda: torch.mm(a, b, out=c), copies, run, copies, peer, copies, needed
         )
     able = {
         "bytes_a_second": 2 * here.nbytes / min(copied),
@@ -75,20 +79,41 @@ def measured(task: Task) -> dict:
         row |= {"peer": task.peer, "peer_ms": milliseconds(their), "times_peer": ratios(their, ours)}
     if task.apart:
         row["apart"] = task.apart()
-    if task.must or task.nbytes or task.operations:
+    nbytes, operations = least(task)
+    row |= {"bytes": nbytes, "operations": operations}
+    if task.must or nbytes or operations:
         limit = (
             must
             if task.must
             else [
                 max(
-                    task.nbytes * copy / (2 * here.nbytes),
-                    task.operations * product / (2 * SIDE**3),
+                    nbytes * copy / (2 * here.nbytes),
+                    operations * product / (2 * SIDE**3),
                 )
                 for copy, product in zip(copied, multiplied, strict=True)
             ]
         )
         row |= {"limit_ms": milliseconds(limit), "times_limit": ratios(ours, limit)}
     return row
+
+
+def least(task: Task) -> tuple[int, float]:
+    """Bytes that a task has to move, and operations that it has to do, in any case."""
+    operations = task.operations
+    if task.must and not operations:
+        with FlopCounterMode(display=False) as counter:
+            task.must(*task.given)
+        operations = counter.get_total_flops()
+    return task.nbytes or sum(map(held, task.given)), operations
+
+
+def held(given: object) -> int:
+    """Bytes of tensors, of a network, of a split; 0 of anything else."""
+    if isinstance(given, nn.Module):
+        return sum(each.nbytes for each in (*given.parameters(), *given.buffers()))
+    if isinstance(given, Split):
+        return given.images.nbytes + given.labels.nbytes
+    return given.nbytes if isinstance(given, Tensor) else 0
 
 
 def on_gpu(task: Task) -> dict:

@@ -1,6 +1,6 @@
 """What the benchmarks measured: speed against peers and limits, how time grows, networks at their own size."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -8,7 +8,7 @@ import pandas as pd
 from IPython.display import HTML
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import NullLocator, StrMethodFormatter
+from matplotlib.ticker import EngFormatter, NullLocator, StrMethodFormatter
 from xarray import DataArray
 
 from layerbook.figures._drawing import draws
@@ -19,6 +19,7 @@ from layerbook.figures.tables import NOTHING, Table
 
 BELOW = 0.15  # of its label, where a line's dots are
 PLAIN = StrMethodFormatter("{x:,g}")  # on logarithmic scales, 100 rather than a power of ten
+PREFIXED = EngFormatter(places=1).format_eng  # 6.5 M rather than 6,480,000
 
 
 @draws
@@ -139,31 +140,37 @@ def _by_axis(points: Mapping[str, Mapping[str, float]]) -> pd.DataFrame:
 
 
 @draws
-def measured_rows(rows: pd.DataFrame, released: pd.DataFrame) -> Table:
-    """Every task with its milliseconds, peer, limit and memory.
+def measured_rows(rows: pd.DataFrame, released: pd.DataFrame, visit: pd.DataFrame | None = None) -> Table:
+    """Every task with its milliseconds, peer, limit and memory; with its milliseconds on a GPU, where one was visited.
 
     Parameters
     ----------
     rows, released : tasks by name, of ``benchmarks/results.json``
+    visit : tasks by name, of ``benchmarks/gpu.json``
     """
     before = pd.DataFrame({"before": released["times_peer.median"].reindex(rows.index)})
     columns = [
         _column(rows, "ms.median", ",.1f"),
+        *([] if visit is None else [_column(visit.reindex(rows.index), "gpu_ms.median", ",.1f")]),
         [peer if isinstance(peer, str) else NOTHING for peer in rows.peer],
         *(_column(rows, f"times_{which}.median", ",.1f") for which in ("peer", "peer_busy")),
         _column(before, "before", ",.1f"),
+        *(_column(rows, what, PREFIXED) for what in ("bytes", "operations")),
         _column(rows, "times_limit.median", ",.1f"),
         _column(rows, "mb", ",.0f"),
         _column(rows, "apart", ".0e"),
     ]
     names = [name.partition(", against ")[0] for name in rows.index]
-    heads = ["task", "ms", "peer", "× its speed", "× busy", "× before", "× limit", "MB", "apart"]
+    heads = ["task", "ms", *([] if visit is None else ["ms, GPU"]), "peer", "× its speed", "× busy", "× before"]
+    heads += ["bytes", "operations", "× limit", "MB", "apart"]
     return Table("Every task", [], heads, [list(cells) for cells in zip(names, *columns, strict=True)])
 
 
-def _column(rows: pd.DataFrame, name: str, form: str) -> list[str]:
+def _column(rows: pd.DataFrame, name: str, form: str | Callable[[float], str]) -> list[str]:
+    """Numbers as texts; nothing for what was not measured."""
+    told = form if callable(form) else f"{{:{form}}}".format
     values = rows[name] if name in rows else np.full(len(rows), np.nan)
-    return [NOTHING if np.isnan(value) else format(value, form) for value in values]
+    return [NOTHING if np.isnan(value) else told(value) for value in values]
 
 
 @draws

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -12,6 +13,7 @@ from layerlib._batches import check_logits
 from layerlib._checks import in_short
 from layerlib._forward import differentiating, label_error
 from layerlib._room import room
+from layerlib._threads import one_thread
 from layerlib.data._samples import Given, Samples
 from layerlib.inspection._errors import Errors
 from layerlib.inspection._outputs import logits_of, needed
@@ -53,6 +55,7 @@ class Reader:
     places : layer -> what is read, as of ``survey``
     output : what the network puts out -> its logits; None for the usual places
     batch_size : samples at a time
+    numbers : how many an operation of a pass is on, for ``one_thread``
     memory : bytes of readings; more lie in files
     weights : by which those of the network are replaced while it is read
     logits : of other samples, which tell whether it puts out logits at all
@@ -64,6 +67,7 @@ class Reader:
     pooling: Pooling = field(default_factory=Pooling)
     output: Callable | None = None
     batch_size: int = 200
+    numbers: float = math.inf
     memory: float = 2e9
     weights: Mapping[str, Tensor] | None = None
     logits: Tensor | None = None
@@ -116,7 +120,7 @@ def read(
         for kind in ("outputs", "peaks", "targets", "others")
     }
     logits, untold, windows = [], None, {}
-    with differentiating(reader.model):
+    with differentiating(reader.model), one_thread(reader.numbers):
         for given in samples.batches(wanted, reader.batch_size, reader.like):
             rows = slice(start, start + len(given))
             start = rows.stop

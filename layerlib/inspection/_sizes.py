@@ -10,6 +10,7 @@ from layerlib.inspection._reading import Reader
 from layerlib.layers._calls import calls_of
 
 MOST = 200  # samples at a time, beyond which nothing gets faster
+SHARE = 0.42  # of the memory for a pass: readings, and what is freed and not given back at once, need the rest
 
 
 def measured(reader: Reader, given: Given, back: bool) -> tuple[float, dict[str, int]]:
@@ -45,8 +46,14 @@ def measured(reader: Reader, given: Given, back: bool) -> tuple[float, dict[str,
 
 
 def batch_for(memory: float, each: float) -> int:
-    """Samples at a time of which a pass holds ``each`` bytes, in half of the memory."""
-    return max(1, min(MOST, int(memory / 2 / max(each, 1))))
+    """Samples at a time of which a pass holds ``each`` bytes, in their share of the memory."""
+    return max(1, min(MOST, int(SHARE * memory / max(each, 1))))
+
+
+def numbers(model: torch.nn.Module, entries: dict[str, int], batch_size: int) -> float:
+    """On how many an operation of a pass is, for ``one_thread``; a product does 32 while another step does one."""
+    weights = max((each.numel() for each in model.parameters()), default=0)
+    return batch_size * max([*entries.values(), weights / 32])
 
 
 def groups(sizes: dict[str, int], samples: int, itemsize: int, memory: float) -> list[list[str]]:

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from layerlib._asking import answered
 from layerlib._checks import in_short
+from layerlib._threads import one_thread
 from layerlib.data._samples import Samples
 from layerlib.distributions.ridge import SAMPLES, Decomposed, flat_blocks, grams
 from layerlib.inspection import _probing as probing
@@ -79,6 +80,7 @@ class Study:
         if self.batch_size is None or self.pooling.read == "flat":
             each, entries = sizes.measured(reader, few, self.by_class and "targets" in self.asked)
             reader = replace(reader, batch_size=self.batch_size or sizes.batch_for(self.memory, each))
+            reader = replace(reader, numbers=sizes.numbers(self.model, entries, reader.batch_size))
             if self.pooling.read == "flat":
                 parts = sizes.groups(entries, len(self.samples), self.like.element_size(), self.memory)
         sheet, logits, untold = self.readings(reader, parts, reasons, earlier)
@@ -134,6 +136,20 @@ class Study:
         carried = None if errors is None else self.some(errors.labels)
         known = replace(reader, logits=first.logits) if back and first.logits.numel() else reader
         second = read(known, self.samples, self.judged, self.own[1] if back else None, errors)
+        with one_thread(max(z.numel() for z in (self.resampling.counts, *second.outputs.values()))):
+            self._measure(sheet, reader, earlier, first, second, carried)
+        return second.logits, second.untold
+
+    def _measure(
+        self,
+        sheet: Sheet,
+        reader: Reader,
+        earlier: Mapping[str, Tensor] | None,
+        first: Readings | None,
+        second: Readings,
+        carried: Tensor | None,
+    ) -> None:
+        """What the instruments make of the readings of both halves."""
         fits = bounded([part for part in (first, second) if part is not None], self.like.device)
         good = [layer for layer in reader.places if fits[layer]]
         self._run(self._by_class(sheet, fits, first, second))
@@ -155,7 +171,6 @@ class Study:
                 Job(z, cka(sheet, layer, self.some(z), self._then(then, layer), self.few))
                 for layer, (_, z) in outputs.items()
             )
-        return second.logits, second.untold
 
     def _then(self, then: Mapping[str, Tensor] | str, layer: str) -> Tensor | str:
         return then if isinstance(then, str) else self.some(short(self, then[layer]))

@@ -2,15 +2,22 @@
 
 import json
 import os
+from functools import partial
 from importlib import import_module
 
 import numpy as np
 import pytest
+import torch
 
 from benchmarks import Task, measure, one
+from benchmarks import __main__ as main
 from benchmarks.__main__ import INSTRUMENTS, RESULTS, line, on_a_gpu
-from benchmarks.measure import alone, beside_others, measured, on_gpu
+from benchmarks.backward import back
+from benchmarks.early_exit import of_those_left
+from benchmarks.measure import alone, beside_others, least, measured, on_gpu
 from benchmarks.moved import moved
+from layerlib import Split
+from layerlib.models import build
 
 
 class Clock:
@@ -50,6 +57,54 @@ def test_bytes_and_operations_are_a_limit_of_this_machine(clock):
     assert row["limit_ms"]["median"] == pytest.approx(1e-3)
     row = measured(Task("computes", clock.passes(1e-3), nbytes=8 * measure.COPIED, operations=6 * measure.SIDE**3))
     assert row["limit_ms"]["median"] == pytest.approx(3e-3)
+
+
+def test_a_row_keeps_what_has_to_be_moved_and_computed(clock):
+    """Said, or else the bytes of what is given, and what PyTorch counts in what must be done."""
+    a, b = torch.ones(4, 8), torch.ones(8, 16)
+    row = measured(Task("given", clock.passes(1), (a, b), must=torch.mm))
+    assert row["bytes"] == 4 * (4 * 8 + 8 * 16) and row["operations"] == 2 * 4 * 8 * 16
+    row = measured(Task("said", clock.passes(1), (a,), nbytes=2_500_000, operations=3e9))
+    assert (row["bytes"], row["operations"]) == (2_500_000, 3e9)
+    shown = line(row | {"mb": 1.0, "times_peer": {"median": 3.0}}).split()
+    assert shown[2:5] == ["3.0", "2.5M", "3.0G"]
+    model, split = torch.nn.Linear(3, 2), Split(torch.zeros(5, 1, 2, 2).byte(), torch.zeros(5).long())
+    assert least(Task("both", clock.passes(1), (model, split, 7)))[0] == 4 * 8 + 20 + 40
+
+
+def test_a_pass_back_stops_at_the_first_layer_unless_it_must_reach_the_pixels():
+    model, x, y = (
+        torch.nn.Sequential(torch.nn.Linear(3, 2), torch.nn.Linear(2, 2)),
+        torch.ones(5, 3),
+        torch.zeros(5).long(),
+    )
+    counted = [least(Task("back", back, (model, x, y), must=partial(back, pixels=to)))[1] for to in (False, True)]
+    assert counted[1] - counted[0] == 2 * 5 * 2 * 3
+    assert all(each.requires_grad and each.grad is None for each in model.parameters())
+    assert not model[0]._forward_hooks
+
+
+def test_the_pass_of_those_left_computes_less_after_every_tap():
+    model = build("resnet18", 3, width=0.125, channels=1).eval()
+    seen = []
+    model.fc.register_forward_pre_hook(lambda module, inputs: seen.append(len(inputs[0])))
+    of_those_left(model, torch.zeros(100, 1, 16, 16).byte())
+    assert seen == [4] and not any(each._forward_hooks for each in model.modules())
+
+
+def test_what_a_visit_measured_is_kept_in_a_file_of_its_own(tmp_path, monkeypatch):
+    kept = tmp_path / "results.json"
+    kept.write_text('{"instruments": {}}')
+    monkeypatch.setattr(main, "RESULTS", kept)
+    monkeypatch.setattr(main, "VISIT", tmp_path / "gpu.json")
+    monkeypatch.setattr(main.torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(main, "surroundings", lambda: {"date": "now"})
+    monkeypatch.setattr(main, "on_a_gpu", lambda keep: keep([{"name": "one"}]))
+    monkeypatch.setattr("sys.argv", ["benchmarks", "gpu", "--keep"])
+    main.main()
+    visited = {"gpu": {"date": "now", "rows": [{"name": "one"}]}}
+    assert json.loads((tmp_path / "gpu.json").read_text()) == visited
+    assert json.loads(kept.read_text()) == {"instruments": {}}
 
 
 class Lying:

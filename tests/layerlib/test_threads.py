@@ -9,6 +9,7 @@ from layerlib.distributions import _transport as transport
 from layerlib.distributions import linear
 from layerlib.distributions.distances import label_cost, label_distribution, sinkhorn, wasserstein
 from layerlib.distributions.linear import LinearProbes
+from layerlib.inspection import _jobs, _reading
 from layerlib.inspection import _lenses as lenses
 from layerlib.inspection.inspect import inspect
 from layerlib.models import MLP
@@ -78,11 +79,21 @@ def test_two_threads_give_what_one_gives_to_the_last_bit(monkeypatch, two_thread
     assert torch.equal(found, run())
 
 
-def test_what_inspect_makes_of_its_readings_runs_on_one_thread_and_the_network_on_all(monkeypatch, two_threads):
+def test_what_inspect_makes_of_few_readings_runs_on_one_thread(monkeypatch, two_threads):
     seen = {name: counting(monkeypatch, lenses, name) for name in ("patterns", "nodes", "separated")}
     torch.manual_seed(0)
     model, passes = MLP((12, 9, 3)), []
     model.register_forward_hook(lambda *_: passes.append(torch.get_num_threads()))
     inspect(model, (torch.randn(60, 12), torch.arange(60) % 3))
     assert [set(threads) for threads in seen.values()] == [{1}] * 3
-    assert set(passes) == {2} and torch.get_num_threads() == 2
+    assert set(passes) == {1, 2} and torch.get_num_threads() == 2  # what it puts out is looked at first
+
+
+@pytest.mark.parametrize(("width", "threads"), [(8, {1}), (2000, {2})])
+def test_a_small_network_is_read_on_one_thread_and_a_large_one_on_all(monkeypatch, two_threads, width, threads):
+    """20 samples are judged, few of any width; 2,000 × 2,000 weights are a product for all threads."""
+    back, ranked = counting(monkeypatch, _reading, "_back"), counting(monkeypatch, _jobs, "rank")
+    split = torch.rand(40, 4), torch.arange(40) % 2
+    inspect(MLP((4, width, width, 2)), split, instruments=("targets", "rank"))
+    assert set(back) == threads and set(ranked) == {1}
+    assert torch.get_num_threads() == 2

@@ -79,8 +79,23 @@ def test_growth_is_told_as_a_power_with_the_most_memory():
 
 def test_a_table_says_nothing_where_nothing_was_measured():
     shown = measured_rows(table(ROWS), table([{"name": "third, of 10", "times_peer": {"median": 2.0}}]))
-    assert shown.rows[0] == ["first, of 10", "4.0", "theirs", "4.0", "4.0", "–", "–", "3", "–"]
-    assert shown.rows[3] == ["third, of 10", "4.0", "–", "–", "–", "2.0", "4.0", "–", "1e-09"]
+    assert shown.rows[0] == ["first, of 10", "4.0", "theirs", "4.0", "4.0", "–", "–", "–", "–", "3", "–"]
+    assert shown.rows[3] == ["third, of 10", "4.0", "–", "–", "–", "2.0", "–", "–", "4.0", "–", "1e-09"]
+
+
+def test_bytes_and_operations_stand_in_units_that_can_be_read():
+    shown = measured_rows(table([ROWS[0] | {"bytes": 6_480_000, "operations": 2.1e9}, *ROWS[1:]]), table(ROWS))
+    at = shown.heads.index("bytes")
+    assert shown.heads[at : at + 2] == ["bytes", "operations"] and shown.rows[0][at : at + 2] == ["6.5 M", "2.1 G"]
+    assert shown.rows[1][at : at + 2] == ["–", "–"]
+
+
+def test_a_gpu_that_was_visited_has_a_column_beside_the_milliseconds():
+    visit = table([{"name": "third, of 10", "gpu_ms": {"median": 0.25}}, {"name": "gone", "gpu_ms": {"median": 9.0}}])
+    shown, without = measured_rows(table(ROWS), table(ROWS), visit), measured_rows(table(ROWS), table(ROWS))
+    at = shown.heads.index("ms, GPU")
+    assert at == shown.heads.index("ms") + 1 and [row[at] for row in shown.rows] == ["–", "–", "–", "0.2"]
+    assert [row[:at] + row[at + 1 :] for row in shown.rows] == without.rows and "ms, GPU" not in without.heads
 
 
 def test_networks_stand_beside_the_passes_they_need():
