@@ -35,9 +35,10 @@ def ascended(p: Tensor, q: Tensor, cost: Tensor) -> Tensor:
     if cost.max() > WIDEST * cost[cost > 0].min():
         return distance
     scale = math.ldexp(1, math.frexp(float(cost.max()))[1])  # a power of two changes no digit
+    chunk = CHUNK if p.device.type == "cpu" else CHUNK << 6  # a GPU has no cache to stay in, and is to be filled
     for n in range(3, MOST + 1):
         rows = (labels == n).nonzero()[:, 0]
-        for part in rows.split(CHUNK // (n * len(cost)) + 1) if len(rows) >= FEWEST else ():
+        for part in rows.split(chunk // (n * len(cost)) + 1) if len(rows) >= FEWEST else ():
             distance[part] = scale * _ascended(p[part], *q[part].topk(n), cost.T / scale)
     return distance
 
