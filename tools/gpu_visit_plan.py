@@ -39,7 +39,8 @@ def not_now(ladder: Mapping, records: Collection[Mapping]) -> dict[int, str]:
     ladder : of a chapter
     records : of that chapter that there are, from the book and from earlier visits
     """
-    if lacking := [each for each in ladder.get("folders", ()) if not Path(os.environ["LAYERLIB_DATA"], each).is_dir()]:
+    data = Path(os.environ.get("LAYERLIB_DATA", ""))  # where none is named, none is packed
+    if lacking := [each for each in ladder.get("folders", ()) if not (data / each).is_dir()]:
         return dict.fromkeys(range(len(ladder["rungs"])), f"{', '.join(lacking)}: not packed")
     there = packed(ladder["values"].get("data", ""))
     known = max((size(ladder, each["parameters"]) for each in records), default=0)
