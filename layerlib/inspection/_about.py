@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from layerlib import __version__
-from layerlib.inspection._reading import Reader
+from layerlib.inspection._passes import Reader
 
 if TYPE_CHECKING:
     from layerlib.inspection._study import Study

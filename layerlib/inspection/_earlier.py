@@ -18,7 +18,8 @@ from layerlib.inspection._alike import alike
 from layerlib.inspection._arguments import runnable
 from layerlib.inspection._intervals import Resampling
 from layerlib.inspection._lenses import shuffled
-from layerlib.inspection._reading import Reader, read
+from layerlib.inspection._passes import Reader
+from layerlib.inspection._reading import read
 from layerlib.inspection._sheet import Sheet, only
 
 if TYPE_CHECKING:

@@ -6,11 +6,12 @@ import torch
 
 from layerlib._forward import differentiating
 from layerlib.data._samples import Given
-from layerlib.inspection._reading import Reader
-from layerlib.layers._calls import calls_of
+from layerlib.inspection._passes import Reader, frozen
+from layerlib.layers._calls import Call, numbered, recording
 
 MOST = 200  # samples at a time, beyond which nothing gets faster
-SHARE = 0.42  # of the memory for a pass: readings, and what is freed and not given back at once, need the rest
+PASSING = 4  # layers' outputs that are there at once
+SHARE = 0.6  # of the memory for a pass; readings, and what is freed and not given back at once, need the rest
 
 
 def measured(reader: Reader, given: Given, back: bool) -> tuple[float, dict[str, int]]:
@@ -29,19 +30,26 @@ def measured(reader: Reader, given: Given, back: bool) -> tuple[float, dict[str,
             held[storage.data_ptr()] = storage.nbytes()
         return tensor
 
-    with differentiating(reader.model), torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+    entries: dict[str, int] = {}
+    bytes_of: dict[str, int] = {}
+
+    def put(place: str, call: Call) -> None:
+        if isinstance(call.output, torch.Tensor):
+            entries[place], bytes_of[place] = call.output.numel() // len(given), call.output.nbytes
+
+    watching = recording(reader.watched, numbered(put), reachable=True, copied=False)
+    with differentiating(reader.model), frozen(reader.model), watching:
         try:
-            with torch.set_grad_enabled(back):
-                calls, _ = calls_of(reader.run, given, reader.watched)
+            with torch.set_grad_enabled(back), torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+                reader.run(given)
         except Exception:  # some networks run only where no gradient is kept
             with torch.no_grad():
-                calls, _ = calls_of(reader.run, given, reader.watched)
-    outputs = {layer: calls[place].output for layer, place in reader.places.items() if place in calls}
-    # each output is there twice, and again while it is pooled; and the largest step holds what it makes
-    copies = 3 * sum(z.nbytes for z in outputs.values())
+                reader.run(given)
+    # a step makes its outcome of what came, and an output is read while both are there
+    largest = PASSING * max(bytes_of.values(), default=0)
     inputs = sum(value.nbytes for value in given.tensors().values())
-    return (sum(held.values()) + copies + inputs) / len(given), {
-        layer: z.numel() // len(given) for layer, z in outputs.items()
+    return (sum(held.values()) + largest + inputs) / len(given), {
+        layer: entries[place] for layer, place in reader.places.items() if place in entries
     }
 
 

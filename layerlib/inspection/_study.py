@@ -26,8 +26,9 @@ from layerlib.inspection._jobs import Job, by_class, by_sample, run, short
 from layerlib.inspection._lenses import SEPARATED, shuffled
 from layerlib.inspection._narrow import narrowed
 from layerlib.inspection._outputs import accuracy
+from layerlib.inspection._passes import Reader
 from layerlib.inspection._pooling import Pooling
-from layerlib.inspection._reading import Reader, Readings, bounded, read
+from layerlib.inspection._reading import Readings, bounded, read
 from layerlib.inspection._sampled import Sampled
 from layerlib.inspection._sheet import Sheet
 from layerlib.inspection.result import Inspection

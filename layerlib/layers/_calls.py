@@ -1,6 +1,7 @@
 """The calls of a network's modules in one pass: what came in and what came out, however often a module runs."""
 
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from typing import Any
@@ -17,10 +18,10 @@ class Call:
     name, module : which
     entry : the first argument
     output : what came out, of several the first; as it was, whatever the network does to it later
-    given : the copy of ``output`` that the network goes on with
+    given : the copy of ``output`` that the network goes on with; where it is not ``copied``, often the output itself
     """
 
-    def __init__(self, name: str, module: nn.Module, entry: object, output: object, reachable: bool):
+    def __init__(self, name: str, module: nn.Module, entry: object, output: object, reachable: bool, copied: bool):
         self.name, self.module, self.entry, self._whole = name, module, entry, output
         self._version = entry._version if isinstance(entry, Tensor) and not entry.is_inference() else 0
         # attention and recurrent layers put out a tuple, first of it what the next layer takes
@@ -28,8 +29,8 @@ class Call:
         if reachable and isinstance(z, Tensor) and z.is_floating_point() and torch.is_grad_enabled():
             z = z if z.requires_grad else z.detach().requires_grad_()
         self.output = z
-        # so that a step in place after the layer leaves its output as it was
-        self.given = z.clone() if isinstance(z, Tensor) else z
+        # so that a step in place after the layer leaves its output as it was; at a leaf there can be none
+        self.given = z.clone() if isinstance(z, Tensor) and (copied or (z.is_leaf and z.requires_grad)) else z
 
     @property
     def directly(self) -> bool:
@@ -66,7 +67,7 @@ class Call:
 
 @contextmanager
 def recording(
-    watched: Mapping[str, nn.Module], keep: Callable[[Call], None], reachable: bool = False
+    watched: Mapping[str, nn.Module], keep: Callable[[Call], None], reachable: bool = False, copied: bool = True
 ) -> Iterator[None]:
     """Within the context every call of the ``watched`` modules in this thread is handed to ``keep`` as it ends.
 
@@ -74,6 +75,7 @@ def recording(
     ----------
     watched : modules by name
     reachable : whether gradients can be taken in every output, also where no weight before it has one
+    copied : whether the network goes on with copies; without, an output is as it was only until ``keep`` returns
     """
     thread = threading.get_ident()
 
@@ -81,7 +83,7 @@ def recording(
         def hook(module: nn.Module, args: tuple, kwargs: dict, output: object) -> object:
             if threading.get_ident() != thread:
                 return None
-            call = Call(name, module, next(iter((*args, *kwargs.values())), None), output, reachable)
+            call = Call(name, module, next(iter((*args, *kwargs.values())), None), output, reachable, copied)
             keep(call)
             return call.passed_on()
 
@@ -93,19 +95,24 @@ def recording(
         yield
 
 
+def numbered(keep: Callable[[str, Call], None]) -> Callable[[Call], None]:
+    """Hands on calls with their labels: a module's first has its name, the second that and ``"#2"``, and so on."""
+    times: Counter[str] = Counter()
+
+    def number(call: Call) -> None:
+        times[call.name] += 1
+        keep(call.name if times[call.name] == 1 else f"{call.name}#{times[call.name]}", call)
+
+    return number
+
+
 def calls_of(
     model: Callable[[Any], object], x: object, watched: Mapping[str, nn.Module]
 ) -> tuple[dict[str, Call], object]:
-    """The calls of the ``watched`` modules in one pass, in their order; and what comes out of the network.
+    """The calls of the ``watched`` modules in one pass, ``numbered``; and what comes out of the network.
 
-    The first call of a module has its name, the second that name and ``"#2"``, and so on. Gradients can be taken in
-    every output.
+    They are in their order. Gradients can be taken in every output.
     """
     calls: dict[str, Call] = {}
-
-    def number(call: Call) -> None:
-        earlier = sum(other.name == call.name for other in calls.values())
-        calls[f"{call.name}#{earlier + 1}" if earlier else call.name] = call
-
-    with recording(watched, number, reachable=True):
+    with recording(watched, numbered(calls.__setitem__), reachable=True):
         return calls, model(x)

@@ -1,7 +1,9 @@
 """Readings against plain hooks, layer by layer, and what a network may do in between."""
 
 import copy
+import dataclasses
 import weakref
+from contextlib import nullcontext
 
 import pytest
 import torch
@@ -12,9 +14,10 @@ from torch.nn import functional as F
 from layerlib._forward import as_input
 from layerlib.backward.targets import targets
 from layerlib.data._source import gather
-from layerlib.inspection import _reading
+from layerlib.inspection import _passes
+from layerlib.inspection._passes import Reader
 from layerlib.inspection._pooling import Pooling
-from layerlib.inspection._reading import Reader, read
+from layerlib.inspection._reading import read
 from layerlib.layers._survey import survey
 
 
@@ -163,15 +166,77 @@ def test_windows_that_come_and_go_are_refused():
         readings_of(Regrouped(True), picture_split(5), 3)
 
 
-def test_what_a_batch_held_is_gone_before_the_next(monkeypatch):
-    held, whole = [], _reading.calls_of
+def test_what_layers_put_out_is_let_go_as_soon_as_it_was_read(monkeypatch):
+    held, check = [], _passes._check
 
-    def counted(*given):
-        assert not [each for each in held if each() is not None]
-        calls, final = whole(*given)
-        held.extend(weakref.ref(call.output) for call in calls.values())
-        return calls, final
+    def counted(place, call, samples, windows):
+        if place == "conv1":
+            assert not [each for each in held if each() is not None]  # of the last batch
+            held.clear()
+        held.append(weakref.ref(call.output))
+        check(place, call, samples, windows)
 
-    monkeypatch.setattr(_reading, "calls_of", counted)
-    readings_of(Plain(), picture_split(30), 8)
-    assert len(held) == 4 * 5
+    monkeypatch.setattr(_passes, "_check", counted)
+    readings = readings_of(Plain(), picture_split(30), 8)
+    assert len(held) == 5 and readings.targets["conv1"].abs().sum() > 0
+
+
+class Overwriting(nn.Module):
+    """Overwrites a layer's output, from which the way back through the sigmoid would be taken."""
+
+    def __init__(self):
+        super().__init__()
+        self.inner, self.head = nn.Linear(3072, 8), nn.Linear(8, 10)
+        self.gate = nn.Sequential(nn.Linear(8, 8), nn.Sigmoid())
+
+    def forward(self, x):
+        z = self.gate(self.inner(x.flatten(1)))
+        return self.head(z.add_(1))
+
+
+class OfItsWeights(nn.Module):
+    """Needs gradients in its own weights to put anything out."""
+
+    def __init__(self):
+        super().__init__()
+        self.inner, self.head = nn.Linear(3072, 8), nn.Linear(8, 10)
+
+    def forward(self, x):
+        z = self.inner(x.flatten(1)).tanh()
+        with torch.enable_grad():
+            slope = torch.autograd.grad(self.inner.weight.square().sum(), self.inner.weight)[0]
+        return self.head(z * slope.norm())
+
+
+@pytest.mark.parametrize("network", [Overwriting, OfItsWeights])
+def test_networks_that_need_copies_or_their_weights_are_read_and_told_all_the_same(network):
+    torch.manual_seed(0)
+    model, split = network().double(), picture_split(6)
+    split = dataclasses.replace(split, labels=torch.arange(6))
+    asked = [name for name, _ in model.named_modules() if name in ("inner", "gate", "head")]
+    samples, like = gather(split, model), next(model.parameters())
+    places = survey(model, samples.blocks[0][:2].ready(like), asked)[0]
+    reader = Reader(model, places, like, batch_size=4)
+    readings = read(reader, samples, torch.ones(6, dtype=torch.bool), samples.labels)
+    assert readings.untold is None and readings.targets.keys() == set(asked)
+    x = as_input(split.images, torch.float64)
+    if network is Overwriting:
+        z = model.inner(x.flatten(1))
+        torch.testing.assert_close(readings.outputs["gate"], model.gate(z).detach())
+        logits = model.head(model.gate(z) + 1)
+    else:
+        z = model.inner(x.flatten(1))
+        logits = model.head(z.tanh() * (2 * model.inner.weight).norm())
+    expected = torch.autograd.grad(F.cross_entropy(logits, split.labels, reduction="sum"), z)[0]
+    torch.testing.assert_close(readings.targets["inner"], expected)
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_weights_ask_for_gradients_afterwards_as_before(fails):
+    model = Fickle("leaves out") if fails else Plain()
+    model.head.bias.requires_grad_(False)
+    asking = {name: each.requires_grad for name, each in model.named_parameters()}
+    with pytest.raises(ValueError) if fails else nullcontext():
+        readings_of(model, picture_split(30), 8)
+    assert {name: each.requires_grad for name, each in model.named_parameters()} == asking
+    assert all(each.grad is None for each in model.parameters())
