@@ -17,19 +17,35 @@ from math import inf, prod
 from pathlib import Path
 
 import numpy as np
+from jsonschema import Draft202012Validator
+from jsonschema.exceptions import best_match
 
 MARGIN = 1.2  # on what is predicted
-NUMBER, TEXT, TEXTS, TABLE, TABLES = "a number from 0 up", "a text", "a list of texts", "an object", "a list of objects"
-STEP = {"share": NUMBER, "at_least": NUMBER, "names": TEXTS}
-LADDER = {
-    "first_takes": NUMBER,
-    "grows_with": TEXTS,
-    "pictures": TEXTS,
-    "size": TABLE,
-    "values": TABLE,
-    "rungs": TABLES,
-}
-MAY = {"folders": TEXTS, "shares": TABLES}
+NUMBER, NAMES = {"type": "number", "minimum": 0}, {"type": "array", "items": {"type": "string"}}
+TABLE = {"type": "object"}
+
+
+def _object(must: Mapping[str, object], **may: object) -> dict:
+    """A table with all of these keys and no others."""
+    return {"type": "object", "required": [*must], "properties": must | may, "additionalProperties": False}
+
+
+STEP = _object({"share": NUMBER, "at_least": NUMBER, "names": NAMES})
+LADDER = _object(
+    {
+        "first_takes": NUMBER,
+        "grows_with": NAMES,
+        "pictures": NAMES,
+        "size": TABLE,
+        "values": TABLE,
+        "rungs": {"type": "array", "items": TABLE, "minItems": 1},
+    },
+    folders=NAMES,
+    shares={"type": "array", "items": TABLE},
+)
+ASKED = _object(
+    {"steps": _object({"tests": STEP, "bench": STEP}), "chapters": TABLE | {"additionalProperties": LADDER}}
+)
 
 
 def read_plan(path: Path) -> dict:
@@ -46,39 +62,13 @@ def read_plan(path: Path) -> dict:
         plan = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
         raise ValueError(f"{path.name}: expected JSON, got {error}") from None
-    _check("plan", plan, {"steps": TABLE, "chapters": TABLE})
-    _check("steps", plan["steps"], {"tests": TABLE, "bench": TABLE})
-    for name, step in plan["steps"].items():
-        _check(f"steps.{name}", step, STEP)
+    if error := best_match(Draft202012Validator(ASKED).iter_errors(plan)):
+        raise ValueError(f"{path.name}: {error.json_path}: {error.message}")
     for name, ladder in plan["chapters"].items():
-        _check(f"chapters.{name}", ladder, LADDER, MAY)
         for place, rung in enumerate(ladder["rungs"]):
-            counted = dict.fromkeys([*ladder["grows_with"], *ladder["pictures"]], NUMBER)
-            _check(f"chapters.{name}.rungs[{place}]", rung, counted, dict.fromkeys(rung, ""))
-        if not ladder["rungs"]:
-            raise ValueError(f"chapters.{name}.rungs: expected at least one, got none")
+            if missing := {*ladder["grows_with"], *ladder["pictures"]} - rung.keys():
+                raise ValueError(f"{path.name}: $.chapters.{name}.rungs[{place}]: {min(missing)} is missing")
     return plan
-
-
-def _check(place: str, given: object, must: Mapping[str, str], may: Mapping[str, str] | None = None) -> None:
-    """Whether a part of the plan has these keys, and values of these kinds."""
-    if not _is(given, TABLE):
-        raise ValueError(f"{place}: expected {TABLE}, got {given!r}")
-    known = (may or {}) | must
-    if (missing := must.keys() - given) or (unknown := given.keys() - known):
-        says = f"{min(missing)} is missing" if missing else f"{min(unknown)} is unknown"
-        raise ValueError(f"{place}: {says}: expected {', '.join(sorted(known))}, got {', '.join(sorted(given))}")
-    for key, value in given.items():
-        if not _is(value, kind := known[key]):
-            raise ValueError(f"{place}.{key}: expected {kind}, got {value!r}")
-
-
-def _is(value: object, kind: str) -> bool:
-    if kind in (TEXTS, TABLES):
-        return isinstance(value, list) and all(_is(each, TEXT if kind == TEXTS else TABLE) for each in value)
-    if kind == NUMBER:
-        return isinstance(value, int | float) and not isinstance(value, bool) and value >= 0
-    return not kind or isinstance(value, str if kind == TEXT else dict)
 
 
 def packed(data: str) -> float:
