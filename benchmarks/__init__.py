@@ -18,6 +18,7 @@ class Task:
         and the operations that PyTorch counts in ``must``
     must : what has to be done in any case, such as plain passes through a network, called with the same
     apart : the largest difference between what both find
+    says : what else its row says, asked after all were timed
     turns : how often all are timed, in turns
     """
 
@@ -31,4 +32,5 @@ class Task:
     operations: float = 0
     must: Callable[..., object] | None = None
     apart: Callable[[], float] | None = None
+    says: Callable[[], dict] = dict
     turns: int = 5

@@ -6,6 +6,7 @@ python -m benchmarks growth             over a decade of samples, of classes and
 python -m benchmarks networks           networks at their own size; an hour
 python -m benchmarks watch sweeps       what a watch costs, and a sweep
 python -m benchmarks gpu                every instrument and its peer on a GPU; a minute or two
+python -m benchmarks gpu nodes          this alone on a GPU
 
 ``--keep`` takes what was measured over into ``benchmarks/results.json``: of ``watch`` and ``sweeps`` into a text, of
 ``gpu`` into ``benchmarks/gpu.json``, which is what ``--out`` writes on a machine that is visited.
@@ -45,6 +46,7 @@ INSTRUMENTS = (
     "filters",
     "early_exit",
     "training",
+    "compiled",
     "inspection",
 )
 LONG = ("growth", "networks")
@@ -89,15 +91,16 @@ def against_peers(modules: Iterable[str]) -> list[dict]:
     return rows
 
 
-def on_a_gpu(keep: Callable[[list[dict]], None]) -> None:
+def on_a_gpu(modules: Iterable[str], keep: Callable[[list[dict]], None]) -> None:
     """A row for each task: milliseconds of it and of its peer on a GPU; printed, and all so far kept after each."""
     print(f"{'on a GPU':70} {'ms':>9} {'peer ms':>9} on")
     rows: list[dict] = []
-    for module in INSTRUMENTS:
+    for module in modules:
         for task in import_module(f"benchmarks.{module}").tasks():
             rows.append(on_gpu(task) | {"module": module})
             ours, peers = (rows[-1].get(key, {}).get("median", float("nan")) for key in ("gpu_ms", "peer_ms"))
-            print(f"  {task.name:68} {ours:9.2f} {peers:9.2f} {rows[-1].get('peer_on', '')}".rstrip(), flush=True)
+            said = rows[-1].get("peer_on") or rows[-1].get("left_out", "")
+            print(f"  {task.name:68} {ours:9.2f} {peers:9.2f} {said}".rstrip(), flush=True)
             keep(rows)
 
 
@@ -138,6 +141,8 @@ def main() -> None:
     parser.add_argument("--out", type=Path, help="write what was measured to this file, too")
     asked = parser.parse_args()
     modules = [name for name in asked.name or INSTRUMENTS if name in INSTRUMENTS]
+    on_the_gpu = (modules or INSTRUMENTS) if GPU in asked.name else ()
+    modules = [] if on_the_gpu else modules
     kept = json.loads(RESULTS.read_text(encoding="utf-8"))
     new = {}
     if modules:
@@ -152,7 +157,7 @@ def main() -> None:
         print(text.getvalue().strip())
         if asked.keep:
             write(RESULTS.with_name(f"{name}.txt"), text.getvalue().strip())
-    if GPU in asked.name:
+    if on_the_gpu:
         if not torch.cuda.is_available():
             parser.error("gpu: there is no CUDA device")
         around = surroundings()
@@ -162,7 +167,7 @@ def main() -> None:
             if asked.out:  # a visit may end before all are measured
                 put(asked.out, json.dumps(new, indent=1, ensure_ascii=False))
 
-        on_a_gpu(keep)
+        on_a_gpu(on_the_gpu, keep)
     if asked.out:
         write(asked.out, json.dumps(new, indent=1, ensure_ascii=False))
     if asked.keep and GPU in new:

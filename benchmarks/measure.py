@@ -19,6 +19,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks import Task
 from layerbook.timing import finish
+from layerlib._checks import in_short
 from layerlib.data.splits import Split
 
 COPIED, SIDE = 16_000_000, 1024  # float32 numbers of a copy; rows of square matrices
@@ -94,7 +95,7 @@ def measured(task: Task) -> dict:
             ]
         )
         row |= {"limit_ms": milliseconds(limit), "times_limit": ratios(ours, limit)}
-    return row
+    return row | task.says()
 
 
 def least(task: Task) -> tuple[int, float]:
@@ -119,20 +120,22 @@ def held(given: object) -> int:
 def on_gpu(task: Task) -> dict:
     """Milliseconds of a task whose tensors, networks and splits lie on a GPU, and of its peer.
 
-    A peer that cannot compute there does so on the processor, with one thread.
+    A peer that cannot compute there does so on the processor, with one thread, and the row says why.
     """
     given = [copy.deepcopy(each).to("cuda") if hasattr(each, "to") else each for each in task.given]
     row = {"name": task.name, "gpu_ms": milliseconds(taken(task.turns, partial(task.run, *given))[0])}
     if not task.other:
-        return row
+        return row | task.says()
     where, turns = "gpu", min(3, task.turns)
     try:
         [spent] = taken(turns, partial(task.other, *given))
-    except (RuntimeError, TypeError, ValueError):  # of CUDA tensors NumPy and its friends say one of these
+    except (RuntimeError, TypeError, ValueError) as error:  # of CUDA tensors NumPy and its friends say one of these
         where = "cpu"
+        row["peer_refused"] = in_short(error)
         with threads(1):
             [spent] = taken(turns, partial(task.other, *task.given))
-    return row | {"peer": task.peer, "peer_on": where, "peer_ms": milliseconds([each / task.share for each in spent])}
+    row |= {"peer": task.peer, "peer_on": where, "peer_ms": milliseconds([each / task.share for each in spent])}
+    return row | task.says()
 
 
 def calls(task: Task) -> list[Callable[[], object]]:

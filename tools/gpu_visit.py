@@ -1,10 +1,10 @@
 """A visit to a GPU that is borrowed for some minutes: nothing is started there that cannot be finished.
 
-One after the other, each with its share of the time: a look at the device (ten seconds), the tests that need CUDA, the
-benchmarks with their peers on the same machine, and then records. A chapter is run at the smallest rung of its ladder
-first. What its trainings took there says what each larger rung would take; the largest that fits is run. Where a ladder
-has shares, they are run side by side first: each trains a part of the rung's networks, and the record then reads them
-all. One small network does not fill a GPU, and so five trials took as long as two.
+One after the other: a look at the device (ten seconds), the tests that need CUDA and the benchmarks with their peers on
+the same machine, each with its share of the time, and then records, for which the rest is. A chapter is run at the
+smallest rung of its ladder first. What its trainings took there says what each larger rung would take; the largest that
+fits is run. Where a ladder has shares, they are run side by side first: each trains a part of the rung's networks, and
+the record then reads them all. One small network does not fill a GPU, and so five trials took as long as two.
 
 What is worth taking home lies in the output folder, a few small files: visit.json (what was done, and how long it took,
 and what was left out, and why), log.txt, bench.json, and of each chapter its record and the executed notebook, if they
@@ -32,12 +32,10 @@ import torch
 
 from layerbook.record import read_record
 from layerlib._files import replacing
-from tools.gpu_visit_plan import largest, not_now
+from tools.gpu_visit_plan import largest, not_now, read_plan
 
 PLAN = Path(__file__).with_name("gpu_visit.json")
 STEPS = ("tests", "bench", "records")
-SHARES = {"tests": 0.12, "bench": 0.2}  # of the time, at most; what they leave is for records
-AT_LEAST = {"tests": 20.0, "bench": 45.0}  # seconds below which a step is not worth its start
 SPARE = 5.0  # seconds to stop a step and to write what was done
 A_FILE, ALL_FILES = 16 * 2**20, 64 * 2**20  # bytes that can be taken home
 
@@ -202,33 +200,36 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--minutes", type=float, default=10.0)
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--plan", type=Path, default=PLAN, help="ladders of the chapters (default: gpu_visit.json)")
+    parser.add_argument("--plan", type=Path, default=PLAN, help="of steps and chapters (default: gpu_visit.json)")
     parser.add_argument("--work", type=Path, default=Path("_build/visit"), help="for trainings and a copy of the book")
     parser.add_argument("--only", nargs="+", choices=STEPS, default=STEPS)
     asked = parser.parse_args()
+    try:
+        plan = read_plan(asked.plan)
+    except (OSError, ValueError) as error:
+        parser.error(str(error))
     visit = Visit(asked.minutes, asked.out.resolve())
-    plan = json.loads(asked.plan.read_text(encoding="utf-8"))
-    seen = look()
-    visit.note("look", seconds=round(time.monotonic() - visit.start, 1), **seen)
-    chapters = chosen(visit, plan) if "records" in asked.only else {}
+    visit.note("look", **look(), seconds=round(time.monotonic() - visit.start, 1))
+    chapters = chosen(visit, plan["chapters"]) if "records" in asked.only else {}
     commands = {
-        "tests": ["pytest", "-q", "--needing-cuda", "tests/layerlib", "tests/layerbook"],
-        "bench": ["benchmarks", "gpu", "--out", str(visit.out / "bench.json")],
+        "tests": ["pytest", "-q", "--needing-cuda"],
+        "bench": ["benchmarks", "--out", str(visit.out / "bench.json"), "gpu"],
     }
-    for step, module in commands.items():
-        limit = min(SHARES[step] * 60 * asked.minutes, visit.left())
-        if step in asked.only and limit >= AT_LEAST[step]:
-            visit.run(step, [sys.executable, "-m", *module], limit=limit)
+    for step, words in commands.items():
+        part = plan["steps"][step]
+        limit = min(part["share"] * 60 * asked.minutes, visit.left())
+        if step in asked.only and limit >= part["at_least"]:
+            visit.run(step, [sys.executable, "-m", *words, *part["names"]], limit=limit)
         else:
             visit.note(step, left_out="not asked for" if step not in asked.only else f"{limit:.0f} s are too few")
     work = asked.work.resolve()
     shutil.copytree("book", work / "book", dirs_exist_ok=True)  # the book's own records stay as they are
     for chapter, without in chapters.items():
-        needs = plan[chapter]["first_takes"]
-        if visit.left() >= needs:
-            record(visit, chapter, plan[chapter], work, without)
+        ladder = plan["chapters"][chapter]
+        if visit.left() >= ladder["first_takes"]:
+            record(visit, chapter, ladder, work, without)
         else:
-            visit.note(chapter, left_out=f"{visit.left():.0f} s are left, its smallest rung may take {needs}")
+            visit.note(chapter, left_out=f"{visit.left():.0f} s are left, and it may take {ladder['first_takes']}")
     visit.end()
     return int(any(each.get("code", 0) not in (0, "out of time") for each in visit.done))
 

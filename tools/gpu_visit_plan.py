@@ -1,4 +1,8 @@
-"""Which rungs of a chapter's ladder are for this visit: those whose data are there, and that say more than is known.
+"""What a visit is asked for, and which rungs of a chapter's ladder are for this one.
+
+A plan has ``steps``: of ``tests`` and of ``bench`` their ``share`` of the time, at most, the seconds that a start is
+worth, ``at_least``, and ``names``, files of tests or modules of benchmarks, none of them for all. And it has
+``chapters``, a ladder each.
 
 A ladder has ``values``, parameters of every rung, and ``rungs``, from the smallest on. Its trainings' time grows with
 the product of the parameters in ``grows_with``. ``pictures`` names those that count pictures of the file ``data``, and
@@ -6,6 +10,7 @@ the product of the parameters in ``grows_with``. ``pictures`` names those that c
 that LAYERLIB_DATA names.
 """
 
+import json
 import os
 from collections.abc import Collection, Mapping
 from math import inf, prod
@@ -14,6 +19,66 @@ from pathlib import Path
 import numpy as np
 
 MARGIN = 1.2  # on what is predicted
+NUMBER, TEXT, TEXTS, TABLE, TABLES = "a number from 0 up", "a text", "a list of texts", "an object", "a list of objects"
+STEP = {"share": NUMBER, "at_least": NUMBER, "names": TEXTS}
+LADDER = {
+    "first_takes": NUMBER,
+    "grows_with": TEXTS,
+    "pictures": TEXTS,
+    "size": TABLE,
+    "values": TABLE,
+    "rungs": TABLES,
+}
+MAY = {"folders": TEXTS, "shares": TABLES}
+
+
+def read_plan(path: Path) -> dict:
+    """The plan in a file, once all that it needs is there and nothing else.
+
+    Raises
+    ------
+    OSError
+        if the file cannot be read
+    ValueError
+        if it is no JSON, or a key is unknown, missing or of another kind, with its place
+    """
+    try:
+        plan = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{path.name}: expected JSON, got {error}") from None
+    _check("plan", plan, {"steps": TABLE, "chapters": TABLE})
+    _check("steps", plan["steps"], {"tests": TABLE, "bench": TABLE})
+    for name, step in plan["steps"].items():
+        _check(f"steps.{name}", step, STEP)
+    for name, ladder in plan["chapters"].items():
+        _check(f"chapters.{name}", ladder, LADDER, MAY)
+        for place, rung in enumerate(ladder["rungs"]):
+            counted = dict.fromkeys([*ladder["grows_with"], *ladder["pictures"]], NUMBER)
+            _check(f"chapters.{name}.rungs[{place}]", rung, counted, dict.fromkeys(rung, ""))
+        if not ladder["rungs"]:
+            raise ValueError(f"chapters.{name}.rungs: expected at least one, got none")
+    return plan
+
+
+def _check(place: str, given: object, must: Mapping[str, str], may: Mapping[str, str] | None = None) -> None:
+    """Whether a part of the plan has these keys, and values of these kinds."""
+    if not _is(given, TABLE):
+        raise ValueError(f"{place}: expected {TABLE}, got {given!r}")
+    known = (may or {}) | must
+    if (missing := must.keys() - given) or (unknown := given.keys() - known):
+        says = f"{min(missing)} is missing" if missing else f"{min(unknown)} is unknown"
+        raise ValueError(f"{place}: {says}: expected {', '.join(sorted(known))}, got {', '.join(sorted(given))}")
+    for key, value in given.items():
+        if not _is(value, kind := known[key]):
+            raise ValueError(f"{place}.{key}: expected {kind}, got {value!r}")
+
+
+def _is(value: object, kind: str) -> bool:
+    if kind in (TEXTS, TABLES):
+        return isinstance(value, list) and all(_is(each, TEXT if kind == TEXTS else TABLE) for each in value)
+    if kind == NUMBER:
+        return isinstance(value, int | float) and not isinstance(value, bool) and value >= 0
+    return not kind or isinstance(value, str if kind == TEXT else dict)
 
 
 def packed(data: str) -> float:

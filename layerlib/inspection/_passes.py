@@ -157,8 +157,13 @@ def there_and_back(
 
 @contextmanager
 def frozen(model: nn.Module) -> Iterator[None]:
-    """Within the context no weight of ``model`` asks for a gradient: what only theirs would need is not kept."""
-    asking = [each for each in model.parameters() if each.requires_grad]
+    """Within the context weights of ``model`` ask for no gradient: what only theirs would need is not kept.
+
+    But for one in each attention, which else would go another way, whose numbers differ in the last digits.
+    """
+    attentions = [module for module in model.modules() if isinstance(module, nn.MultiheadAttention)]
+    spared = {id(list(each.out_proj.parameters())[-1]) for each in attentions}
+    asking = [each for each in model.parameters() if each.requires_grad and id(each) not in spared]
     try:
         for each in asking:
             each.requires_grad_(False)

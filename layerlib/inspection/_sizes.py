@@ -58,6 +58,11 @@ def batch_for(memory: float, each: float) -> int:
     return max(1, min(MOST, int(SHARE * memory / max(each, 1))))
 
 
+def guided(batch_size: int) -> int:
+    """Samples at a time of a guided pass: it keeps two at once, each with what the weights' gradients need."""
+    return max(1, batch_size // 3)
+
+
 def numbers(model: torch.nn.Module, entries: dict[str, int], batch_size: int) -> float:
     """On how many an operation of a pass is, for ``one_thread``; a product does 32 while another step does one."""
     weights = max((each.numel() for each in model.parameters()), default=0)

@@ -87,7 +87,9 @@ class Study:
         sheet, logits, untold = self.readings(reader, parts, reasons, earlier)
         filters(sheet, self.model, earlier, self.seed)
         images, pictures, why, unguided = (
-            drawn(self.model, self.samples, self.judged, self.like, self.output, untold, reader.batch_size)
+            drawn(
+                self.model, self.samples, self.judged, self.like, self.output, untold, sizes.guided(reader.batch_size)
+            )
             if "pictures" in self.asked
             else (None, None, None, [])
         )

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from benchmarks import Task, measure, one
+from benchmarks import Task, compiled, measure, one
 from benchmarks import __main__ as main
 from benchmarks.__main__ import INSTRUMENTS, RESULTS, line, on_a_gpu
 from benchmarks.backward import back
@@ -99,9 +99,12 @@ def test_what_a_visit_measured_is_kept_in_a_file_of_its_own(tmp_path, monkeypatc
     monkeypatch.setattr(main, "VISIT", tmp_path / "gpu.json")
     monkeypatch.setattr(main.torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(main, "surroundings", lambda: {"date": "now"})
-    monkeypatch.setattr(main, "on_a_gpu", lambda keep: keep([{"name": "one"}]))
-    monkeypatch.setattr("sys.argv", ["benchmarks", "gpu", "--keep"])
-    main.main()
+    asked = []
+    monkeypatch.setattr(main, "on_a_gpu", lambda modules, keep: asked.append(modules) or keep([{"name": "one"}]))
+    for words in (["gpu", "nodes"], ["gpu", "--keep"]):
+        monkeypatch.setattr("sys.argv", ["benchmarks", *words])
+        main.main()
+    assert asked == [["nodes"], INSTRUMENTS]
     visited = {"gpu": {"date": "now", "rows": [{"name": "one"}]}}
     assert json.loads((tmp_path / "gpu.json").read_text()) == visited
     assert json.loads(kept.read_text()) == {"instruments": {}}
@@ -138,12 +141,37 @@ def test_on_a_gpu_a_peer_that_knows_none_is_timed_on_the_processor(clock):
     assert set(on_gpu(Task("alone", instrument, (data,)))) == {"name", "gpu_ms"}
 
 
+def test_a_row_says_why_its_peer_is_missing_or_computed_elsewhere(clock, monkeypatch):
+    def refuses(given):
+        if given.place == "cuda":
+            raise RuntimeError("no kernel. More of it")
+
+    row = on_gpu(Task("two", lambda given: None, (Lying(),), "peer", refuses, says=lambda: {"first_s": 3.0}))
+    assert row["peer_on"] == "cpu" and row["peer_refused"] == "RuntimeError: no kernel" and row["first_s"] == 3.0
+
+    def cannot(function):
+        raise OSError("no compiler here")
+
+    monkeypatch.setattr(compiled.torch, "compile", cannot)
+    task = next(compiled.tasks())
+    assert task.other is None and task.says() == {"left_out": "torch.compile: OSError: no compiler here"}
+
+
+def test_steps_of_a_training_are_those_of_its_peer_from_the_same_start():
+    task = compiled.against("steps as written", lambda training: training.step)
+    for call in (task.run, task.other):
+        call(*task.given)
+    assert task.says()["weights_apart"] == 0
+    task.run(*task.given)  # goes on from there
+    start, first = compiled.begin(torch.device("cpu")).run.network.parameters, task.run.weights
+    assert not any(map(torch.equal, start, first)) and task.says()["weights_apart"] == 0
+
+
 def test_on_a_gpu_what_was_measured_is_kept_row_by_row(clock, monkeypatch):
     tasks = [Task("one", clock.passes(1)), Task("two", clock.passes(2))]
-    monkeypatch.setattr("benchmarks.__main__.INSTRUMENTS", ("any",))
     monkeypatch.setattr("benchmarks.__main__.import_module", lambda _: type("Any", (), {"tasks": lambda: tasks}))
     kept = []
-    on_a_gpu(lambda rows: kept.append([(row["module"], row["name"]) for row in rows]))
+    on_a_gpu(["any"], lambda rows: kept.append([(row["module"], row["name"]) for row in rows]))
     assert kept == [[("any", "one")], [("any", "one"), ("any", "two")]]
 
 

@@ -17,16 +17,18 @@ from layerlib import load
 from tools import gpu_visit
 from tools.gpu_visit import PLAN, Visit, look, main, record
 from tools.gpu_visit_data import RAW, first, pack, unpack
-from tools.gpu_visit_plan import largest, not_now, packed, size
+from tools.gpu_visit_plan import largest, not_now, packed, read_plan, size
 
 ROOT = Path(__file__).parents[2]
 LADDER = {
+    "first_takes": 1,
     "grows_with": ["images", "epochs"],
     "pictures": ["images"],
     "size": {"images": 1, "width": 2},
     "values": {"data": "cifar10", "width": 1.0},
     "rungs": [{"images": n, "epochs": 2} for n in (100, 200, 800)],
 }
+STEPS = {name: {"share": 0.1, "at_least": 20, "names": []} for name in ("tests", "bench")}
 PACKED = int(re.search(r"\$\{2:-(\d+)\}", (PLAN.parent / "gpu_visit.sh").read_text(encoding="utf-8"))[1])
 
 
@@ -131,7 +133,7 @@ def test_a_step_that_outruns_its_time_is_stopped_with_all_that_it_started(visit,
 
 def test_the_plan_asks_for_parameters_that_there_are_from_small_to_large():
     found, _ = chapters(ROOT / "book")
-    for chapter, ladder in json.loads(PLAN.read_text(encoding="utf-8")).items():
+    for chapter, ladder in read_plan(PLAN)["chapters"].items():
         for rung in ladder["rungs"]:
             assert set(ladder["values"]) | set(rung) <= set(found[chapter].parameters)
         assert {name for share in ladder.get("shares", []) for name in share} <= set(found[chapter].parameters)
@@ -143,6 +145,58 @@ def test_the_plan_asks_for_parameters_that_there_are_from_small_to_large():
         assert max((rung[name] for rung in ladder["rungs"] for name in ladder["pictures"]), default=0) <= PACKED
         record = json.loads((ROOT / "book" / "records" / f"{chapter}.json").read_text(encoding="utf-8"))
         assert not_now(ladder | {"values": ladder["values"] | {"data": ""}, "folders": []}, [record]).keys() <= {0}
+
+
+SPOILT = {
+    "no object": (lambda plan: [], "plan: expected an object, got []"),
+    "a missing part": (lambda plan: {"steps": STEPS}, "plan: chapters is missing: expected chapters, steps, got steps"),
+    "a third step": (
+        lambda plan: plan | {"steps": STEPS | {"more": {}}},
+        "steps: more is unknown: expected bench, tests, got bench, more, tests",
+    ),
+    "a share that is text": (
+        lambda plan: plan | {"steps": STEPS | {"bench": STEPS["bench"] | {"share": "half"}}},
+        "steps.bench.share: expected a number from 0 up, got 'half'",
+    ),
+    "names that are one": (
+        lambda plan: plan | {"steps": STEPS | {"tests": STEPS["tests"] | {"names": "tests"}}},
+        "steps.tests.names: expected a list of texts, got 'tests'",
+    ),
+    "a chapter with a key misspelt": (
+        lambda plan: plan | {"chapters": {"any": LADDER | {"folder": ["MNIST"]}}},
+        "chapters.any: folder is unknown: expected first_takes, folders, grows_with",
+    ),
+    "a rung without what its time grows with": (
+        lambda plan: plan | {"chapters": {"any": LADDER | {"rungs": [{"images": 1, "epochs": 2}, {"images": 2}]}}},
+        "chapters.any.rungs[1]: epochs is missing: expected epochs, images, got images",
+    ),
+    "no rungs": (
+        lambda plan: plan | {"chapters": {"any": LADDER | {"rungs": []}}},
+        "chapters.any.rungs: expected at least one, got none",
+    ),
+}
+
+
+@pytest.mark.parametrize(("spoil", "says"), SPOILT.values(), ids=SPOILT)
+def test_a_plan_that_cannot_be_followed_is_refused_before_anything_is_started(
+    tmp_path, monkeypatch, capsys, spoil, says
+):
+    plan, out = {"steps": STEPS, "chapters": {"any": LADDER}}, tmp_path / "out"
+    (tmp_path / "plan.json").write_text(json.dumps(plan), encoding="utf-8")
+    assert read_plan(tmp_path / "plan.json") == plan
+    (tmp_path / "plan.json").write_text(json.dumps(spoil(plan)), encoding="utf-8")
+    monkeypatch.setattr("sys.argv", ["gpu_visit", "--plan", str(tmp_path / "plan.json"), "--out", str(out)])
+    with pytest.raises(SystemExit) as refused:
+        main()
+    assert refused.value.code == 2 and says in capsys.readouterr().err and not out.exists()
+
+
+@pytest.mark.parametrize("text", [None, "{"])
+def test_a_plan_that_cannot_be_read_is_told_by_its_name(tmp_path, text):
+    if text:
+        (tmp_path / "plan.json").write_text(text, encoding="utf-8")
+    with pytest.raises((OSError, ValueError), match=r"plan\.json"):
+        read_plan(tmp_path / "plan.json")
 
 
 def test_what_is_packed_by_default_can_be_carried_in_one_call():
@@ -229,8 +283,8 @@ def test_a_rung_run_for_its_speed_alone_replaces_no_larger_record(visit, runs, t
 
 
 def test_what_an_earlier_visit_brought_is_not_done_again(tmp_path, monkeypatch):
-    out, ladder = tmp_path / "out", LADDER | {"first_takes": 1}
-    (tmp_path / "plan.json").write_text(json.dumps({"filter_evolution": ladder}), encoding="utf-8")
+    out, plan = tmp_path / "out", {"steps": STEPS, "chapters": {"filter_evolution": LADDER}}
+    (tmp_path / "plan.json").write_text(json.dumps(plan), encoding="utf-8")
     out.mkdir()
     (out / "filter_evolution.json").write_text("{}", encoding="utf-8")
     given = ["--plan", str(tmp_path / "plan.json"), "--out", str(out), "--work", str(tmp_path / "work")]
@@ -266,7 +320,7 @@ def test_what_there_is_no_time_for_is_not_started(tmp_path, monkeypatch):
     monkeypatch.setattr(Visit, "run", lambda *_, **__: pytest.fail("it was started"))
     assert main() == 0
     kept = json.loads((tmp_path / "visit.json").read_text(encoding="utf-8"))
-    chapters = json.loads(PLAN.read_text(encoding="utf-8"))
+    chapters = read_plan(PLAN)["chapters"]
     steps = [each["step"] for each in kept if ": rungs" not in each["step"]]
     assert (steps[:3], steps[-1]) == (["look", "tests", "bench"], "end")
     assert {each["step"].split(":")[0] for each in kept[1:-1]} == {"tests", "bench", *chapters}

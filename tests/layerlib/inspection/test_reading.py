@@ -19,6 +19,7 @@ from layerlib.inspection._passes import Reader
 from layerlib.inspection._pooling import Pooling
 from layerlib.inspection._reading import read
 from layerlib.layers._survey import survey
+from layerlib.models import ViT, taps
 
 
 def readings_of(model, split, batch_size, pooling=None, errors=None, **options):
@@ -229,6 +230,24 @@ def test_networks_that_need_copies_or_their_weights_are_read_and_told_all_the_sa
         logits = model.head(z.tanh() * (2 * model.inner.weight).norm())
     expected = torch.autograd.grad(F.cross_entropy(logits, split.labels, reduction="sum"), z)[0]
     torch.testing.assert_close(readings.targets["inner"], expected)
+
+
+def test_attention_gives_the_same_numbers_whether_or_not_its_weights_ask_for_gradients(monkeypatch):
+    torch.manual_seed(0)
+    model, split = ViT(32, 8, 2, 16, heads=2, classes=10, channels=3), picture_split(40)
+    samples, like = gather(split, model), next(model.parameters())
+    places = survey(model, samples.blocks[0][:2].ready(like), taps(model))[0]  # blocks alone, no layer in front
+    reader = Reader(model, places, like)
+
+    def told():
+        return read(reader, samples, torch.ones(40, dtype=torch.bool), samples.labels)
+
+    found = told()
+    monkeypatch.setattr(_passes, "frozen", lambda model: nullcontext())
+    expected = told()
+    for name in places:
+        assert torch.equal(found.outputs[name], expected.outputs[name])
+        assert torch.equal(found.targets[name], expected.targets[name])
 
 
 @pytest.mark.parametrize("fails", [False, True])
