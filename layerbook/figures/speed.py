@@ -65,7 +65,8 @@ def _lines_of(labels: list[str]) -> tuple[Figure, Axes]:
     ax.xaxis.set_major_formatter(PLAIN)
     for at, label in enumerate(labels):
         ax.text(0.005, at - 0.22, label, transform=ax.get_yaxis_transform(), fontsize="small", va="center")
-    ax.axvline(1, color=INK, linewidth=0.8)
+    rows = np.arange(len(labels))
+    ax.vlines(np.ones(len(labels)), rows, rows + 0.55, color=INK, linewidth=0.8)  # between the names
     return figure, ax
 
 
