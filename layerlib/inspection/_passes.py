@@ -33,6 +33,8 @@ class Reader:
     places : layer -> what is read, as of ``survey``
     output : what the network puts out -> its logits; None for the usual places
     batch_size : samples at a time
+    ahead : the same of passes that only go forward, and keep less
+    channels_last : whether pictures lie so in memory
     numbers : how many an operation of a pass is on, for ``one_thread``
     memory : bytes of readings; more lie in files
     weights : by which those of the network are replaced while it is read
@@ -45,6 +47,8 @@ class Reader:
     pooling: Pooling = field(default_factory=Pooling)
     output: Callable | None = None
     batch_size: int = 200
+    ahead: int = 200
+    channels_last: bool = False
     numbers: float = math.inf
     memory: float = 2e9
     weights: Mapping[str, Tensor] | None = None
@@ -66,7 +70,8 @@ class Reader:
             if self.weights is None
             else (lambda *args, **named: torch.func.functional_call(self.model, self.weights, args, named))
         )
-        return logits_of(given.run(model), len(given), self.output)
+        laid = given.channels_last() if self.channels_last else given
+        return logits_of(laid.run(model), len(given), self.output)
 
     def rows(self, z: Tensor, module: nn.Module, given: Given) -> tuple[Tensor, Tensor]:
         """What is kept of an output of ``module``, or of its target: see ``Pooling``."""

@@ -66,7 +66,8 @@ def read(
     windows: dict[str, int] = {}
     logits, untold, careful = [], None, False
     with differentiating(reader.model), one_thread(reader.numbers):
-        for given in samples.batches(wanted, reader.batch_size, reader.like):
+        size = reader.ahead if labels is None else reader.batch_size
+        for given in samples.batches(wanted, size, reader.like):
             rows = slice(start, start + len(given))
             start = rows.stop
 

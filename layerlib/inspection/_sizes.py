@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 
 from layerlib._forward import differentiating
@@ -56,6 +58,27 @@ def measured(reader: Reader, given: Given, back: bool) -> tuple[float, dict[str,
 def batch_for(memory: float, each: float) -> int:
     """Samples at a time of which a pass holds ``each`` bytes, in their share of the memory."""
     return max(1, min(MOST, int(SHARE * memory / max(each, 1))))
+
+
+def batched(reader: Reader, few: Given, size: int) -> Reader:
+    """The reader with so many samples at a time.
+
+    Where the memory leaves room for few, networks are large, and on a CPU convolutions then take less time when the
+    channels of a pixel lie together, but for those in groups; forward alone twice as many are faster still. A network
+    must give the same for a ``few`` samples laid so.
+    """
+    reader = replace(reader, batch_size=size, ahead=size)
+    groups = {module.groups for module in reader.model.modules() if isinstance(module, torch.nn.Conv2d)}
+    if size == MOST or reader.like.device.type != "cpu" or groups != {1}:
+        return reader
+    laid = replace(reader, ahead=min(MOST, 2 * size), channels_last=True)
+    with differentiating(reader.model), torch.no_grad():
+        try:
+            expected, got = reader.run(few), laid.run(few)
+            same = torch.allclose(expected, got, rtol=1e-3, atol=1e-3 * float(expected.abs().max()))
+        except Exception:  # some networks want the usual order, or put out something else
+            return reader
+    return laid if same else reader
 
 
 def guided(batch_size: int) -> int:

@@ -76,11 +76,13 @@ class Study:
     def inspected(self, layers: Iterable[str] | None, earlier: Mapping[str, Tensor] | None) -> Inspection:
         few = self.samples.blocks[0][:2].ready(self.like)
         places, reasons = survey(self.model, few, layers)
-        reader = Reader(self.model, places, self.like, self.pooling, self.output, self.batch_size or 1, self.memory)
+        size = self.batch_size or 1
+        reader = Reader(self.model, places, self.like, self.pooling, self.output, size, size, memory=self.memory)
         parts = [list(places)]
         if self.batch_size is None or self.pooling.read == "flat":
             each, entries = sizes.measured(reader, few, self.by_class and "targets" in self.asked)
-            reader = replace(reader, batch_size=self.batch_size or sizes.batch_for(self.memory, each))
+            if self.batch_size is None:
+                reader = sizes.batched(reader, few, sizes.batch_for(self.memory, each))
             reader = replace(reader, numbers=sizes.numbers(self.model, entries, reader.batch_size))
             if self.pooling.read == "flat":
                 parts = sizes.groups(entries, len(self.samples), self.like.element_size(), self.memory)
