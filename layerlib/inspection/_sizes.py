@@ -13,7 +13,7 @@ from layerlib.layers._calls import Call, numbered, recording
 
 MOST = 200  # samples at a time, beyond which nothing gets faster
 PASSING = 4  # layers' outputs that are there at once
-SHARE = 0.5  # of the memory for a pass; readings, and what is freed and not given back at once, need the rest
+SHARE = 0.45  # of the memory for a pass; readings, and holes between what is freed and what is kept, need the rest
 
 
 def measured(reader: Reader, given: Given, back: bool) -> tuple[float, dict[str, int]]:
