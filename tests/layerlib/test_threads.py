@@ -9,7 +9,7 @@ from layerlib.distributions import _transport as transport
 from layerlib.distributions import linear
 from layerlib.distributions.distances import label_cost, label_distribution, sinkhorn, wasserstein
 from layerlib.distributions.linear import LinearProbes
-from layerlib.inspection import _jobs, _reading
+from layerlib.inspection import _jobs, _passes
 from layerlib.inspection import _lenses as lenses
 from layerlib.inspection.inspect import inspect
 from layerlib.models import MLP
@@ -92,7 +92,7 @@ def test_what_inspect_makes_of_few_readings_runs_on_one_thread(monkeypatch, two_
 @pytest.mark.parametrize(("width", "threads"), [(8, {1}), (2000, {2})])
 def test_a_small_network_is_read_on_one_thread_and_a_large_one_on_all(monkeypatch, two_threads, width, threads):
     """20 samples are judged, few of any width; 2,000 × 2,000 weights are a product for all threads."""
-    back, ranked = counting(monkeypatch, _reading, "_back"), counting(monkeypatch, _jobs, "rank")
+    back, ranked = counting(monkeypatch, _passes, "_back"), counting(monkeypatch, _jobs, "rank")
     split = torch.rand(40, 4), torch.arange(40) % 2
     inspect(MLP((4, width, width, 2)), split, instruments=("targets", "rank"))
     assert set(back) == threads and set(ranked) == {1}
