@@ -8,8 +8,8 @@ python -m benchmarks watch sweeps       what a watch costs, and a sweep
 python -m benchmarks gpu                every instrument and its peer on a GPU; a minute or two
 python -m benchmarks gpu nodes          this alone on a GPU
 
-``--keep`` takes what was measured over into ``benchmarks/results.json``: of ``watch`` and ``sweeps`` into a text, of
-``gpu`` into ``benchmarks/gpu.json``, which is what ``--out`` writes on a machine that is visited.
+``--keep`` takes what was measured over into ``benchmarks/results.json``, all instruments or none: of ``watch`` and
+``sweeps`` into a text, of ``gpu`` into ``benchmarks/gpu.json``, which is what ``--out`` writes on a visited machine.
 """
 
 import argparse
@@ -141,6 +141,8 @@ def main() -> None:
     parser.add_argument("--out", type=Path, help="write what was measured to this file, too")
     asked = parser.parse_args()
     modules = [name for name in asked.name or INSTRUMENTS if name in INSTRUMENTS]
+    if asked.keep and modules and {*modules} != {*INSTRUMENTS}:  # their rows are of one run, and say so once
+        parser.error(f"--keep takes over all instruments or none, got {' '.join(modules)}: leave the names out")
     on_the_gpu = (modules or INSTRUMENTS) if GPU in asked.name else ()
     modules = [] if on_the_gpu else modules
     kept = json.loads(RESULTS.read_text(encoding="utf-8"))
@@ -173,9 +175,6 @@ def main() -> None:
     if asked.keep and GPU in new:
         write(VISIT, json.dumps({GPU: new.pop(GPU)}, indent=1, ensure_ascii=False))
     if asked.keep and new:
-        if modules and set(modules) != set(INSTRUMENTS):
-            rows = [row for row in kept["instruments"]["rows"] if row["module"] not in modules]
-            new["instruments"]["rows"] = rows + new["instruments"]["rows"]
         write(RESULTS, json.dumps(kept | new, indent=1, ensure_ascii=False))
 
 

@@ -110,6 +110,15 @@ def test_what_a_visit_measured_is_kept_in_a_file_of_its_own(tmp_path, monkeypatc
     assert json.loads(kept.read_text()) == {"instruments": {}}
 
 
+def test_rows_of_another_run_are_not_put_between_those_that_are_kept(monkeypatch, capsys):
+    monkeypatch.setattr(main, "against_peers", lambda modules: pytest.fail("it must not measure for nothing"))
+    for words in (["nodes", "--keep"], ["gpu", "nodes", "--keep"], ["growth", "compiled", "--keep"]):
+        monkeypatch.setattr("sys.argv", ["benchmarks", *words])
+        with pytest.raises(SystemExit):
+            main.main()
+        assert "--keep takes over all instruments or none" in capsys.readouterr().err
+
+
 class Lying:
     """Something that goes to a device."""
 
