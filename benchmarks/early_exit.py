@@ -102,7 +102,7 @@ def tasks() -> Iterator[Task]:
         share=len(TRIED) ** 2 / THRESHOLDS**2,
         nbytes=probabilities.nbytes,
         apart=lambda: (
-            np.abs(np.array(ours(probabilities, row, truth)[TRIED, :][:, TRIED].flatten()) - theirs()).max().item()
+            np.abs(ours(probabilities, row, truth)[TRIED, :][:, TRIED].flatten().numpy() - theirs()).max().item()
         ),
     )
     first, second = probabilities[-2], probabilities[-1]
