@@ -73,7 +73,8 @@ def test_the_last_two_taps_of_a_resnet_may_share_one_head():
     probes = LayerProbes(model, names, 5, heads={names[-2]: names[-1]})
     probes.fit(split)
     answers = probes.predict(split.images)
-    assert torch.equal(answers[-2], answers[-1]) and len(probes.weight) == 8
+    torch.testing.assert_close(answers[-2], answers[-1])  # of two products: some processors round them apart
+    assert len(probes.weight) == 8
     early = EarlyExit(model, probes, ConfidentRatio(0.5, 0.5))
     with torch.no_grad():
         found, layers = early.exit(split.images / 255)
