@@ -39,7 +39,7 @@ def readings(report: Report) -> HTML:
         ax.set(ylim=(-0.45, 1.05), ylabel="reading")
         ax.label_outer()
 
-    alt = "Readings of five lenses over the layers of four networks; most rise while the networks learn"
+    alt = "Four lenses, the distance by two read-outs, over the layers of four networks; most rise while these learn"
     return pairs(report, "readings", draw, alt, SHORT, "step", STEPS, below={"ncols": 5}, sharey=True)
 
 
