@@ -149,7 +149,7 @@ def in_short(report: Report) -> HTML:
         for at, label, colour in ((0, "before training", CONTROL_COLOUR), (-1, "after", KIND_COLOURS[1])):
             values = curve.isel(iteration=at, layer=slice(5)).sel(number="silhouette", cloud="features")
             spread(values.layer, values.transpose("seed", "layer"), left, label=label, color=colour)
-        left.set(title="how compact features are", xlabel="layer", ylabel="silhouette", ylim=(0, None))
+        left.set(title="how compact features are", xlabel="layer", ylabel="silhouette", ylim=(-0.05, None))
         left.legend(fontsize="small")
         drawn = report.sides("decoder_cosine")[side]
         looks = (("guided", "right label", KIND_COLOURS[0]), ("guided, wrong label", "wrong label", CONTROL_COLOUR))
