@@ -1,12 +1,18 @@
-"""Rows of on and off, checked and counted; as words of 64 bits, equal words for equal rows."""
+"""Patterns of on and off, checked and counted; as words of 64 bits, equal words for equal patterns."""
 
+import math
 from functools import lru_cache
+from typing import TypeVar
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from layerlib._asking import Asking
+
+Words = TypeVar("Words", Tensor, np.ndarray)
+
+PLACES = 20  # bits of a hash given up for its place: of a million patterns two that differ agree in the rest 1 in 30
 
 
 def classes_of(active: Tensor, labels: Tensor, classes: int | None) -> int:
@@ -43,68 +49,113 @@ def as_bytes(active: Tensor) -> Tensor:
 
 
 def pack(active: Tensor) -> Tensor:
-    """Patterns (..., nodes) as int64 words (..., ceil(nodes / 64)): equal words, equal patterns."""
-    missing = -active.shape[-1] % 64
-    padded = torch.nn.functional.pad(active, (0, missing)) if missing else active
-    flat = padded.flatten()  # since a single pattern may have any stride
-    if flat.device.type == "cpu":  # in one pass, for which whatever is not 0 is on
-        words = torch.from_numpy(np.packbits(flat.numpy(), bitorder="little")).view(torch.int64)
-    else:
-        # eight bytes of 0 or 1 times this constant: their bits meet, in order, in the top byte, and uint8 keeps 8 bits
-        eights = as_bytes(flat).view(torch.int64) * 0x0102040810204080
-        words = (eights >> 56).to(torch.uint8).view(torch.int64)
-    return words.view(*padded.shape[:-1], padded.shape[-1] // 64)
+    """Patterns (..., nodes) as int64 words (words, patterns): equal words, equal patterns.
+
+    Words lie one below the other, so that what is done to each of them runs along the patterns.
+    """
+    nodes = active.shape[-1]
+    flat = active.flatten()  # since a single pattern may have any stride
+    if flat.device.type == "cpu":
+        return torch.from_numpy(_packed(flat.numpy(), nodes))
+    missing = -nodes % 64
+    padded = torch.nn.functional.pad(flat.view(-1, nodes), (0, missing)) if missing else flat
+    # eight bytes of 0 or 1 times this constant: their bits meet, in order, in the top byte, and uint8 keeps 8 bits
+    eights = as_bytes(padded.flatten()).view(torch.int64) * 0x0102040810204080
+    words = (eights >> 56).to(torch.uint8).view(torch.int64)
+    return words.view(-1, (nodes + missing) // 64).T.contiguous()
+
+
+def _packed(flat: np.ndarray, nodes: int) -> np.ndarray:
+    """``pack`` in the memory of a CPU, without padding: that would copy every bit as a byte.
+
+    A pattern may begin at any bit of a byte; all that begin at the same one are read at once, as words that overlap by
+    the byte that they share.
+    """
+    bits = np.packbits(flat, bitorder="little")  # whatever is not 0 is on
+    bits = np.concatenate([bits, np.zeros(8, np.uint8)])  # the last word is read whole
+    every = 8 // math.gcd(nodes, 8)  # one in so many patterns begins at a bit
+    size = 64 if every == 1 else 56
+    patterns, words = len(flat) // nodes, -(-nodes // size)
+    packed = np.empty((words, patterns), np.int64)
+    kept = np.full((words, 1), 2**size - 1, np.uint64)
+    kept[-1] = 2 ** (nodes - size * (words - 1)) - 1
+    for first in range(min(every, patterns)):
+        byte, bit = divmod(first * nodes, 8)
+        there = packed[:, first::every]
+        strides = (size // 8, every * nodes // 8)
+        read = np.ndarray(there.shape, "<u8", bits, byte, strides).copy()
+        there[:] = (read >> bit & kept).view(np.int64)
+    return packed
 
 
 def grouped(active: Tensor, labels: Tensor, classes: int) -> Tensor:
-    """Words of the patterns (..., N, nodes), one below the other; the last word of each tells its layer and class."""
-    words = pack(active).flatten(0, -3) if active.ndim > 2 else pack(active)[None]
-    groups = torch.arange(len(words), device=words.device)[:, None] * classes + labels.to(words.device)
-    return torch.cat([words, groups[..., None]], -1).flatten(0, 1)
+    """Words of the patterns (..., N, nodes), int64 (words + 1, patterns); the last tells the layer and the class."""
+    words = pack(active)
+    layers = torch.arange(words.shape[1] // len(labels), device=words.device)
+    groups = layers[:, None] * classes + labels.to(words.device)
+    return torch.cat([words, groups.view(1, -1)])
 
 
-def distinct(rows: Tensor, counts: Tensor | None = None) -> tuple[Tensor, Tensor]:
-    """Where one of each kind of ``rows``, int64 (N, W), is, and the sums of their ``counts``, (N,), by default 1."""
-    hashes, order = _mix(rows).sort()
-    differs = hashes[1:] != hashes[:-1]
-    last = torch.cat([differs.nonzero()[:, 0], order.new_full((1,), len(rows) - 1)])
+def distinct(words: Tensor, counts: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    """Where one of each kind of ``words``, int64 (words, N), is, and the sum of its ``counts``, (N,), by default 1."""
+    order, last = _by_hash(words)
+    where = last.nonzero()[:, 0]
     # two patterns of one hash could alternate in the sorted order: then group them the slow way
-    if len(last) < len(rows) and not torch.equal(_differ(rows.index_select(0, order)), differs):
-        kinds, group = rows.unique(dim=0, return_inverse=True)
+    if len(where) < len(order) and _mistaken(words, order, last):
+        kinds, group = words.unique(dim=1, return_inverse=True)
         each = torch.ones_like(group) if counts is None else counts
-        some = order.new_empty(len(kinds)).scatter_(0, group, torch.arange(len(rows), device=rows.device))
+        some = order.new_empty(kinds.shape[1]).scatter_(0, group, torch.arange(len(group), device=group.device))
         return some, torch.zeros_like(some).index_add_(0, group, each)
-    totals = last + 1 if counts is None else counts.index_select(0, order).cumsum(0).index_select(0, last)
-    return order.index_select(0, last), totals.diff(prepend=totals.new_zeros(1))
+    totals = where + 1 if counts is None else counts.index_select(0, order).cumsum(0).index_select(0, where)
+    return order.index_select(0, where), totals.diff(prepend=totals.new_zeros(1))
 
 
-def ordered(rows: Tensor) -> Asking[tuple[Tensor, Tensor]]:
-    """An order in which equal rows of ``rows``, int64 (N, W), follow one another, and the last of each kind in it.
+def ordered(words: Tensor) -> Asking[tuple[Tensor, Tensor]]:
+    """An order in which equal ``words``, int64 (words, N), follow one another, and the last of each kind in it.
 
     It is the order of ``distinct``. A mask, bool (N,), tells the last ones: how many they are, only the device knows.
     """
-    hashes, order = _mix(rows).sort()
-    differs = _differ(rows.index_select(0, order))
-    [sure] = yield (differs == (hashes[1:] != hashes[:-1])).all()
-    if not sure:  # as in distinct
-        order = rows.unique(dim=0, return_inverse=True)[1].argsort()
-        differs = _differ(rows.index_select(0, order))
-    return order, torch.nn.functional.pad(differs, (0, 1), value=True)
+    order, last = _by_hash(words)
+    [mistaken] = yield _mistaken(words, order, last)
+    if mistaken:  # as in distinct
+        group, order = words.unique(dim=1, return_inverse=True)[1].sort()
+        last = _last(group)
+    return order, last
 
 
-def _differ(rows: Tensor) -> Tensor:
-    """Which rows, int64 (N, W), but for the last, are unlike the next one: bool (N - 1,)."""
-    return (rows[1:] != rows[:-1]).any(1)
+def _by_hash(words: Tensor) -> tuple[Tensor, Tensor]:
+    """An order of ``words``, int64 (words, N), by a hash of each, and a mask of the last of each hash in it."""
+    count, odd = words.shape[1], _odd(len(words), words.device)
+    bits = count.bit_length()
+    if not words.is_cpu or bits > PLACES:
+        hashes, order = _mix(words, odd).sort()
+        return order, _last(hashes)
+    # NumPy sorts numbers several times as fast as torch, but not their places with them: these are in the lower bits
+    keys = _mix(words.numpy(), odd.numpy()) >> bits << bits | np.arange(count)
+    keys.sort()
+    keys = torch.from_numpy(keys)
+    return keys & (1 << bits) - 1, _last(keys >> bits)
 
 
-def _mix(words: Tensor) -> Tensor:
-    """A 64-bit hash of each row: multiply and add with fixed random odd numbers, wrapping around."""
-    odd = _odd(words.shape[1], words.device)
-    mixed = (words >> 29).bitwise_xor_(words).mul_(odd)
-    return mixed.bitwise_xor_(mixed >> 32).mul_(odd.flip(0)).sum(1)
+def _last(ordered: Tensor) -> Tensor:
+    """Which of these, (N,), are unlike the next one: bool (N,)."""
+    return torch.nn.functional.pad(ordered[1:] != ordered[:-1], (0, 1), value=True)
+
+
+def _mistaken(words: Tensor, order: Tensor, last: Tensor) -> Tensor:
+    """Whether ``words``, int64 (words, N), in this order are ever unlike the next one where ``last`` tells nothing."""
+    rows = torch.arange(len(words), device=words.device)[:, None] * words.shape[1]
+    words = words.take(rows + order)
+    return ((words[:, 1:] != words[:, :-1]) > last[:-1]).any()
+
+
+def _mix(words: Words, odd: Words) -> Words:
+    """A 64-bit hash of each, (N,): multiply and add with fixed random odd numbers, (words, 1), wrapping around."""
+    hashes = ((words ^ words >> 31) * odd).sum(0)
+    return (hashes ^ hashes >> 32) * odd[0]
 
 
 @lru_cache(maxsize=64)
 def _odd(count: int, device: torch.device) -> Tensor:
     generator = torch.Generator().manual_seed(0)
-    return torch.randint(-(2**63), 2**63 - 1, (count,), generator=generator).to(device) | 1
+    return torch.randint(-(2**63), 2**63 - 1, (count, 1), generator=generator).to(device) | 1

@@ -62,9 +62,9 @@ def layer_perplexity(active: Tensor, labels: Tensor, classes: int | None = None)
         if ``active`` is not boolean or empty, the lengths differ, or a label is out of range
     """
     classes = classes_of(active, labels, classes)
-    rows = grouped(active, labels, classes)
-    some, n = distinct(rows)
-    return _perplexity(rows[:, -1].index_select(0, some), n, (*active.shape[:-2], classes))
+    words = grouped(active, labels, classes)
+    some, n = distinct(words)
+    return _perplexity(words[-1].index_select(0, some), n, (*active.shape[:-2], classes))
 
 
 class PatternCounts:
@@ -117,7 +117,8 @@ class PatternCounts:
         self._shape = shape
         self._patterns.append(grouped(active, labels, self.classes))
         # merging only once the new ones outnumber the old keeps the whole stream at O(N log N)
-        if sum(map(len, self._patterns[1:])) > len(self._patterns[0]):
+        old, *new = (words.shape[1] for words in self._patterns)
+        if sum(new) > old:
             self._merge()
         return self
 
@@ -136,23 +137,24 @@ class PatternCounts:
         if self._shape is None:
             raise ValueError("perplexity: no patterns were added")
         patterns, counts = self._merge()
-        return _perplexity(patterns[:, -1], counts, (*self._shape[:-1], self.classes))
+        return _perplexity(patterns[-1], counts, (*self._shape[:-1], self.classes))
 
     def _merge(self) -> tuple[Tensor, Tensor]:
-        patterns, counts = torch.cat(self._patterns), self._counts
+        patterns, counts = torch.cat(self._patterns, 1), self._counts
         if counts is not None:
-            counts = torch.cat([counts, counts.new_ones(len(patterns) - len(counts))])
+            counts = torch.cat([counts, counts.new_ones(patterns.shape[1] - len(counts))])
         some, self._counts = distinct(patterns, counts)
-        self._patterns = [patterns.index_select(0, some)]
+        self._patterns = [patterns.index_select(1, some)]
         return self._patterns[0], self._counts
 
 
 def _perplexity(group: Tensor, n: Tensor, shape: tuple[int, ...]) -> Tensor:
     """Perplexity of the groups, of this shape, from the group of each pattern and how often it is there."""
     n = n.double()
-    totals = torch.zeros(2, math.prod(shape), dtype=torch.float64, device=n.device)
-    totals.index_add_(1, group, torch.stack([n, torch.special.xlogy(n, n)]))
-    sizes, n_ln_n = totals
+    sizes, n_ln_n = (
+        torch.zeros(math.prod(shape), dtype=torch.float64, device=n.device).scatter_add_(0, group, each)
+        for each in (n, n * n.log())
+    )
     return torch.exp(sizes.log() - n_ln_n / sizes).view(shape)
 
 
@@ -188,7 +190,7 @@ def perplexity_and_surprisals(active: Tensor, labels: Tensor, classes: int) -> A
     surprisals : float64, shape (N,), -ln of the share of a sample's class that has its pattern: ln P is their mean
     """
     labels = labels.to(active.device)
-    order, last = yield from ordered(torch.cat([pack(active), labels[:, None]], 1))
+    order, last = yield from ordered(torch.cat([pack(active), labels[None]]))
     kind = last.cumsum(0) - last.long()
     alike = torch.zeros_like(labels).index_add_(0, kind, torch.ones_like(labels)).index_select(0, kind)
     n, group = alike.where(last, 0).double(), labels.index_select(0, order)
