@@ -1,11 +1,15 @@
 """What a record must look like, as a JSON Schema, and the sentence that says where one does not."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import cache
+from typing import TYPE_CHECKING
 
-from jsonschema import Draft202012Validator
-from jsonschema.exceptions import ValidationError, best_match
+import fastjsonschema
 
 from layerbook.verdicts import OUTCOMES, SIZES
+
+if TYPE_CHECKING:
+    from jsonschema.exceptions import ValidationError
 
 SCHEMA = 2  # number of the form that records have
 
@@ -102,19 +106,31 @@ def check_schema(record: object, where: str) -> None:
     number = record["schema"]
     if isinstance(number, bool) or number != SCHEMA:
         raise ValueError(f"{where}: schema: expected {SCHEMA}, got {_shortened(number)}: written by other code")
-    error = best_match(Draft202012Validator(_RECORD).iter_errors(record))
-    if error is not None:
-        raise ValueError(f"{_place(where, error)}: {_told(error)}")
+    try:
+        _quick()(record)
+    except fastjsonschema.JsonSchemaValueException:
+        # a second or more to import, which tells better what is wrong
+        from jsonschema import Draft202012Validator
+        from jsonschema.exceptions import best_match
+
+        error = best_match(Draft202012Validator(_RECORD).iter_errors(record))
+        if error is not None:
+            raise ValueError(f"{_place(where, error)}: {_told(error)}") from None
 
 
-def _place(where: str, error: ValidationError) -> str:
+@cache
+def _quick() -> Callable[[object], object]:
+    return fastjsonschema.compile(_RECORD)
+
+
+def _place(where: str, error: "ValidationError") -> str:
     place = where
     for step in error.absolute_path:
         place += f"[{step}]" if isinstance(step, int) else f": {step}"
     return place
 
 
-def _told(error: ValidationError) -> str:
+def _told(error: "ValidationError") -> str:
     """The library's own message repeats the whole value, which may be a curve of megabytes."""
     wanted, got = error.validator_value, _shortened(error.instance)
     if error.validator == "required":

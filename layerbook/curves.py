@@ -128,8 +128,11 @@ def check_axes(name: str, values: object, axes: Sequence[tuple[str, list]]) -> N
 
 def _padded(values: object) -> np.ndarray:
     """Nested lists as one array, what is null or missing as NaN."""
-    if not isinstance(values, list):
-        return np.array(np.nan if values is None else values, dtype=np.float64)
+    try:
+        return np.array(values, dtype=np.float64)  # null becomes NaN
+    except ValueError:
+        if not isinstance(values, list):
+            raise
     rows = [_padded(value) for value in values]
     depth = max((row.ndim for row in rows), default=0)
     shape = [max(row.shape[axis] for row in rows if row.ndim == depth) for axis in range(depth)]

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 
 # What an import that fails is called, and the extra that brings it.
 EXTRAS = {
-    "book": "IPython joblib jsonschema jupyter_client markdown_it mdit_py_plugins myst_nb nbclient nbformat openTSNE "
-    "packaging papermill seaborn skimage traitlets xarray yaml zmq",
+    "book": "IPython fastjsonschema joblib jsonschema jupyter_client markdown_it mdit_py_plugins myst_nb nbclient "
+    "nbformat openTSNE packaging papermill seaborn skimage traitlets xarray yaml zmq",
     "sweep": "dask dask_jobqueue distributed pyarrow",
 }
 EXTRA_OF = {module: extra for extra, modules in EXTRAS.items() for module in modules.split()}

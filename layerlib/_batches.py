@@ -5,7 +5,7 @@ import re
 import torch
 from torch import Tensor, nn
 
-from layerlib._tensors import first_parameter
+from layerlib._tensors import all_finite, first_parameter
 
 # steps as autograd names them
 MOVING = re.compile(
@@ -32,7 +32,7 @@ def check_input(x: Tensor, parameter: Tensor, model: nn.Module) -> None:
     embeds = not x.is_floating_point() and any(isinstance(module, nn.Embedding) for module in model.modules())
     if x.dtype != parameter.dtype and not embeds:
         raise ValueError(f"x: expected {parameter.dtype} like the model, got {x.dtype}")
-    if not x.isfinite().all():
+    if not all_finite(x):
         raise ValueError(f"x: {int((~x.isfinite()).sum())} of {x.numel()} values are not finite")
 
 
@@ -55,7 +55,7 @@ def check_logits(logits: Tensor, y: Tensor, others: Tensor | None = None) -> Ten
     # asked at once: a GPU is waited for each time
     finite, probable, logarithms, squashed = torch.stack(
         [
-            values.isfinite().all(),
+            all_finite(values),
             (values >= 0).all() & values.sum(1).isclose(values.new_ones(())).all(),
             (values.logsumexp(1).abs() < 1e-5).all(),
             ((several >= 0) & (several <= 1)).all().to(values.device),

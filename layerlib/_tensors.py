@@ -43,10 +43,16 @@ def floats(argument: str, value: object) -> Tensor:
     return value
 
 
+def all_finite(value: Tensor) -> Tensor:
+    """Whether no number is NaN or infinite: bool, shape (). Told by the least and the largest, not by each alone."""
+    extremes = torch.stack(value.detach().aminmax()) if value.is_floating_point() and value.numel() else value
+    return extremes.isfinite().all()
+
+
 def finite(argument: str, value: object) -> Tensor:
     """The value as a tensor of floating point without NaN and infinities; ValueError, naming the argument, else."""
     value = floats(argument, value)
-    if not value.isfinite().all():
+    if not all_finite(value):
         raise ValueError(f"{argument}: {int((~value.isfinite()).sum())} of {value.numel()} values are not finite")
     return value
 
@@ -54,7 +60,7 @@ def finite(argument: str, value: object) -> Tensor:
 def beside(argument: str, value: Tensor, like: Tensor) -> Tensor:
     """The value on the device and in the precision of ``like``; ValueError, naming the argument, if it is too large."""
     cast = value.to(like.device, like.dtype)
-    if value.dtype != like.dtype and not cast.isfinite().all():
+    if value.dtype != like.dtype and not all_finite(cast):
         raise ValueError(f"{argument}: expected numbers that {like.dtype} holds, got larger ones")
     return cast
 

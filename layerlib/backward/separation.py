@@ -7,7 +7,7 @@ from torch import Tensor
 
 from layerlib._asking import Asking, answered
 from layerlib._checks import checked, whole_number
-from layerlib._tensors import finite, numbers
+from layerlib._tensors import all_finite, finite, numbers
 
 BLOCK = 1024
 
@@ -166,7 +166,7 @@ def _directions(features: Tensor) -> tuple[Tensor, Tensor, list[Tensor]]:
     rows = features.detach().flatten(1).double()
     norms = rows.norm(dim=1, keepdim=True)
     kept = norms > 1e-30
-    return torch.where(kept, rows / norms, 0), kept[:, 0], [features.isfinite().all(), ~norms.isinf().any()]
+    return torch.where(kept, rows / norms, 0), kept[:, 0], [all_finite(features), ~norms.isinf().any()]
 
 
 def _knn_right(units: Tensor, labels: Tensor, classes: int, neighbours: int) -> Tensor:

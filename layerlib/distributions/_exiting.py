@@ -12,7 +12,7 @@ from torch import Tensor, fx, nn
 from layerlib._batches import check_input
 from layerlib._checks import checked, kind_of
 from layerlib._forward import evaluating, running
-from layerlib._tensors import floats, network, numbers
+from layerlib._tensors import all_finite, floats, network, numbers
 from layerlib.distributions._rules import Confident, ConfidentRatio, Rule
 from layerlib.distributions.probes import LayerProbes
 from layerlib.layers._names import named_layers
@@ -137,9 +137,9 @@ class EarlyExit(nn.Module):
         """Probabilities at the tap ``name``; and whether all numbers there are finite, bool, shape ()."""
         if type(self.probes) is not LayerProbes:  # type: ignore[comparison-overlap]
             probabilities = self.probes.probability(name, output)
-            return probabilities, probabilities.isfinite().all()
+            return probabilities, all_finite(probabilities)
         probabilities = self.probes._probability(name, floats("output", output))
-        return probabilities, output.isfinite().all() & probabilities.isfinite().all()
+        return probabilities, all_finite(output) & all_finite(probabilities)
 
     def _leaves(self, probabilities: Tensor, finite: Tensor, name: str, last: bool) -> tuple[Tensor, int]:
         """Which samples leave at the tap ``name``, and how many: a GPU is waited for once a tap."""

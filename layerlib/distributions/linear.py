@@ -8,7 +8,7 @@ from torch.nn import functional as F
 
 from layerlib._checks import above_zero, any_whole_number, checked, from_zero, function, functions, whole_number
 from layerlib._precision import own_precision
-from layerlib._tensors import as_tensor
+from layerlib._tensors import all_finite, as_tensor
 from layerlib._threads import one_thread
 from layerlib.distributions._descent import Descent, Loss, alike, check_finite, logits_of, one_epoch
 from layerlib.distributions._features import Features, as_features, bar
@@ -227,7 +227,7 @@ class LinearProbes:
         # piece by piece, for features that are in a file and larger than the memory of a GPU
         pieces = [logits_of(piece.to(self.weight), self.weight, self.bias) for piece in pooled.split(PIECE, 1)]  # type: ignore[arg-type]
         logits = torch.cat(pieces, 1)
-        if not logits.isfinite().all():
+        if not all_finite(logits):
             raise ValueError("features: expected finite numbers, got NaN or infinity, or what the probes make of them")
         return logits[0] if alone else logits
 
@@ -258,12 +258,9 @@ class LinearProbes:
 
     def _given(self, features: Tensor | Features, targets: Tensor | None) -> tuple[Features, Tensor]:
         features = as_features(features)
-        # layer by layer: they may be in a file; a finite sum is quicker, and has finite numbers alone
         with one_thread(features.pooled[:1].numel()):
-            sums = [layer.sum() for layer in features.pooled]
-            finite = not sums or bool(torch.stack(sums).isfinite().all())
-            finite = finite or bool(torch.stack([layer.isfinite().all() for layer in features.pooled]).all())
-        if not finite:
+            finite = [all_finite(layer) for layer in features.pooled]  # layer by layer: they may be in a file
+        if finite and not torch.stack(finite).all():
             raise ValueError("features: expected finite numbers, got NaN or infinity")
         targets = targets_of("targets", features.labels if targets is None else targets, len(features), self.classes)  # type: ignore[arg-type]
         return features, targets.to(features.device, features.pooled.dtype)

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from layerlib._checks import whole_number
 from layerlib._precision import own_precision
-from layerlib._tensors import as_tensor
+from layerlib._tensors import all_finite, as_tensor
 from layerlib.distributions._labels import targets_of
 
 SAMPLES = 2000  # fitted at most: memory takes their square, the decomposition their third power
@@ -177,11 +177,11 @@ def grams(blocks: Iterable[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
         fitted, judged = fitted - centre, judged.to(fitted.dtype) - centre
         gram += fitted @ fitted.T
         products += judged @ fitted.T  # type: ignore[operator]
-    if gram is None:
+    if gram is None or products is None:
         raise ValueError("blocks: expected at least one pair of features, got none")
-    if not (gram.isfinite().all() and products.isfinite().all()):
+    if not (all_finite(gram) and all_finite(products)):
         raise ValueError("blocks: expected finite features")
-    return gram, products  # type: ignore[return-value]
+    return gram, products
 
 
 def flat_blocks(fitted: Tensor, judged: Tensor, size: int = FEATURES_AT_ONCE) -> Iterator[tuple[Tensor, Tensor]]:
@@ -197,7 +197,7 @@ def _gram_of(gram: Tensor) -> Tensor:
             f"gram: expected floats of shape (N, N) with at least two samples, got {gram.dtype} {tuple(gram.shape)}"
         )
     _check_number("gram", len(gram))
-    if not gram.isfinite().all():
+    if not all_finite(gram):
         raise ValueError("gram: expected finite numbers")
     return gram.double()
 

@@ -9,7 +9,7 @@ from torch import Tensor
 from layerlib._asking import Asking, answered
 from layerlib._checks import above_zero as above
 from layerlib._checks import checked
-from layerlib._tensors import floats
+from layerlib._tensors import all_finite, floats
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,7 @@ def changed(before: Tensor, after: Tensor, threshold: float) -> Asking[FilterCha
         raise ValueError(f"after: expected the shape {tuple(before.shape)} of before, got {tuple(after.shape)}")
     after = after.to(before.device)
     per_filter, significant, still = measure(before, after, [threshold])
-    *finite, fits = yield torch.stack([each.isfinite().all() for each in (before, after, per_filter)])
+    *finite, fits = yield torch.stack([all_finite(each) for each in (before, after, per_filter)])
     for name, well in zip(("before", "after"), finite, strict=True):
         if not well:
             raise ValueError(f"{name}: expected finite weights, got NaN or infinity")

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from layerlib._forward import label_error
+from layerlib._tensors import all_finite
 from layerlib.inspection._outputs import two_columns
 
 
@@ -33,7 +34,7 @@ def errors_of(logits: Tensor, own: Tensor, labels: Tensor, count: int, seed: int
     logits : shape (N, K), or (N, 0)
     own, labels : class numbers as the network has them, and as the inspection does, shapes (N,)
     """
-    if not logits.shape[1] or not bool(logits.isfinite().all()):
+    if not logits.shape[1] or not bool(all_finite(logits)):
         return None
     logits = two_columns(logits)
     if int(own.max()) >= logits.shape[1]:

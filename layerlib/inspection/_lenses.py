@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from layerlib._asking import Asking
 from layerlib._hamming import hamming_of_each
-from layerlib._tensors import floats
+from layerlib._tensors import all_finite, floats
 from layerlib.backward.separation import Cloud
 from layerlib.filters.change import changed
 from layerlib.inspection._intervals import Estimate, Resampling
@@ -178,7 +178,7 @@ def filters(before: Mapping[str, Tensor], layer: nn.Module, name: str, seed: int
     if any(key.startswith(f"{name}.") and "weight" in key and each.data_ptr() in own for key, each in before.items()):
         raise ValueError("before holds the very weights of the network; make the copy, by copy.deepcopy, in time")
     old, new = (weight.detach().to(after.device).flatten(1) for weight in (old, after))
-    if not all((yield torch.stack([each.isfinite().all() for each in (old, new)]))):
+    if not all((yield torch.stack([all_finite(each) for each in (old, new)]))):
         raise ValueError("its weights, or those in before, are not finite")
     found = yield from changed(floats("before", old), floats("after", new), threshold=1.0)
     change, size = found.per_weight, old.double().square().mean()

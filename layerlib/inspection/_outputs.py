@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from layerlib._asking import Asking
 from layerlib._checks import in_short
 from layerlib._forward import wrong
+from layerlib._tensors import all_finite
 from layerlib.inspection._intervals import Estimate, Resampling
 
 
@@ -102,6 +103,6 @@ def accuracy(outputs: Tensor, labels: Tensor, resampling: Resampling) -> Asking[
     if not fits:
         return Estimate(torch.nan)
     missed = wrong(outputs, labels.to(outputs.device, non_blocking=True)).double()
-    finite = outputs.isfinite().all().double()
+    finite = all_finite(outputs).double()
     finite, value, *draws = yield torch.cat([torch.stack([finite, 1 - missed.mean()]), resampling.mean(1 - missed)])
     return Estimate(value, torch.tensor(draws, dtype=torch.float32)) if finite else Estimate(torch.nan)

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from layerlib._asking import answered
 from layerlib._checks import checked, choice, whole_number
-from layerlib._tensors import floats, numbers
+from layerlib._tensors import all_finite, floats, numbers
 from layerlib._threads import one_thread
 from layerlib.nodes._counting import check, check_batches, check_values, counted
 from layerlib.nodes._densities import LogDensities
@@ -255,6 +255,6 @@ class NodeClassifiers:
 
     def _values(self, z: Tensor) -> Tensor:
         z = check_values(z, self.nodes).to(self.log_prior.device, self._dtype)
-        if z.numel() and not bool(torch.stack(z.aminmax()).isfinite().all()):
+        if not all_finite(z):
             raise ValueError("z: expected finite values, got NaN or infinity")
         return z
