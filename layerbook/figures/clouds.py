@@ -17,6 +17,7 @@ from layerbook.figures.sides import WIDE, by_side
 from layerbook.report import THIS_RUN, Report
 
 CLOUDS = ("targets", "targets of random labels", "features")
+TOLD = ["tsne_classes", "separation_mnist"]  # the colours of the points, and the numbers above them
 
 
 @draws
@@ -40,7 +41,7 @@ def target_clouds(report: Report, classes: Sequence[str]) -> HTML:
         return figure
 
     alt = "Targets in the plane cluster by the label that was put in, also where the labels are random"
-    return by_side(report, "tsne_targets", draw, alt, "layer", "layer")
+    return by_side(report, "tsne_targets", draw, alt, "layer", "layer", also=TOLD)
 
 
 @draws
@@ -57,7 +58,7 @@ def first_layer(report: Report, classes: Sequence[str]) -> HTML:
         return figure
 
     alt = "Targets and features of layer 1 in the plane: the targets cluster early, the features get tidier, and differ"
-    return by_side(report, "tsne_first_layer", draw, alt, "iteration", "iteration")
+    return by_side(report, "tsne_first_layer", draw, alt, "iteration", "iteration", also=TOLD)
 
 
 @draws
@@ -74,7 +75,7 @@ def feature_clouds(report: Report, classes: Sequence[str]) -> HTML:
         return figure
 
     alt = "Features in the plane: classes lie apart before training already, and are compact after it"
-    return by_side(report, "tsne_features", draw, alt, "layer", "layer")
+    return by_side(report, "tsne_features", draw, alt, "layer", "layer", also=TOLD)
 
 
 @draws

@@ -60,7 +60,8 @@ def errors(report: Report) -> HTML:
         axes[0].legend()
         return figure
 
-    return by_side(report, "error_depth", draw, "Test error falls over the first layers and nodes, then stays level")
+    alt = "Test error falls over the first layers and nodes, then stays level"
+    return by_side(report, "error_depth", draw, alt, also=["error_width"])
 
 
 @draws
@@ -102,7 +103,7 @@ def untrained(report: Report) -> HTML:
     alt = (
         "Before training layer perplexity stays near the number of samples at all layers; after it, it falls with depth"
     )
-    return by_side(report, "perplexity_untrained", draw, alt)
+    return by_side(report, "perplexity_untrained", draw, alt, also=["perplexity_depth"])
 
 
 @draws
@@ -128,7 +129,7 @@ def settled(report: Report) -> HTML:
         return figure
 
     alt = "At a layer of one number, a deeper network that is trained alike keeps more patterns than a shallow one"
-    return by_side(report, "perplexity_settled", draw, alt)
+    return by_side(report, "perplexity_settled", draw, alt, also=["midpoint_settled"])
 
 
 @draws

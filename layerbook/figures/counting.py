@@ -124,7 +124,8 @@ def in_short(report: Report) -> HTML:
         return figure
 
     alt = "Patterns a class uses fall from all samples to a few with depth, while the vote of a layer's switches gets "
-    return by_side(report, "perplexity_depth", draw, alt + "as good as the network")
+    also = ["systems_epochs", "network_epochs"]
+    return by_side(report, "perplexity_depth", draw, alt + "as good as the network", also=also)
 
 
 @draws

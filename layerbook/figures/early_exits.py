@@ -128,4 +128,6 @@ def in_short(report: Report) -> HTML:
         return figure
 
     alt = "Early layers are as far from the labels as guessing by frequency, the last are nearer; leaving early "
-    return of_sides(by_network(report, "gain", NETWORKS), "in_short", draw, alt + "gains most for an oracle")
+    also = {"distance": by_network(report, "distance", NETWORKS), "baseline": report.sides("baseline")}
+    gained = by_network(report, "gain", NETWORKS)
+    return of_sides(gained, "gain", draw, alt + "gains most for an oracle", also=also)

@@ -51,7 +51,7 @@ def paces(report: Report) -> HTML:
         ax.yaxis.set_minor_locator(NullLocator())
 
     alt = "How far weights move, in learning rates, and how far filters turn, in degrees, for five layers over training"
-    return pairs(report, "pace", draw, alt, PACED, "quantity", QUANTITIES, start=0, below={}, sharey=True)
+    return pairs(report, "pace", draw, alt, PACED, "quantity", QUANTITIES, 0, {}, ["learned_at"], sharey=True)
 
 
 @draws

@@ -80,7 +80,7 @@ def metrics(report: Report) -> HTML:
         (powers if metric in ("distance", "per_weight") else percent)(ax)
 
     alt = "Change of five layers over training; as printed, upper layers change more than lower ones"
-    return pairs(report, "metrics", draw, alt, NETWORKS, "metric", MEASURES, 0, below={}, sharey=True)
+    return pairs(report, "metrics", draw, alt, NETWORKS, "metric", MEASURES, 0, {}, ["halvings"], sharey=True)
 
 
 @draws
@@ -112,7 +112,7 @@ def sizes(report: Report) -> HTML:
         return figure
 
     alt = "With Adam the change of a layer grows with the number of weights of its filters, with SGD it does not"
-    return by_side(report, "mean_change", draw, alt)
+    return by_side(report, "mean_change", draw, alt, also=["weights"])
 
 
 @draws
@@ -143,7 +143,8 @@ def stillness(report: Report) -> HTML:
         percent(ax)
 
     alt = "Somewhat more channels are still than if weights moved independently, most in lower layers"
-    return pairs(report, "null", draw, alt, NETWORKS, "threshold", "threshold:", 0, below={}, sharey=True)
+    also = [*(f"metrics_{key}" for key in NETWORKS.values()), "halvings"]
+    return pairs(report, "null", draw, alt, NETWORKS, "threshold", "threshold:", 0, {}, also, sharey=True)
 
 
 @draws

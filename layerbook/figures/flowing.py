@@ -164,7 +164,8 @@ def in_short(report: Report) -> HTML:
         return figure
 
     alt = "Features are compact by class after training, hardly before; guided pictures for a wrong label are hardly "
-    return by_side(report, "separation_mnist", draw, alt + "less like the image than those for the right one")
+    wrong = "less like the image than those for the right one"
+    return by_side(report, "separation_mnist", draw, alt + wrong, also=["decoder_cosine"])
 
 
 def _box(ax: Axes, x: float, y: float, text: str, colour: Any) -> None:

@@ -132,7 +132,7 @@ def decoder_likeness(report: Report) -> HTML:
         return figure
 
     alt = "Guided pictures are hardly less like their image for a wrong label than for the right one; all are less "
-    return by_side(report, "decoder_cosine", draw, alt + "like it than like each other")
+    return by_side(report, "decoder_cosine", draw, alt + "like it than like each other", also=["decoder_likeness"])
 
 
 @draws
@@ -209,7 +209,8 @@ def other_networks(report: Report) -> HTML:
         return figure
 
     alt = "In the sigmoid network, which learns nothing, targets are all but perfectly separated, whatever the labels"
-    return by_side(report, "separation_sigmoid", draw, alt, "iteration", "iteration")
+    others = [f"separation_{key}" for key in NETWORKS.values() if key != "sigmoid"]
+    return by_side(report, "separation_sigmoid", draw, alt, "iteration", "iteration", also=others)
 
 
 def _tiled(rows: Sequence[np.ndarray]) -> np.ndarray:

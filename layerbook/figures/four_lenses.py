@@ -175,7 +175,7 @@ def in_short(report: Report, share: float) -> HTML:
         return figure
 
     alt = "Before training much can be read of a plain CNN's layers, yet no picture follows when one is moved"
-    return by_side(report, "readings_plain", draw, alt)
+    return by_side(report, "readings_plain", draw, alt, also=["obeyed_plain"])
 
 
 def _by_output(curve: DataArray, lens: str) -> DataArray:

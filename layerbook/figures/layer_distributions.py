@@ -75,7 +75,7 @@ def distances(report: Report) -> HTML:
         _whole(ax)
 
     alt = "Distance to the target by tap: level at that of guessing over the first taps, then falling to the last"
-    return pairs(report, "distance", draw, alt, NETWORKS, "measure", "measure:", 0, sharey=True)
+    return pairs(report, "distance", draw, alt, NETWORKS, "measure", "measure:", 0, also=["baseline"], sharey=True)
 
 
 @draws
@@ -90,7 +90,7 @@ def probe_readings(report: Report) -> HTML:
         _whole(ax)
 
     alt = "Probes that learn faster and see where things are bring the distance down at earlier taps"
-    return pairs(report, "reading", draw, alt, NETWORKS, sharey=True, below={"ncols": 2})
+    return pairs(report, "reading", draw, alt, NETWORKS, below={"ncols": 2}, also=["baseline"], sharey=True)
 
 
 @draws
@@ -136,7 +136,8 @@ def over_epochs(report: Report) -> HTML:
         ax.legend(fontsize="small")
 
     alt = "Over training the output and the last probe come nearer to the target, inner probes stay at guessing"
-    return pairs(report, "probe_epochs", draw, alt, NETWORKS, sharey=True)
+    also = [*(f"network_epochs_{key}" for key in NETWORKS.values()), "baseline"]
+    return pairs(report, "probe_epochs", draw, alt, NETWORKS, also=also, sharey=True)
 
 
 @draws

@@ -100,7 +100,8 @@ def systems_width(report: Report) -> HTML:
         return figure
 
     alt = "Accuracy of the three systems by layer: in narrow networks the discrete system loses most"
-    return by_side(report, "systems_width_hard", draw, alt, "width", "nodes a layer:", start=0)
+    easy = ["systems_width_easy"]
+    return by_side(report, "systems_width_hard", draw, alt, "width", "nodes a layer:", start=0, also=easy)
 
 
 @draws
@@ -213,7 +214,8 @@ def _moments(report: Report, name: str, moment: str, inner: str, alt: str, start
         legend_below(figure, axes[1])
         return figure
 
-    return by_side(report, f"systems_{name}", draw, alt, moment, f"after {moment}", start)
+    own = [f"network_{name}"]
+    return by_side(report, f"systems_{name}", draw, alt, moment, f"after {moment}", start, own)
 
 
 def _span(*curves: DataArray) -> tuple[float, float]:

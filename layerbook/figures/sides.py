@@ -1,6 +1,6 @@
 """One size at a time: a figure drawn for every side of a report, the record first, this run behind a tab."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -32,6 +32,7 @@ def by_side(
     along: str = "",
     told: str | Mapping[float | str, str] = "",
     start: int = -1,
+    also: Collection[str] = (),
 ) -> HTML:
     """A figure of one curve, for its largest record and for this run.
 
@@ -43,8 +44,9 @@ def by_side(
     along : the dimension that the slider moves along; none without a slider
     told : what the slider moves along, in words: ``"hidden layers"``; or each of its positions in words
     start : the position of the slider that is shown first
+    also : names of other curves that ``draw`` draws, whose numbers are kept beside those of this one
     """
-    return of_sides(report.sides(name), name, draw, alt, along, told, start)
+    return of_sides(report.sides(name), name, draw, alt, along, told, start, curves_of(report, also))
 
 
 @draws
@@ -56,8 +58,9 @@ def of_sides(
     along: str = "",
     told: str | Mapping[float | str, str] = "",
     start: int = -1,
+    also: Mapping[str, Mapping[str, DataArray]] | None = None,
 ) -> HTML:
-    """The same for curves that are put together from several of a report: side -> curve."""
+    """The same for curves that are put together from several of a report: side -> curve; ``also``: name -> the same."""
     order = sorted(sides, key=lambda side: side == THIS_RUN)
     made = {}
     for side in order:
@@ -69,8 +72,13 @@ def of_sides(
             figure = draw(*((curve, side, step) if along else (curve, side)))
             places = _laid_out(figure, places)
             frames[label] = svg(figure, f"{alt} ({side}{', ' * bool(label)}{label})")
-        made[side] = Side(frames, curve, start)
+        made[side] = Side(frames, curve, start, {other: each[side] for other, each in (also or {}).items()})
     return touchable(made, told if isinstance(told, str) else along, name)
+
+
+def curves_of(report: Report, names: Collection[str]) -> dict[str, dict[str, DataArray]]:
+    """Name -> side -> curve."""
+    return {name: report.sides(name) for name in names}
 
 
 @draws
@@ -103,6 +111,7 @@ def pairs(
     told: str | Mapping[float | str, str] = "",
     start: int = -1,
     below: Mapping[str, object] | None = None,
+    also: Collection[str] = (),
     **shared: object,
 ) -> HTML:
     """A figure with a panel a network.
@@ -111,7 +120,7 @@ def pairs(
     ----------
     name, networks : as of `by_network`
     draw : takes a network's curve, the axes and the side, and the value along the slider where there is one
-    alt, along, told, start : as of `by_side`
+    alt, along, told, start, also : as of `by_side`
     below : how the legend stands below all panels; without, each has its own or none
     """
 
@@ -126,7 +135,8 @@ def pairs(
             legend_below(figure, axes[0], **below)
         return figure
 
-    return of_sides(by_network(report, name, networks), name, drawn, alt, along, told, start)
+    curves = by_network(report, name, networks)
+    return of_sides(curves, name, drawn, alt, along, told, start, curves_of(report, also))
 
 
 def _laid_out(figure: Figure, places: list) -> list:

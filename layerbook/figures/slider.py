@@ -4,7 +4,7 @@ import base64
 import hashlib
 import html
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -31,11 +31,13 @@ class Side:
     frames : label -> markup of a picture, in the order of the slider
     numbers : what is drawn, for the table and the file; none for a drawing
     start : the frame that is shown first, and stays without a script
+    also : name -> what is drawn beside it
     """
 
     frames: Mapping[str, str]
     numbers: DataArray | None = None
     start: int = -1
+    also: Mapping[str, DataArray] = field(default_factory=dict)
 
 
 @draws
@@ -90,7 +92,7 @@ def _side(side: Side, what: str, name: str, told: str, hidden: bool) -> str:
     )
     return (
         f'<div data-side="{html.escape(told)}"{" hidden" * hidden}><div class="layer-scroll" {_SCROLL}>{frames}</div>'
-        f"{_range(list(side.frames), start, what)}{_numbers(side.numbers, f'{name} {told}'.strip())}</div>"
+        f"{_range(list(side.frames), start, what)}{_numbers(side, name, told)}</div>"
     )
 
 
@@ -106,14 +108,22 @@ def _range(labels: Sequence[str], start: int, what: str) -> str:
     )
 
 
-def _numbers(numbers: DataArray | None, name: str) -> str:
-    """The numbers behind a figure, folded: a table of means over seeds or trials, and all of them as a file.
+def _numbers(side: Side, name: str, told: str) -> str:
+    """The numbers behind a figure, folded; those drawn beside the first ones under their name."""
+    if side.numbers is None:
+        return ""
+    parts = [_part(side.numbers, f"{name} {told}".strip())]
+    for other, numbers in side.also.items():
+        parts.append(f"<p>{html.escape(other.replace('_', ' '))}:</p>{_part(numbers, f'{other} {told}'.strip())}")
+    return f'<details class="layer-numbers"><summary>Numbers of this figure</summary>{"".join(parts)}</details>'
+
+
+def _part(numbers: DataArray, name: str) -> str:
+    """Numbers as a table of means over seeds or trials, and all of them as a file of this name.
 
     Means are geometric, of one more than the numbers, where the attribute ``mean`` says so; then nothing stands where
     a seed has no number.
     """
-    if numbers is None:
-        return ""
     coded = base64.b64encode(_wide(numbers).to_csv(float_format="%.5g").encode()).decode()
     over = [f"{dim}s" for dim in ("seed", "trial") if dim in numbers.dims]
     dims, geometric = [dim[:-1] for dim in over], numbers.attrs.get("mean") == "geometric"
@@ -125,9 +135,8 @@ def _numbers(numbers: DataArray | None, name: str) -> str:
         rows = [[_short(cell) for cell in row] for row in told.itertuples(index=False)]
         shown = _html.table([str(head) for head in told.columns], rows, "layer-numbers")
     return (
-        f'<details class="layer-numbers"><summary>Numbers of this figure</summary>'
         f'<a download="{html.escape(name)}.csv" href="data:text/csv;base64,{coded}">All of them as a CSV file</a>'
-        f"{f'; {said} over the {over[0]}:' if shown and over else ''}{shown}</details>"
+        f"{f'; {said} over the {over[0]}:' if shown and over else ''}{shown}"
     )
 
 

@@ -1,5 +1,7 @@
 """A report that holds what the record of a chapter holds, so that figures are drawn from real curves."""
 
+import html
+import re
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -14,6 +16,19 @@ RECORDS = Path(__file__).parents[3] / "book" / "records"
 @pytest.fixture(autouse=True)
 def no_figure_of_another_test():
     plt.close("all")
+
+
+@pytest.fixture
+def kept(monkeypatch):
+    """page -> whether its files hold the numbers of every curve that was read for it, each file a curve or several."""
+    read, sides = set(), Report.sides
+    monkeypatch.setattr(Report, "sides", lambda report, name: read.add(name) or sides(report, name))
+
+    def check(page: str) -> bool:
+        files = {html.unescape(file).split()[0] for file in re.findall(r'download="([^"]+)"', page)}
+        return bool(read) and all(any(f"{name}_".startswith(f"{file}_") for file in files) for name in read)
+
+    return check
 
 
 @pytest.fixture

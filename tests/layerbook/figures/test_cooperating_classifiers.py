@@ -111,9 +111,10 @@ ONE_A_SIDE = {  # figures of one side, axes of each
 
 
 @pytest.mark.parametrize("name", ONE_A_SIDE)
-def test_each_side_is_drawn_the_record_first_and_named(report, drawn, name):
+def test_each_side_is_drawn_the_record_first_and_named(report, drawn, kept, name):
     draw, pictures, axes = ONE_A_SIDE[name]
     page = draw(report).data
+    assert kept(page)
     names = list(report.sides("error_depth"))[::-1]
     assert len(drawn) == pictures * len(names)
     assert all(len(figure.axes) == axes for figure, _ in drawn)

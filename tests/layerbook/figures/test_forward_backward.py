@@ -49,9 +49,10 @@ def drawn(monkeypatch):
 
 
 @pytest.mark.parametrize("name", FROM_REPORT)
-def test_each_side_is_drawn_the_record_first_and_named(name, report, drawn):
+def test_each_side_is_drawn_the_record_first_and_named(name, report, drawn, kept):
     draw, pictures, axes = FROM_REPORT[name]
     page = draw(report).data
+    assert kept(page)
     names = [report.record_side, "this run"]
     assert len(drawn) == pictures * len(names)
     assert all(len(figure.axes) == axes and all(ax.has_data() for ax in figure.axes) for figure, _ in drawn)
