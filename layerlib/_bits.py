@@ -68,24 +68,22 @@ def pack(active: Tensor) -> Tensor:
 def _packed(flat: np.ndarray, nodes: int) -> np.ndarray:
     """``pack`` in the memory of a CPU, without padding: that would copy every bit as a byte.
 
-    A pattern may begin at any bit of a byte; all that begin at the same one are read at once, as words that overlap by
-    the byte that they share.
+    A pattern may begin at any bit of a byte; all that begin at the same one are read at once.
     """
     bits = np.packbits(flat, bitorder="little")  # whatever is not 0 is on
-    bits = np.concatenate([bits, np.zeros(8, np.uint8)])  # the last word is read whole
+    bits = np.concatenate([bits, np.zeros(16, np.uint8)])  # the last words are read whole
     every = 8 // math.gcd(nodes, 8)  # one in so many patterns begins at a bit
-    size = 64 if every == 1 else 56
-    patterns, words = len(flat) // nodes, -(-nodes // size)
-    packed = np.empty((words, patterns), np.int64)
-    kept = np.full((words, 1), 2**size - 1, np.uint64)
-    kept[-1] = 2 ** (nodes - size * (words - 1)) - 1
+    patterns, words = len(flat) // nodes, -(-nodes // 64)
+    packed = np.empty((words, patterns), np.uint64)
     for first in range(min(every, patterns)):
         byte, bit = divmod(first * nodes, 8)
         there = packed[:, first::every]
-        strides = (size // 8, every * nodes // 8)
-        read = np.ndarray(there.shape, "<u8", bits, byte, strides).copy()
-        there[:] = (read >> bit & kept).view(np.int64)
-    return packed
+        low, high = (
+            np.ndarray(there.shape, "<u8", bits, at, (8, every * nodes // 8)).copy() for at in (byte, byte + 8)
+        )
+        there[:] = low >> bit | high << 1 << 63 - bit
+    packed[-1] &= 2 ** (nodes - 64 * (words - 1)) - 1
+    return packed.view(np.int64)
 
 
 def grouped(active: Tensor, labels: Tensor, classes: int) -> Tensor:
@@ -151,8 +149,12 @@ def _mistaken(words: Tensor, order: Tensor, last: Tensor) -> Tensor:
 
 def _mix(words: Words, odd: Words) -> Words:
     """A 64-bit hash of each, (N,): multiply and add with fixed random odd numbers, (words, 1), wrapping around."""
-    hashes = ((words ^ words >> 31) * odd).sum(0)
-    return (hashes ^ hashes >> 32) * odd[0]
+    mixed = words >> 29
+    mixed ^= words
+    mixed *= odd
+    mixed ^= mixed >> 32
+    mixed *= odd[::-1] if isinstance(odd, np.ndarray) else odd.flip(0)
+    return mixed.sum(0)
 
 
 @lru_cache(maxsize=64)

@@ -153,7 +153,7 @@ def _perplexity(group: Tensor, n: Tensor, shape: tuple[int, ...]) -> Tensor:
     n = n.double()
     sizes, n_ln_n = (
         torch.zeros(math.prod(shape), dtype=torch.float64, device=n.device).scatter_add_(0, group, each)
-        for each in (n, n * n.log())
+        for each in (n, torch.special.xlogy(n, n))
     )
     return torch.exp(sizes.log() - n_ln_n / sizes).view(shape)
 
