@@ -85,15 +85,13 @@ def adjusted(brightness: Tensor, strokes: Strokes) -> Tensor:
     distance = (rows[:, None].square() + columns.square()).sqrt().expand_as(brightness) / len(rows)
     density = strokes.density.to(device).double()
     place = [density, distance, density.square(), distance.square(), density * distance]
-    known = [*place, *(mask.to(device).double() for mask in (strokes.crossings, strokes.turns))]
+    known = torch.stack([*place, *(mask.to(device).double() for mask in (strokes.crossings, strokes.turns))], -1)
     inside = ~brightness.isnan()
-    image, b = inside.nonzero()[:, 0], brightness[inside]
-    x = torch.stack([each[inside] for each in known], 1)
-    sums = x.new_zeros(len(brightness), len(known)).index_add_(0, image, x)
-    x -= (sums / inside.sum((1, 2))[:, None])[image]
+    known = known - known.where(inside[..., None], torch.nan).nanmean((1, 2), keepdim=True)
+    x, b = known[inside], brightness[inside]
     # a mark that no image has makes the equations singular: lstsq by SVD gives it weight 0
     weights = torch.linalg.lstsq((x.T @ x).cpu(), (x.T @ b).cpu()[:, None], driver="gelsd").solution[:, 0].to(device)
-    return brightness.masked_scatter(inside, b - x[:, : len(place)] @ weights[: len(place)])
+    return brightness - known[..., : len(place)].nan_to_num() @ weights[: len(place)]
 
 
 def contrast(brightness: Tensor, marked: Tensor, rest: Tensor) -> Tensor:
