@@ -37,18 +37,18 @@ def test_a_chapter_has_what_its_needs_name_and_meets_them_small_and_full(name):
         ("forward_backward", {"iterations": 10}, "iterations: expected more than 10, .*, got 10$"),
         (
             "filter_evolution",
-            {"images": 640, "epochs": 1, "every": 2},
+            {"images": 400, "epochs": 1, "every": 2},
             "images: expected enough for ten snapshots, .* every=2",
         ),
         (
             "filter_evolution",
-            {"images": 640, "epochs": 40, "every": 11},
+            {"images": 400, "epochs": 40, "every": 11},
             "every: expected at most the steps of an epoch",
         ),
         (
             "filter_evolution",
-            {"images_more": 640, "every": 11, "epochs": 40},
-            "every: expected at most the steps of an epoch, .* images_more=640",
+            {"images_more": 400, "every": 11, "epochs": 40},
+            "every: expected at most the steps of an epoch, .* images_more=400",
         ),
         ("filter_evolution", {"resnets_again": []}, "resnets_again: expected one or both of preresnet50"),
         ("filter_evolution", {"resnets_again": ["resnet18"]}, "resnets_again: expected one or both of preresnet50"),
@@ -65,8 +65,8 @@ def test_values_that_do_not_go_together_are_refused(name, values, message):
 @pytest.mark.parametrize(
     ("name", "values"),
     [
-        ("filter_evolution", {"images": 640, "epochs": 2, "every": 2}),
-        ("filter_evolution", {"images": 641, "epochs": 40, "every": 11}),
+        ("filter_evolution", {"images": 400, "epochs": 2, "every": 2}),
+        ("filter_evolution", {"images": 401, "epochs": 40, "every": 11}),
         ("forward_backward", {"iterations": 11}),
     ],
 )
