@@ -23,8 +23,8 @@ cao() { # seed, epochs, width of ResNet-18 and of VGG-16, their learning rates, 
 }
 hu() { # seed, epochs, width, learning rate, data
   layerlib sweep filter_evolution --out "$runs" -p seed="$1" -p seeds_again="[$((11 + 2 * $1)), $((12 + 2 * $1))]" \
-    --over epochs="$2" -p width="$3" -p learning_rate="$4" -p data="$5" -p images=800 -p batch_size=64 -p every=2 -p halved_after='[1]' \
-    -p judged=100 -p judged_again=100 -p draws=5 -p draws_again=5
+    --over epochs="$2" -p width="$3" -p learning_rate="$4" -p data="$5" -p images=800 -p batch_size=64 \
+    -p every=2 -p halved_after='[1]' -p judged=100 -p judged_again=100 -p draws=5 -p draws_again=5
 }
 lenses() { # seed, steps, channels, learning rate, data
   layerlib sweep four_lenses --out "$runs" -p seeds="[$1]" --over looked_at="$2" -p width="$3" -p learning_rate="$4" \
