@@ -43,10 +43,9 @@ def literal(active: Tensor, labels: Tensor) -> Tensor:
 
 
 def bare(active: Tensor, labels: Tensor) -> None:
-    """Reading every bit once, and sorting as many keys of 64 bits: the least by which equal rows are found."""
-    padded = torch.nn.functional.pad(active, (0, -active.shape[1] % 64))
-    words = torch.from_numpy(np.packbits(padded.numpy(), bitorder="little")).view(torch.int64)
-    words.view(len(active), -1)[:, 0].sort()
+    """Packing every bit and sorting as many keys of 64 bits, by NumPy: the least by which equal rows are found."""
+    packed = np.packbits(active.numpy().ravel())
+    np.sort(np.resize(packed.view(np.int64), len(active)))
 
 
 def apart(active: Tensor, labels: Tensor) -> float:

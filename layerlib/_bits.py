@@ -12,6 +12,7 @@ from layerlib._asking import Asking
 
 Words = TypeVar("Words", Tensor, np.ndarray)
 
+CACHED = 1 << 16  # words that a CPU hashes at a time
 PLACES = 20  # bits of a hash given up for its place: of a million patterns two that differ agree in the rest 1 in 30
 
 
@@ -48,56 +49,60 @@ def as_bytes(active: Tensor) -> Tensor:
     return (whole > 0).view(torch.uint8)
 
 
-def pack(active: Tensor) -> Tensor:
-    """Patterns (..., nodes) as int64 words (words, patterns): equal words, equal patterns.
+def grouped(active: Tensor, labels: Tensor, classes: int) -> Tensor:
+    """Patterns (..., N, nodes) as words, int64 (words + 1, patterns); the last one tells the layer and the class.
 
-    Words lie one below the other, so that what is done to each of them runs along the patterns.
+    Equal words, equal patterns of one layer and class. They lie one below the other, so that what is done to each of
+    them runs along the patterns.
     """
     nodes = active.shape[-1]
     flat = active.flatten()  # since a single pattern may have any stride
-    if flat.device.type == "cpu":
-        return torch.from_numpy(_packed(flat.numpy(), nodes))
-    missing = -nodes % 64
-    padded = torch.nn.functional.pad(flat.view(-1, nodes), (0, missing)) if missing else flat
-    # eight bytes of 0 or 1 times this constant: their bits meet, in order, in the top byte, and uint8 keeps 8 bits
-    eights = as_bytes(padded.flatten()).view(torch.int64) * 0x0102040810204080
-    words = (eights >> 56).to(torch.uint8).view(torch.int64)
-    return words.view(-1, (nodes + missing) // 64).T.contiguous()
+    grouped = torch.empty(-(-nodes // 64) + 1, len(flat) // nodes, dtype=torch.int64, device=flat.device)
+    if flat.is_cpu:
+        _pack(flat.numpy(), nodes, grouped[:-1].numpy().view(np.uint64))
+    else:
+        _pack_on_device(flat, nodes, grouped[:-1])
+    layers = torch.arange(grouped.shape[1] // len(labels), device=flat.device)
+    grouped[-1].view(-1, len(labels)).copy_(layers[:, None] * classes + labels.to(flat.device))
+    return grouped
 
 
-def _packed(flat: np.ndarray, nodes: int) -> np.ndarray:
-    """``pack`` in the memory of a CPU, without padding: that would copy every bit as a byte.
+def _pack(flat: np.ndarray, nodes: int, packed: np.ndarray) -> None:
+    """Bits to uint64 (words, patterns) in the memory of a CPU, without padding: that would copy every bit as a byte.
 
     A pattern may begin at any bit of a byte; all that begin at the same one are read at once.
     """
     bits = np.packbits(flat, bitorder="little")  # whatever is not 0 is on
     bits = np.concatenate([bits, np.zeros(16, np.uint8)])  # the last words are read whole
     every = 8 // math.gcd(nodes, 8)  # one in so many patterns begins at a bit
-    patterns, words = len(flat) // nodes, -(-nodes // 64)
-    packed = np.empty((words, patterns), np.uint64)
-    for first in range(min(every, patterns)):
+    for first in range(min(every, packed.shape[1])):
         byte, bit = divmod(first * nodes, 8)
         there = packed[:, first::every]
-        low, high = (
-            np.ndarray(there.shape, "<u8", bits, at, (8, every * nodes // 8)).copy() for at in (byte, byte + 8)
-        )
-        there[:] = low >> bit | high << 1 << 63 - bit
-    packed[-1] &= 2 ** (nodes - 64 * (words - 1)) - 1
-    return packed.view(np.int64)
+        low, high = (np.ndarray(there.shape, "<u8", bits, at, (8, every * nodes // 8)) for at in (byte, byte + 8))
+        if bit:
+            low, high = low.copy(), high.copy()  # what is not aligned is read once
+            low >>= bit
+            high <<= 64 - bit
+            np.bitwise_or(low, high, out=there)
+        else:
+            there[:] = low
+    packed[-1] &= 2 ** (nodes - 64 * (len(packed) - 1)) - 1
 
 
-def grouped(active: Tensor, labels: Tensor, classes: int) -> Tensor:
-    """Words of the patterns (..., N, nodes), int64 (words + 1, patterns); the last tells the layer and the class."""
-    words = pack(active)
-    layers = torch.arange(words.shape[1] // len(labels), device=words.device)
-    groups = layers[:, None] * classes + labels.to(words.device)
-    return torch.cat([words, groups.view(1, -1)])
+def _pack_on_device(flat: Tensor, nodes: int, packed: Tensor) -> None:
+    """The same to int64, by arithmetic alone."""
+    missing = -nodes % 64
+    padded = torch.nn.functional.pad(flat.view(-1, nodes), (0, missing)) if missing else flat
+    # eight bytes of 0 or 1 times this constant: their bits meet, in order, in the top byte, and uint8 keeps 8 bits
+    eights = as_bytes(padded.flatten()).view(torch.int64) * 0x0102040810204080
+    packed.copy_((eights >> 56).to(torch.uint8).view(torch.int64).view(packed.shape[::-1]).T)
 
 
 def distinct(words: Tensor, counts: Tensor | None = None) -> tuple[Tensor, Tensor]:
     """Where one of each kind of ``words``, int64 (words, N), is, and the sum of its ``counts``, (N,), by default 1."""
     order, last = _by_hash(words)
-    where = last.nonzero()[:, 0]
+    # NumPy finds them five times as fast as torch
+    where = torch.from_numpy(np.flatnonzero(last.numpy())) if last.is_cpu else last.nonzero()[:, 0]
     # two patterns of one hash could alternate in the sorted order: then group them the slow way
     if len(where) < len(order) and _mistaken(words, order, last):
         kinds, group = words.unique(dim=1, return_inverse=True)
@@ -126,10 +131,14 @@ def _by_hash(words: Tensor) -> tuple[Tensor, Tensor]:
     count, odd = words.shape[1], _odd(len(words), words.device)
     bits = count.bit_length()
     if not words.is_cpu or bits > PLACES:
-        hashes, order = _mix(words, odd).sort()
+        hashes, order = _mix(words, odd, odd.flip(0)).sort()
         return order, _last(hashes)
     # NumPy sorts numbers several times as fast as torch, but not their places with them: these are in the lower bits
-    keys = _mix(words.numpy(), odd.numpy())
+    words, odd = words.numpy(), odd.numpy()
+    few = max(1, CACHED // count)  # rows at a time that stay in a cache
+    keys = _mix(words[:few], odd[:few], odd[::-1][:few])
+    for at in range(few, len(words), few):
+        keys += _mix(words[at : at + few], odd[at : at + few], odd[::-1][at : at + few])
     keys >>= bits
     keys <<= bits
     keys |= np.arange(count)
@@ -154,13 +163,13 @@ def _mistaken(words: Tensor, order: Tensor, last: Tensor) -> Tensor:
     return ((words[:, 1:] != words[:, :-1]) > last[:-1]).any()
 
 
-def _mix(words: Words, odd: Words) -> Words:
+def _mix(words: Words, odd: Words, other: Words) -> Words:
     """A 64-bit hash of each, (N,): multiply and add with fixed random odd numbers, (words, 1), wrapping around."""
     mixed = words >> 29
     mixed ^= words
     mixed *= odd
     mixed ^= mixed >> 32
-    mixed *= odd[::-1] if isinstance(odd, np.ndarray) else odd.flip(0)
+    mixed *= other
     return mixed.sum(0)
 
 

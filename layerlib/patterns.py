@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from layerlib._asking import Asking
-from layerlib._bits import classes_of, distinct, grouped, on_counts, ordered, pack
+from layerlib._bits import classes_of, distinct, grouped, on_counts, ordered
 from layerlib._checks import checked, number, whole_number
 from layerlib._hamming import hamming
 from layerlib._tensors import numbers
@@ -150,11 +150,12 @@ class PatternCounts:
 
 def _perplexity(group: Tensor, n: Tensor, shape: tuple[int, ...]) -> Tensor:
     """Perplexity of the groups, of this shape, from the group of each pattern and how often it is there."""
-    n = n.double()
-    sizes, n_ln_n = (
-        torch.zeros(math.prod(shape), dtype=torch.float64, device=n.device).scatter_add_(0, group, each)
-        for each in (n, torch.special.xlogy(n, n))
-    )
+    zeros = torch.zeros(math.prod(shape), dtype=torch.float64, device=n.device)
+    sizes = zeros.scatter_add(0, group, n.double())
+    if n.is_cpu:  # what was seen once adds 1 ln 1 = 0; a GPU would have to wait to hear how many were not
+        several = n > 1
+        n, group = n[several], group[several]
+    n_ln_n = zeros.scatter_add(0, group, torch.special.xlogy(n, n.double()))
     return torch.exp(sizes.log() - n_ln_n / sizes).view(shape)
 
 
@@ -190,7 +191,7 @@ def perplexity_and_surprisals(active: Tensor, labels: Tensor, classes: int) -> A
     surprisals : float64, shape (N,), -ln of the share of a sample's class that has its pattern: ln P is their mean
     """
     labels = labels.to(active.device)
-    order, last = yield from ordered(torch.cat([pack(active), labels[None]]))
+    order, last = yield from ordered(grouped(active, labels, classes))
     kind = last.cumsum(0) - last.long()
     alike = torch.zeros_like(labels).index_add_(0, kind, torch.ones_like(labels)).index_select(0, kind)
     n, group = alike.where(last, 0).double(), labels.index_select(0, order)

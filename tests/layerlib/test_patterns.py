@@ -105,13 +105,21 @@ def test_hash_collisions_do_not_change_the_count(different_hashes, layer):
     patterns, labels, classes = layer
     honest = _bits._mix
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(_bits, "_mix", lambda words, odd: (honest(words, odd) % different_hashes) << 32)
+        patch.setattr(_bits, "_mix", lambda *words: (honest(*words) % different_hashes) << 32)
         ours = layer_perplexity(patterns, labels, classes)
         counts = PatternCounts(classes)
         for i in range(0, len(labels), 7):
             counts.add(patterns[:, i : i + 7], labels[i : i + 7])
     same(ours, torch.stack([literal(p, labels, classes) for p in patterns]))
     same(counts.perplexity(), ours)
+
+
+def test_words_are_hashed_the_same_in_parts(monkeypatch):
+    words = torch.randint(-(2**62), 2**62, (9, 50), generator=torch.Generator().manual_seed(0))
+    order, _ = _bits._by_hash(words)
+    for few in (1, 100, 250):
+        monkeypatch.setattr(_bits, "CACHED", few)
+        assert torch.equal(_bits._by_hash(words)[0], order)
 
 
 def test_structured_patterns_do_not_take_the_slow_way_of_colliding_hashes(monkeypatch):
@@ -374,7 +382,7 @@ def test_parts_of_samples_make_up_hamming_and_perplexity(layer):
 def test_colliding_hashes_do_not_change_surprisals(monkeypatch):
     patterns, labels = torch.rand(60, 5) < 0.5, torch.arange(60) % 3
     expected = answered(perplexity_and_surprisals(patterns, labels, 3))
-    monkeypatch.setattr(_bits, "_mix", lambda words, odd: (words.sum(0) % 2) << 32)
+    monkeypatch.setattr(_bits, "_mix", lambda words, *odd: (words.sum(0) % 2) << 32)
     for one, other in zip(answered(perplexity_and_surprisals(patterns, labels, 3)), expected, strict=True):
         same(one, other)
 
