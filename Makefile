@@ -48,7 +48,7 @@ book: $(HTML)
 	@echo "To run its chapters yourself, in JupyterLab: make lab"
 
 # Side by side; what one test makes for many, and the browser, stay with one worker (tests/conftest.py).
-PYTEST := $(PY) -m pytest tests --numprocesses logical --maxprocesses 4 --dist loadgroup
+PYTEST := $(PY) -m pytest tests --numprocesses logical --maxprocesses 4 --dist loadgroup --no-loadscope-reorder
 LONG := slow or device or faults or chaos or foreign
 
 test: book

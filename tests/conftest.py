@@ -1,4 +1,5 @@
 import os
+from collections import Counter
 
 import pytest
 import torch
@@ -16,6 +17,9 @@ settings.register_profile("layerlib", deadline=None, max_examples=40)
 settings.load_profile("layerlib")
 
 
+LONGEST = ("device", "faults", "foreign", "slow", "chaos")  # marks
+
+
 def pytest_addoption(parser):
     parser.addoption("--needing-cuda", action="store_true", help="only tests that are skipped where there is no CUDA")
 
@@ -29,13 +33,26 @@ def pytest_configure(config):
 def pytest_collection_modifyitems(config, items):
     """Where tests run side by side, those of one file stay together, with what it makes once for all of them.
 
-    Slow ones have little to share, and go wherever there is room.
+    Slow ones have little to share, and go wherever there is room. Groups begin in the order in which they stand here
+    (``--no-loadscope-reorder``): the longest first, so that none is left for one worker alone at the end.
     """
     if config.getoption("needing_cuda"):
         items[:] = [item for item in items if "CUDA" in _why_skipped(item) or "GPU" in _why_skipped(item)]
     for item in items:
         if not (item.get_closest_marker("xdist_group") or item.get_closest_marker("slow")):
             item.add_marker(pytest.mark.xdist_group(item.nodeid.partition("::")[0]))
+    sizes = Counter(map(_group, items))
+    items.sort(key=lambda item: (_takes(item), -sizes[_group(item)]))
+
+
+def _group(item):
+    mark = item.get_closest_marker("xdist_group")
+    return mark.args[0] if mark else item.nodeid
+
+
+def _takes(item):
+    """Its place among the kinds of tests, those first that take longest at a time."""
+    return next((place for place, kind in enumerate(LONGEST) if item.get_closest_marker(kind)), len(LONGEST))
 
 
 def _why_skipped(item):

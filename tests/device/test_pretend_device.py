@@ -38,6 +38,7 @@ def test_what_is_tested_on_a_gpu_where_there_is_one():
 
 
 @pytest.mark.device_chapters
+@pytest.mark.xdist_group("chapters on the pretended device")
 def test_the_chapters_on_it():
     passes(HERE / "strict" / "test_chapters.py")
 

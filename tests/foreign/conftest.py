@@ -13,6 +13,7 @@ def pytest_configure():
     sys.path[:] = [str(HERE), *sys.path, str(PACKAGES)]  # last, so that nothing of the environment is replaced
 
 
+@pytest.hookimpl(tryfirst=True)  # before they are put in order, by their marks
 def pytest_collection_modifyitems(items):
     for item in items:
         if HERE in item.path.parents:
