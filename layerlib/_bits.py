@@ -57,14 +57,14 @@ def grouped(active: Tensor, labels: Tensor, classes: int) -> Tensor:
     """
     nodes = active.shape[-1]
     flat = active.flatten()  # since a single pattern may have any stride
-    grouped = torch.empty(-(-nodes // 64) + 1, len(flat) // nodes, dtype=torch.int64, device=flat.device)
+    words = torch.empty(-(-nodes // 64) + 1, len(flat) // nodes, dtype=torch.int64, device=flat.device)
     if flat.is_cpu:
-        _pack(flat.numpy(), nodes, grouped[:-1].numpy().view(np.uint64))
+        _pack(flat.numpy(), nodes, words[:-1].numpy().view(np.uint64))
     else:
-        _pack_on_device(flat, nodes, grouped[:-1])
-    layers = torch.arange(grouped.shape[1] // len(labels), device=flat.device)
-    grouped[-1].view(-1, len(labels)).copy_(layers[:, None] * classes + labels.to(flat.device))
-    return grouped
+        _pack_on_device(flat, nodes, words[:-1])
+    layers = torch.arange(words.shape[1] // len(labels), device=flat.device)
+    words[-1].view(-1, len(labels)).copy_(layers[:, None] * classes + labels.to(flat.device))
+    return words
 
 
 def _pack(flat: np.ndarray, nodes: int, packed: np.ndarray) -> None:
