@@ -17,7 +17,7 @@ settings.register_profile("layerlib", deadline=None, max_examples=40)
 settings.load_profile("layerlib")
 
 
-LONGEST = ("device", "faults", "foreign", "slow", "chaos")  # marks
+LONGEST = ("device", "faults", "foreign", "lengthy", "slow", "chaos")  # marks
 
 
 def pytest_addoption(parser):

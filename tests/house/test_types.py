@@ -6,6 +6,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
+pytestmark = pytest.mark.lengthy
 ROOT = Path(__file__).parents[2]
 MYPY = Path(sys.executable).with_name("mypy")
 

@@ -14,6 +14,7 @@ from layerbook.collected import collect
 from layerbook.places import sweep_places
 from layerbook.remote import put
 
+pytestmark = pytest.mark.lengthy
 TOY = """\
 from layerbook.report import Report
 assert depth != 13, "an unlucky depth"

@@ -22,6 +22,7 @@ from layerbook.record import MIME
 from layerbook.swept import Combination, perform, read_outcome
 from layerlib.__main__ import main as command_line
 
+pytestmark = pytest.mark.lengthy
 PARAMETERS = """\
 depth: int = 6  # layers
 seeds: list[int] = [0]

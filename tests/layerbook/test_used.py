@@ -15,6 +15,7 @@ from repository import ROOT, copy, home, seven_times
 from layerbook.record import MIME
 from layerbook.used import look, refresh, report
 
+pytestmark = pytest.mark.lengthy
 CHAPTERS = {"filter_evolution", "forward_backward", "scoreboard"}
 
 # Runs no cell: its output says which wording of the code it saw, and what the chapter reports.

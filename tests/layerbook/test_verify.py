@@ -16,6 +16,7 @@ from layerbook.record import read_record, write_record
 from layerbook.recorded import recorded_by
 from layerbook.verify import verify
 
+pytestmark = pytest.mark.lengthy
 PARAMETERS = "depth: int = 3\nname: str = 'a'"
 CODE = """\
 from layerbook.report import Report, above

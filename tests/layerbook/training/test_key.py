@@ -21,6 +21,7 @@ from layerbook.training.settings import OneCycle, Settings, cross_entropy
 from layerlib.data.splits import Split
 from layerlib.models import MLP
 
+pytestmark = pytest.mark.lengthy
 TOP = Path(__file__).parents[3]
 TRAIN = Split(torch.arange(40 * 4, dtype=torch.uint8).reshape(40, 1, 2, 2), torch.arange(40) % 3)
 BASE = Settings(epochs=1)

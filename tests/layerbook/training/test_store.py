@@ -20,6 +20,7 @@ from layerlib._files import replacing
 from layerlib.data.splits import Split
 from layerlib.models import MLP
 
+pytestmark = pytest.mark.lengthy
 TRAIN = Split(torch.arange(60 * 4, dtype=torch.uint8).reshape(60, 1, 2, 2), torch.arange(60) % 3)
 
 
